@@ -9,17 +9,20 @@ namespace Flywheel.Cli;
 /// <summary>What a person or a workspace has, out and in, for the verbs <c>people</c> and <c>workspaces</c>.</summary>
 internal static class ArchiveFiles
 {
-    public static Option<bool> Teach() => new("--teach") { Description = "Models may learn from the feedback in it; without it that teaches nothing" };
+    public static Option<bool> Teach() =>
+        new("--teach") { Description = "Models may learn from the feedback in it; without it that teaches nothing" };
 
     /// <summary>Writes a zip, which appears whole or not at all.</summary>
-    public static async Task ExportAsync(string path, string what, Func<Archives, Stream, CancellationToken, Task> write, CancellationToken cancellation)
+    public static async Task ExportAsync(string path, string what, Func<Archives, Stream, CancellationToken, Task> write,
+        CancellationToken cancellation)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var archives = new Archives(store, TimeProvider.System);
         // Its own thread waits for the database; nothing else hangs on this one.
         AtomicFile.Write(path, stream => write(archives, stream, cancellation).GetAwaiter().GetResult());
         await store.NoteAsync(AuditAct.Export, about: what, cancellation: cancellation);
-        Console.WriteLine($"{what} is in {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds texts of people: keep it as you keep the home.");
+        Console.WriteLine(
+            $"{what} is in {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds texts of people: keep it as you keep the home.");
     }
 
     /// <summary>Reads one and says what became of what is in it.</summary>
@@ -27,17 +30,21 @@ internal static class ArchiveFiles
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
         IReadOnlyList<ArchiveCount> counts;
-        await using (FileStream file = File.OpenRead(path)) counts = await new Archives(store, TimeProvider.System).ImportAsync(file, Path.GetFileName(path), target, cancellation);
+        await using (FileStream file = File.OpenRead(path)) counts =
+            await new Archives(store, TimeProvider.System).ImportAsync(file, Path.GetFileName(path), target, cancellation);
         if (counts.Count == 0) Console.WriteLine("There was nothing in it.");
         foreach (ArchiveCount count in counts) Console.WriteLine($"  {count.Name,-13} {SaysOf(count)}");
-        if (!target.MayTeach && counts.Any(count => count is { Name: "feedback", Imported: > 0 })) Console.WriteLine("No model learns from that feedback; import with --teach where the person agreed to it.");
-        if (RunningServer.Find(store.Home) is { } server && counts.Any(count => count is { Name: "translations" or "terms", Imported: > 0 }))
+        if (!target.MayTeach && counts.Any(count => count is { Name: "feedback", Imported: > 0 }))
+            Console.WriteLine("No model learns from that feedback; import with --teach where the person agreed to it.");
+        if (RunningServer.Find(store.Home) is { } server
+            && counts.Any(count => count is { Name: "translations" or "terms", Imported: > 0 }))
             Console.WriteLine($"The server at {server.Url} finds the translations and terms from its next start on.");
     }
 
     private static string SaysOf(ArchiveCount count) => string.Join(", ", new[]
     {
-        (count.Imported, "imported"), (count.Renamed, "of these under a new id, as something else here has theirs"), (count.Known, "here already"), (count.Stayed, "stay as they are here"),
+        (count.Imported, "imported"), (count.Renamed, "of these under a new id, as something else here has theirs"),
+        (count.Known, "here already"), (count.Stayed, "stay as they are here"),
         (count.LeftOut, "left out, as they mean nothing here"),
     }.Where(one => one.Item1 > 0).Select(one => $"{one.Item1} {one.Item2}"));
 }

@@ -10,8 +10,10 @@ internal static class BackupCommand
     public static Command Create()
     {
         var file = new Argument<string>("file") { Description = "Where to, such as home.zip" };
-        var command = new Command("backup", "Write the record, its models, datasets and runs into one file with checksums; a server may run meanwhile. "
-            + "It holds people's texts and the record's secrets: keep it as you keep the home.\nExample: ./flywheel backup home.zip") { file };
+        var command = new Command("backup",
+            "Write the record, its models, datasets and runs into one file with checksums; a server may run meanwhile. "
+            + "It holds people's texts and the record's secrets: keep it as you keep the home.\nExample: ./flywheel backup home.zip")
+            { file };
         command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(file)!, cancellation));
         return command;
     }

@@ -11,13 +11,20 @@ internal static class ExportCommand
     public static Command Create()
     {
         var model = new Argument<string>("model") { Description = $"Model or adapter: {ModelCatalog.Names}" };
-        var to = new Option<string>("--to") { Description = "gguf (for llama.cpp) or hf (a folder for transformers and PEFT)", Required = true };
-        var type = new Option<string?>("--type") { Description = $"Types of the weights: {string.Join(", ", ExportType.All.Select(each => each.Name))}; hf takes the first three. As they are when not given" };
-        var output = new Option<string?>("--output") { Description = "File or folder to write; named after the model in the current folder when not given" };
+        var to = new Option<string>("--to") { Description = "gguf (for llama.cpp) or hf (a folder for transformers and PEFT)",
+            Required = true };
+        var type = new Option<string?>("--type")
+            { Description =
+                $"Types of the weights: {string.Join(", ", ExportType.All.Select(each => each.Name))}; hf takes the first three. As they are when not given" };
+        var output = new Option<string?>("--output")
+            { Description = "File or folder to write; named after the model in the current folder when not given" };
         var merge = new Option<bool>("--merge") { Description = "Of an adapter: write the model that it and its base are together" };
         var parent = new Option<string?>("--base") { Description = "Of an adapter that does not say it by hash: its base model" };
-        var command = new Command("export", "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: ./flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent, Record() };
-        command.SetAction(parse => Run(parse.GetValue(model)!, parse.GetValue(to)!, parse.GetValue(type), parse.GetValue(output), parse.GetValue(merge), parse.GetValue(parent)));
+        var command = new Command("export",
+            "Write a model or an adapter as llama.cpp, transformers or PEFT load it.\nExample: ./flywheel export 9f7ac77fa760 --to gguf --type q4_k_m --output starter.gguf") { model, to, type, output, merge, parent, Record() };
+        command.SetAction(parse =>
+            Run(parse.GetValue(model)!, parse.GetValue(to)!, parse.GetValue(type), parse.GetValue(output), parse.GetValue(merge),
+                parse.GetValue(parent)));
         return command;
     }
 
@@ -28,23 +35,30 @@ internal static class ExportCommand
         var user = new Option<string?>("--user") { Description = "Only of this person: a sign-in name, or as requests and keys name them" };
         var since = new Option<string?>("--since") { Description = "From this date or time (UTC) on: 2026-11-01 or 2026-11-01T12:00:00Z" };
         var until = new Option<string?>("--until") { Description = "Before this date or time" };
-        var record = new Command("record", "Write what was asked and answered, with what people said about it, as JSON lines or Parquet.\nExample: ./flywheel export record chat.parquet --app chat --since 2026-11-01")
+        var record = new Command("record",
+            "Write what was asked and answered, with what people said about it, as JSON lines or Parquet.\nExample: ./flywheel export record chat.parquet --app chat --since 2026-11-01")
             { file, app, user, since, until };
         record.SetAction(async (parse, cancellation) =>
         {
             string path = parse.GetValue(file)!;
-            string format = RecordExport.FormatOf(Path.GetExtension(path).TrimStart('.').ToLowerInvariant(), $"the ending of FILE, {path},");
-            var filter = new ExportFilter { App = parse.GetValue(app), Since = Time(parse.GetValue(since), "--since"), Until = Time(parse.GetValue(until), "--until") };
+            string format = RecordExport.FormatOf(Path.GetExtension(path).TrimStart('.').ToLowerInvariant(),
+                $"the ending of FILE, {path},");
+            var filter = new ExportFilter { App = parse.GetValue(app), Since = Time(parse.GetValue(since), "--since"),
+                Until = Time(parse.GetValue(until), "--until") };
             await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
-            if (parse.GetValue(user) is { } typed) filter = filter with { Person = await PersonName.ResolveAsync(store, typed, "--user", cancellation) };
+            if (parse.GetValue(user) is { } typed)
+                filter = filter with { Person = await PersonName.ResolveAsync(store, typed, "--user", cancellation) };
             long count = RecordExport.WriteFile(store, filter, format, path, cancellation);
             await store.NoteAsync(AuditAct.Export, about: "record", cancellation: cancellation);
-            Console.WriteLine($"Wrote {count} answers: {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds what people wrote: keep it as you keep the record.");
+            Console.WriteLine(
+                $"Wrote {count} answers: {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds what people wrote: keep it as you keep the record.");
         });
         return record;
 
         static DateTimeOffset? Time(string? text, string option) => text is null ? null
-            : RecordExport.TimeOf(text) ?? throw new FlywheelException($"{option} is '{text}', expected a date or a time such as 2026-11-01 or 2026-11-01T12:00:00Z");
+            : RecordExport.TimeOf(text)
+                ?? throw new FlywheelException(
+                    $"{option} is '{text}', expected a date or a time such as 2026-11-01 or 2026-11-01T12:00:00Z");
     }
 
     private static void Run(string wanted, string to, string? type, string? output, bool merge, string? parent)
@@ -52,11 +66,14 @@ internal static class ExportCommand
         var catalog = new ModelCatalog(new FlywheelHome());
         if (to is not ("gguf" or "hf")) throw new FlywheelException($"--to is '{to}', expected gguf or hf");
         ExportType? types = type is null ? null : ExportType.Parse(type);
-        if (to == "hf" && types?.Matrix.IsQuantized() == true) throw new FlywheelException($"--type is '{type}', which a Hugging Face folder does not hold; expected f32, f16 or bf16, or --to gguf");
+        if (to == "hf" && types?.Matrix.IsQuantized() == true)
+            throw new FlywheelException(
+                $"--type is '{type}', which a Hugging Face folder does not hold; expected f32, f16 or bf16, or --to gguf");
         string path = catalog.Find(wanted);
         if (!AdapterFolder.IsAdapter(path))
         {
-            if (merge || parent is not null) throw new FlywheelException($"{path}: is a model and no adapter; --merge and --base are for adapters");
+            if (merge || parent is not null)
+                throw new FlywheelException($"{path}: is a model and no adapter; --merge and --base are for adapters");
             Write(ModelFolder.Open(path));
             return;
         }
@@ -106,7 +123,9 @@ internal static class ExportCommand
     /// <summary>A name that is one part of a path.</summary>
     private static string Name(ModelManifest manifest, string hash)
     {
-        string name = string.Concat(manifest.Name.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-' ? letter : '-')).Trim('-', '.');
+        string name =
+            string.Concat(manifest.Name.Select(letter => char.IsAsciiLetterOrDigit(letter) || letter is '.' or '_' or '-' ? letter : '-'))
+                .Trim('-', '.');
         return name.Length > 0 ? name : hash;
     }
 

@@ -17,10 +17,13 @@ internal static class ForgetCommand
         var yes = new Option<bool>("--yes") { Description = "Do not ask" };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be removed and trained again" };
         var ledger = new Option<bool>("--ledger") { Description = "Show what was forgotten; with --user, of that person only" };
-        var command = new Command("forget", "Forget a person: what is recorded of them is removed, and models that were trained with their acts are trained again as if they had "
-            + "never acted, or retired. Killed, it goes on when it is run again (docs/forget.md).\nExample: ./flywheel forget --user ann") { user, yes, dryRun, ledger };
+        var command = new Command("forget",
+            "Forget a person: what is recorded of them is removed, and models that were trained with their acts are trained again as if they had "
+            + "never acted, or retired. Killed, it goes on when it is run again (docs/forget.md).\nExample: ./flywheel forget --user ann")
+            { user, yes, dryRun, ledger };
         command.SetAction((parse, cancellation) => parse.GetValue(ledger) ? LedgerAsync(parse.GetValue(user), cancellation)
-            : RunAsync(parse.GetValue(user) ?? throw new FlywheelException("--user is missing, expected the name of a person"), parse.GetValue(yes),
+            : RunAsync(parse.GetValue(user) ?? throw new FlywheelException("--user is missing, expected the name of a person"),
+                parse.GetValue(yes),
                 parse.GetValue(dryRun), cancellation));
         return command;
     }
@@ -31,7 +34,8 @@ internal static class ForgetCommand
         string person = await PersonName.ResolveAsync(store, typed, "--user", cancellation);
         // Once the account is gone, its sign-in name means nobody any more.
         string again = typed.StartsWith(PersonName.Recorded, StringComparison.Ordinal) ? typed : person;
-        if (again != typed) Console.WriteLine($"'{typed}' is recorded as '{person}'. Interrupted, ./flywheel forget --user {person} goes on.");
+        if (again != typed)
+            Console.WriteLine($"'{typed}' is recorded as '{person}'. Interrupted, ./flywheel forget --user {person} goes on.");
         ForgetPreview preview = await new Forget(store).PreviewAsync(person, cancellation);
         string hash = await Forget.HashOfAsync(store, person, cancellation);
         bool begun = (await Forget.LedgerAsync(store, cancellation)).Any(row => row.Person == hash && row.Finished is null);
@@ -51,7 +55,8 @@ internal static class ForgetCommand
         using var done = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         // A server that runs may be quicker; whoever claims the job does it.
         Task work = RunningServer.Find(store.Home) is null
-            ? new JobWorker(queue, new Dictionary<string, JobHandler> { [ForgetJob.Kind] = forget.RunAsync }).RunAsync(done.Token) : Task.CompletedTask;
+            ? new JobWorker(queue,
+                new Dictionary<string, JobHandler> { [ForgetJob.Kind] = forget.RunAsync }).RunAsync(done.Token) : Task.CompletedTask;
         for (string said = ""; ; await Task.Delay(s_pause, cancellation))
         {
             job = await queue.FindAsync(job.Id, cancellation);
@@ -60,14 +65,17 @@ internal static class ForgetCommand
         }
         await done.CancelAsync();
         await work;
-        if (job.State != JobState.Done) throw new FlywheelException($"{job.Message} (the job is {job.State.ToString().ToLowerInvariant()}; ./flywheel forget --user {again} goes on with it)");
+        if (job.State != JobState.Done)
+            throw new FlywheelException(
+                $"{job.Message} (the job is {job.State.ToString().ToLowerInvariant()}; ./flywheel forget --user {again} goes on with it)");
         Write((await Forget.LedgerAsync(store, cancellation)).First(row => row.Person == hash));
         return 0;
     }
 
     private static bool Ask(string person)
     {
-        if (Console.IsInputRedirected) throw new FlywheelException($"forgetting '{person}' cannot be taken back, and nobody can be asked here: say --yes");
+        if (Console.IsInputRedirected)
+            throw new FlywheelException($"forgetting '{person}' cannot be taken back, and nobody can be asked here: say --yes");
         Console.Write("This cannot be taken back. Type the name again to forget them: ");
         if (Console.ReadLine()?.Trim() == person) return true;
         Console.WriteLine("That is another name. Nothing was done.");
@@ -86,9 +94,11 @@ internal static class ForgetCommand
     private static void Write(DeletionRow row)
     {
         string state = row.Finished is { } finished ? $"forgotten at {finished:yyyy-MM-dd HH:mm} UTC" : "under way";
-        Console.WriteLine($"{row.Person[..16]} {state}: {Counts(JsonSerializer.Deserialize<Dictionary<string, int>>(row.Counts, JsonText.Compact)!)}.");
+        Console.WriteLine(
+            $"{row.Person[..16]} {state}: {Counts(JsonSerializer.Deserialize<Dictionary<string, int>>(row.Counts, JsonText.Compact)!)}.");
         foreach (ForgottenModel model in JsonSerializer.Deserialize<ForgottenModel[]>(row.Models, JsonText.Compact)!)
-            Console.WriteLine($"  model {model.Before[..12]} -> {model.After?[..12] ?? "none"}{(model.Learnt ? "" : " (not trained with their acts)")}: {model.How}");
+            Console.WriteLine(
+                $"  model {model.Before[..12]} -> {model.After?[..12] ?? "none"}{(model.Learnt ? "" : " (not trained with their acts)")}: {model.How}");
     }
 
     private static string Counts(IReadOnlyDictionary<string, int> counts) => counts.Values.Sum() == 0 ? "nothing"

@@ -9,9 +9,13 @@ internal static class ImportCommand
 {
     public static Command Create()
     {
-        var from = new Argument<string>("from") { Description = "A Hugging Face model folder, a GGUF file, or hf:owner/name with @revision or :file.gguf" };
-        var name = new Option<string?>("--name") { Description = "What to call it; the API knows the model by this name. As it calls itself when not given" };
-        var command = new Command("import", $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: ./flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from, name };
+        var from =
+            new Argument<string>("from") { Description =
+                "A Hugging Face model folder, a GGUF file, or hf:owner/name with @revision or :file.gguf" };
+        var name = new Option<string?>("--name")
+            { Description = "What to call it; the API knows the model by this name. As it calls itself when not given" };
+        var command = new Command("import",
+            $"Bring open weights in: {NearestName.List(ModelConfig.ModelTypes)} (SmolLM is a llama), from a Hugging Face folder, a GGUF file, or a hub (HF_TOKEN, HF_ENDPOINT).\nExample: ./flywheel import hf:HuggingFaceTB/SmolLM2-135M-Instruct") { from, name };
         command.SetAction((parse, cancellation) => RunAsync(parse.GetValue(from)!, parse.GetValue(name), cancellation));
         return command;
     }
@@ -22,7 +26,8 @@ internal static class ImportCommand
         DateTimeOffset now = TimeProvider.System.GetUtcNow();
         bool bars = HubReference.IsOne(from) && !Console.IsOutputRedirected;
         Report(!bars ? await ModelImport.BringAsync(from, home, now, name, new Lines(), cancellation)
-            : await AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new DownloadedColumn(),
+            : await AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new DownloadedColumn(),
                 new TransferSpeedColumn(), new RemainingTimeColumn())
                 .StartAsync(context => ModelImport.BringAsync(from, home, now, name, new Bars(context), cancellation)));
     }
@@ -30,19 +35,25 @@ internal static class ImportCommand
     private static void Report(ModelFolder model)
     {
         using IWeightFile weights = model.OpenWeights();
-        string types = string.Join(", ", weights.Tensors.Values.GroupBy(tensor => tensor.Type).Select(group => (Type: group.Key, Bytes: group.Sum(tensor => tensor.NumBytes)))
+        string types =
+            string.Join(", ",
+                weights.Tensors.Values.GroupBy(tensor => tensor.Type)
+                    .Select(group => (Type: group.Key, Bytes: group.Sum(tensor => tensor.NumBytes)))
             .OrderByDescending(group => group.Bytes).Select(group => $"{group.Type} ({group.Bytes / 1e6:N1} MB)"));
         AnsiConsole.Write(new Table().HideHeaders().AddColumns("", "")
             .AddRow("model", Markup.Escape(model.Path))
             .AddRow("name, hash", Markup.Escape($"{model.Manifest.Name}, {model.ShortHash}"))
-            .AddRow("shape", Markup.Escape($"{model.Config.ModelType}, {model.Config.NumParameters / 1e6:N1} million parameters, {model.Config.NumLayers} layers, width {model.Config.HiddenSize}"))
+            .AddRow("shape",
+                Markup.Escape(
+                    $"{model.Config.ModelType}, {model.Config.NumParameters / 1e6:N1} million parameters, {model.Config.NumLayers} layers, width {model.Config.HiddenSize}"))
             .AddRow("weights", Markup.Escape(types))
             .AddRow("vocabulary, context", $"{model.Config.VocabSize:N0}, {model.Config.MaxPositions:N0} tokens")
             .AddRow("licence", Markup.Escape(Licence(model))));
         if (model.FindChatFault() is { } fault) Console.WriteLine($"Not for chat: {fault}. It is served for POST /v1/completions.");
         else if (EndFault(model) is { } end) Console.WriteLine($"Not to be trained in chat form: {end}.");
         Console.WriteLine($"Next: ./flywheel up --model {model.Path}");
-        Console.WriteLine("It then is the champion; ./flywheel models rollback goes back to the model before, ./flywheel up --starter to the starter.");
+        Console.WriteLine(
+            "It then is the champion; ./flywheel models rollback goes back to the model before, ./flywheel up --starter to the starter.");
     }
 
     private static string Licence(ModelFolder model)
@@ -80,7 +91,8 @@ internal static class ImportCommand
 
         public void Report(HubProgress value)
         {
-            if (!_bars.TryGetValue(value.File, out ProgressTask? bar)) _bars[value.File] = bar = context.AddTask(Markup.Escape(value.File), maxValue: Math.Max(value.Total, 1));
+            if (!_bars.TryGetValue(value.File, out ProgressTask? bar))
+                _bars[value.File] = bar = context.AddTask(Markup.Escape(value.File), maxValue: Math.Max(value.Total, 1));
             bar.Value = value.Done;
         }
     }

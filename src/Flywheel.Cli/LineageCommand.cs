@@ -10,7 +10,8 @@ internal static class LineageCommand
 {
     public static Command Create()
     {
-        var id = new Argument<string>("id") { Description = "Id of a feedback, generation, turn, model, dataset or example, or the beginning of one; or a run's name" };
+        var id = new Argument<string>("id") { Description =
+            "Id of a feedback, generation, turn, model, dataset or example, or the beginning of one; or a run's name" };
         var command = new Command("lineage",
             "From a feedback to the models that learnt from it, or from a model back to its run, dataset and feedback.\nExample: ./flywheel lineage 3f9a1c2b7d40") { id };
         command.SetAction((parse, cancellation) => ShowAsync(parse.GetValue(id)!, cancellation));
@@ -40,12 +41,14 @@ internal static class LineageCommand
     {
         string colour = node.Kind switch { "feedback" => "green", "model" or "release" => "blue", "dataset" or "example" => "yellow", _ =>
             "grey" };
-        return $"[{colour}]{node.Kind}[/]{(node.Id.Length > 0 ? $" [bold]{Markup.Escape(node.Id)}[/]" : "")} {Markup.Escape(node.Text)}".TrimEnd();
+        return $"[{colour}]{node.Kind}[/]{(node.Id.Length > 0 ? $" [bold]{Markup.Escape(node.Id)}[/]" : "")} {Markup.Escape(node.Text)}"
+            .TrimEnd();
     }
 
     private static void Print(LineageNode node, int depth)
     {
-        Console.WriteLine($"{new string(' ', 2 * depth)}{string.Join(' ', new[] { node.Kind, node.Id, node.Text }.Where(text => text.Length > 0))}");
+        Console.WriteLine(
+            $"{new string(' ', 2 * depth)}{string.Join(' ', new[] { node.Kind, node.Id, node.Text }.Where(text => text.Length > 0))}");
         foreach (LineageNode child in node.Children) Print(child, depth + 1);
     }
 }

@@ -10,7 +10,8 @@ internal static class ModelsCommand
 {
     public static Command Create()
     {
-        var command = new Command("models", "List models and adapters: imported, trained and merged ones, what each came from, and the champion. Name or hash go wherever a model is asked for: up --model, export, a recipe's base.\nExample: ./flywheel models");
+        var command = new Command("models",
+            "List models and adapters: imported, trained and merged ones, what each came from, and the champion. Name or hash go wherever a model is asked for: up --model, export, a recipe's base.\nExample: ./flywheel models");
         command.SetAction((_, cancellation) => ListAsync(cancellation));
         command.Add(CreateRollback());
         return command;
@@ -18,8 +19,10 @@ internal static class ModelsCommand
 
     private static Command CreateRollback()
     {
-        var to = new Argument<string?>("to") { Description = "Hash of a released model, or its beginning; the one before the champion when not given", Arity = ArgumentArity.ZeroOrOne };
-        var command = new Command("rollback", "Release an earlier model again, in the running server too.\nExample: ./flywheel models rollback") { to };
+        var to = new Argument<string?>("to") { Description =
+            "Hash of a released model, or its beginning; the one before the champion when not given", Arity = ArgumentArity.ZeroOrOne };
+        var command = new Command("rollback",
+            "Release an earlier model again, in the running server too.\nExample: ./flywheel models rollback") { to };
         command.SetAction((parse, cancellation) => RollBackAsync(parse.GetValue(to), cancellation));
         return command;
     }
@@ -28,7 +31,8 @@ internal static class ModelsCommand
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         (ModelRow from, ModelRow to) = await Rollback.RunAsync(store, wanted, cancellation);
-        Console.WriteLine($"{to.Name} {to.Hash[..12]} is the champion again, in the place of {from.Name} {from.Hash[..12]}. ./flywheel models rollback {from.Hash[..12]} takes it back.");
+        Console.WriteLine(
+            $"{to.Name} {to.Hash[..12]} is the champion again, in the place of {from.Name} {from.Hash[..12]}. ./flywheel models rollback {from.Hash[..12]} takes it back.");
     }
 
     private static async Task ListAsync(CancellationToken cancellation)
@@ -43,8 +47,11 @@ internal static class ModelsCommand
         foreach (CatalogEntry entry in entries)
         {
             ModelManifest manifest = entry.Manifest;
-            string released = manifest.Hash == champion ? "[green]champion[/]" : releases.FirstOrDefault(release => release.ModelHash == manifest.Hash) is { } release ? $"{release.Time:yyyy-MM-dd HH:mm}" : "";
-            table.AddRow(entry.ShortHash, Markup.Escape(manifest.Name), What(entry), $"{manifest.NumParameters / 1e6:N1} M", Markup.Escape(Weights(entry)), Markup.Escape(From(manifest)), $"{manifest.Created:yyyy-MM-dd HH:mm}", released);
+            string released = manifest.Hash == champion
+                ? "[green]champion[/]" : releases.FirstOrDefault(release => release.ModelHash == manifest.Hash) is { } release
+                ? $"{release.Time:yyyy-MM-dd HH:mm}" : "";
+            table.AddRow(entry.ShortHash, Markup.Escape(manifest.Name), What(entry), $"{manifest.NumParameters / 1e6:N1} M",
+                Markup.Escape(Weights(entry)), Markup.Escape(From(manifest)), $"{manifest.Created:yyyy-MM-dd HH:mm}", released);
         }
         AnsiConsole.Write(table);
         Console.WriteLine($"They lie in {home.Models}, each in a folder named by its hash.");
@@ -59,7 +66,9 @@ internal static class ModelsCommand
     };
 
     private static string From(ModelManifest manifest) =>
-        string.Join(", ", new[] { manifest.Source, manifest.Run is null ? null : $"run {manifest.Run}", manifest.Parent is null ? null : $"model {manifest.Parent[..Math.Min(12, manifest.Parent.Length)]}" }.OfType<string>());
+        string.Join(", ",
+            new[] { manifest.Source, manifest.Run is null ? null : $"run {manifest.Run}",
+                manifest.Parent is null ? null : $"model {manifest.Parent[..Math.Min(12, manifest.Parent.Length)]}" }.OfType<string>());
 
     /// <summary>The type that most of the weights have, and the size of all files.</summary>
     private static string Weights(CatalogEntry entry)

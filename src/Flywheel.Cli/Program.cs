@@ -7,11 +7,13 @@ using Flywheel.Training;
 using Spectre.Console;
 
 // Named as it is called: the launcher in the project's folder.
-var root = new Command("./flywheel", "Flywheel: own your model loop. Train, serve, learn from people, prove it is better, release, repeat.") { new HelpOption(), new VersionOption() };
+var root = new Command("./flywheel", "Flywheel: own your model loop. Train, serve, learn from people, prove it is better, release, repeat.")
+    { new HelpOption(), new VersionOption() };
 foreach (Command verb in Verbs.All) root.Add(verb);
 
 // Ctrl-C and SIGTERM cancel the verb's token; a verb then ends what it does cleanly within the time limit.
-var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
+var invocation = new InvocationConfiguration { EnableDefaultExceptionHandler = false,
+    ProcessTerminationTimeout = TimeSpan.FromSeconds(30) };
 IAnsiConsole errors = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Error) });
 // A pipe or a file has no width: nothing is wrapped or cut there for want of columns.
 if (Console.IsErrorRedirected) errors.Profile.Width = 10_000;

@@ -15,7 +15,8 @@ internal static class RankCommand
         var pilot = new Option<bool>("--pilot") { Description = "Measure its beginning" };
         var command = new Command(Verb, "One rank of a training; started by './flywheel train'.") { job, pilot };
         command.Hidden = true;
-        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(job)!, parse.GetValue(pilot), cancellation), CancellationToken.None));
+        command.SetAction((parse, cancellation) =>
+            Task.Run(() => Run(parse.GetValue(job)!, parse.GetValue(pilot), cancellation), CancellationToken.None));
         return command;
     }
 
@@ -41,7 +42,8 @@ internal static class RankCommand
             RankBeat.Start(world.Rank, world.Size, Console.Out);
             TrainingJob training = TrainingJobFile.Load(jobFile);
             if (!pilot) TrainingRun.Run(training, world, progress => new RankMessage(progress).Write(Console.Out), stop.Token);
-            else if (TrainingPilot.Run(training, world, stop.Token) is var forecast && world.Rank == 0) new RankMessage(Forecast: forecast).Write(Console.Out);
+            else if (TrainingPilot.Run(training, world, stop.Token) is var forecast && world.Rank == 0)
+                new RankMessage(Forecast: forecast).Write(Console.Out);
         }
         catch (OperationCanceledException)
         {

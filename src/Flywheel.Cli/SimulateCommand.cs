@@ -18,12 +18,17 @@ internal static class SimulateCommand
         var briefs = new Option<int>("--briefs") { Description = "Briefs of each", DefaultValueFactory = _ => plan.Briefs };
         var looks = new Option<int>("--looks") { Description = "Candidates that are tried on the same people", DefaultValueFactory = _ =>
             plan.Looks };
-        var gain = new Option<double>("--gain") { Description = "Of a candidate that is better, in the share of drafts preferred, 0 to 1", DefaultValueFactory = _ => plan.Gain };
+        var gain = new Option<double>("--gain") { Description = "Of a candidate that is better, in the share of drafts preferred, 0 to 1",
+            DefaultValueFactory = _ => plan.Gain };
         var homes = new Option<int>("--homes") { Description = "Simulated homes", DefaultValueFactory = _ => plan.Homes };
         var seed = new Option<int>("--seed") { Description = "The same seed gives the same table", DefaultValueFactory = _ => plan.Seed };
-        var rollouts = new Option<int>("--rollouts") { Description = "Simulated rollouts of the same model; of others a fifth as many", DefaultValueFactory = _ => 1000 };
-        var model = new Option<string?>("--model") { Description = $"Draw the drafts from what this model writes to the demo's products, too: {ModelCatalog.Names}" };
-        var judge = new Option<string>("--judge") { Description = $"Of these drafts: {GateRecipe.FidelityJudge}, {string.Join(", ", Taste.All.Select(taste => taste.Name))}", DefaultValueFactory = _ => GateRecipe.FidelityJudge };
+        var rollouts = new Option<int>("--rollouts") { Description = "Simulated rollouts of the same model; of others a fifth as many",
+            DefaultValueFactory = _ => 1000 };
+        var model = new Option<string?>("--model")
+            { Description = $"Draw the drafts from what this model writes to the demo's products, too: {ModelCatalog.Names}" };
+        var judge = new Option<string>("--judge")
+            { Description = $"Of these drafts: {GateRecipe.FidelityJudge}, {string.Join(", ", Taste.All.Select(taste => taste.Name))}",
+                DefaultValueFactory = _ => GateRecipe.FidelityJudge };
         var command = new Command("simulate",
             "Simulate the gate and rollouts: how often they promote candidates that are no better, at one look and at many, and how often one that is; how soon harm ends.\nExample: ./flywheel simulate --people 12 --model first") { people, briefs, looks, gain, homes, rollouts, seed, model, judge };
         command.SetAction(async (parse, cancellation) =>
@@ -39,7 +44,8 @@ internal static class SimulateCommand
             TurnRecipe recipe = RecipeFile.LoadTurn(DemoCommand.ProjectFile("recipes", "turn.yaml"));
             Show($"What is forgotten: {plan.Homes / 10} homes, turns in a row, nats a token of the frozen set, margin {recipe.Gate.RegressionMargin}, seed {plan.Seed}",
                 GateSimulation.OnFrozenSet(plan, recipe.Gate.RegressionMargin), "turns", "share of homes");
-            ShowRollouts(parse.GetValue(rollouts) is var count && count >= 0 ? count : throw new FlywheelException($"--rollouts is {count}, expected at least 0"), plan.Seed);
+            ShowRollouts(parse.GetValue(rollouts) is var count && count >= 0
+                ? count : throw new FlywheelException($"--rollouts is {count}, expected at least 0"), plan.Seed);
             if (parse.GetValue(model) is { } named) await OnModelAsync(plan, named, JudgeNamed(parse.GetValue(judge)!), cancellation);
         });
         return command;
@@ -55,7 +61,8 @@ internal static class SimulateCommand
             ("the same model, promoted", new(), count, RolloutMove.Promote, "at most 5%"),
             ("the same model, drafts decide, promoted", new(Decider: RolloutDecider.Drafts), count, RolloutMove.Promote, "at most 5%"),
             ("3 points more accepted, promoted", new(Gain: 0.03) { Days = 14 }, few, RolloutMove.Promote, "as power allows"),
-            ("3 points more accepted, drafts decide, promoted", new(Gain: 0.03, Decider: RolloutDecider.Drafts) { Days = 14 }, few, RolloutMove.Promote, "as power allows"),
+            ("3 points more accepted, drafts decide, promoted", new(Gain: 0.03, Decider: RolloutDecider.Drafts) { Days = 14 }, few,
+                RolloutMove.Promote, "as power allows"),
             ("10 points fewer accepted, rolled back", new(Gain: -0.1), few, RolloutMove.RollBack, "near 100%"),
             ("one answer in five fails, rolled back", new(Failing: 0.2), few, RolloutMove.RollBack, "near 100%"),
             ("half of all answers become slow, rolled back", new(Slow: 0.5), few, RolloutMove.RollBack, "near 100%"),
@@ -66,11 +73,13 @@ internal static class SimulateCommand
         {
             SimulatedRollout[] all = RolloutSimulation.Many(world, tries, seed), ended = [.. all.Where(one => one.Move == asked)];
             string share = string.Create(CultureInfo.InvariantCulture, $"{ended.Length / (double)tries:0.0%} of {tries}");
-            table.AddRow(what, share, wanted, ended.Length == 0 ? "" : Median(ended, one => one.Judged).ToString("N0", CultureInfo.InvariantCulture),
+            table.AddRow(what, share, wanted, ended.Length == 0
+                ? "" : Median(ended, one => one.Judged).ToString("N0", CultureInfo.InvariantCulture),
                 ended.Length == 0 ? "" : Time(TimeSpan.FromSeconds(Median(ended, one => one.Lasted.TotalSeconds))));
         }
         var typical = new RolloutWorld();
-        Console.WriteLine($"{Environment.NewLine}Rollouts: {typical.PeopleAnHour:0} people an hour come for the first time and judge {RolloutTracker.PerPerson} answers each, half of the champion's are accepted, {typical.Days} days (14 where something is to be found), seed {seed}");
+        Console.WriteLine(
+            $"{Environment.NewLine}Rollouts: {typical.PeopleAnHour:0} people an hour come for the first time and judge {RolloutTracker.PerPerson} answers each, half of the champion's are accepted, {typical.Days} days (14 where something is to be found), seed {seed}");
         AnsiConsole.Write(table);
         ShowWatches(count, few, seed);
     }
@@ -82,31 +91,40 @@ internal static class SimulateCommand
         [
             ("the same model", new(), count, "at most 5%"),
             ("the same model, people throw a draft away before each that they keep", new() { ThrownFirst = 1 }, count, "at most 5%"),
-            ("the same model, four people come back", new() { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 }, count, "at most 5%"),
+            ("the same model, four people come back", new() { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 }, count,
+                "at most 5%"),
             ("5 points fewer accepted", new(Gain: -0.05), few, "as power allows"),
             ("10 points fewer accepted", new(Gain: -0.1), few, "as power allows"),
             ("20 points fewer accepted", new(Gain: -0.2), few, "near 100%"),
-            ("40 points fewer, four people come back", new(Gain: -0.4) { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 }, few, "as power allows"),
+            ("40 points fewer, four people come back", new(Gain: -0.4) { People = 4, JudgedBefore = 20, Returning = 1, PeopleAnHour = 2 },
+                few, "as power allows"),
             ("one answer in five fails", new(Failing: 0.2), few, "near 100%"),
             ("half of all answers become slow", new(Slow: 0.5), few, "near 100%"),
         ];
-        var table = new Table().AddColumns("released", "taken back", "asked about", "should be", "median judged answers until then", "median time");
+        var table = new Table().AddColumns("released", "taken back", "asked about", "should be", "median judged answers until then",
+            "median time");
         if (!AnsiConsole.Profile.Out.IsTerminal) (AnsiConsole.Profile.Width, table.Border) = (1000, TableBorder.Markdown);
         foreach ((string what, WatchWorld world, int tries, string wanted) in worlds)
         {
             SimulatedWatch[] all = WatchSimulation.Many(world, tries, seed), ended = [.. all.Where(one => one.Move != WatchMove.Watch)];
-            string Share(WatchMove move) => string.Create(CultureInfo.InvariantCulture, $"{all.Count(one => one.Move == move) / (double)tries:0.0%} of {tries}");
-            table.AddRow(what, Share(WatchMove.TakeBack), Share(WatchMove.Ask), wanted, ended.Length == 0 ? "" : Median(ended, one => one.Judged).ToString("N0", CultureInfo.InvariantCulture),
+            string Share(WatchMove move) =>
+                string.Create(CultureInfo.InvariantCulture, $"{all.Count(one => one.Move == move) / (double)tries:0.0%} of {tries}");
+            table.AddRow(what, Share(WatchMove.TakeBack), Share(WatchMove.Ask), wanted,
+                ended.Length == 0 ? "" : Median(ended, one => one.Judged).ToString("N0", CultureInfo.InvariantCulture),
                 ended.Length == 0 ? "" : Time(TimeSpan.FromSeconds(Median(ended, one => one.Lasted.TotalSeconds))));
         }
         var typical = new WatchWorld();
-        Console.WriteLine($"{Environment.NewLine}Releases that are watched: {typical.People} people had judged {typical.JudgedBefore} answers each of the model before; {typical.PeopleAnHour:0} an hour come, {typical.Returning:0%} of them of these, and judge {RolloutTracker.PerPerson} answers; {ReleaseWatch.Lasts.TotalDays:0} days or {ReleaseWatch.MostPeople} people, seed {seed}");
+        Console.WriteLine(
+            $"{Environment.NewLine}Releases that are watched: {typical.People} people had judged {typical.JudgedBefore} answers each of the model before; {typical.PeopleAnHour:0} an hour come, {typical.Returning:0%} of them of these, and judge {RolloutTracker.PerPerson} answers; {ReleaseWatch.Lasts.TotalDays:0} days or {ReleaseWatch.MostPeople} people, seed {seed}");
         AnsiConsole.Write(table);
     }
 
     private static double Median<T>(T[] all, Func<T, double> of) => all.Select(of).Order().ElementAt(all.Length / 2);
 
-    private static string Time(TimeSpan time) => time.TotalHours >= 48 ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:0.0} days") : string.Create(CultureInfo.InvariantCulture, $"{time.TotalHours:0.0} hours");
+    private static string Time(TimeSpan time) =>
+        time.TotalHours >= 48
+            ? string.Create(CultureInfo.InvariantCulture, $"{time.TotalDays:0.0} days") : string.Create(CultureInfo.InvariantCulture,
+                $"{time.TotalHours:0.0} hours");
 
     private static string Power(SimulationPlan plan) => PowerStatement.Of(plan.People, plan.People * plan.Briefs, 1).Text;
 
@@ -115,7 +133,8 @@ internal static class SimulateCommand
         ModelFolder folder = new ModelCatalog(new FlywheelHome()).FindModel(named);
         IReadOnlyList<Product> products = Product.Load(DemoCommand.ProjectFile("recipes", "demo", "briefs.jsonl"));
         if (plan.People * plan.Briefs > products.Count)
-            throw new FlywheelException($"{plan.People} people with {plan.Briefs} briefs each need {plan.People * plan.Briefs} products, and there are {products.Count}; take less of --people or --briefs");
+            throw new FlywheelException(
+                $"{plan.People} people with {plan.Briefs} briefs each need {plan.People * plan.Briefs} products, and there are {products.Count}; take less of --people or --briefs");
         Brief[] briefs = [.. products.Take(plan.People * plan.Briefs).Select((product, i) =>
             new Brief(product.Name, i % 2 == 0 ? Brief.Tagline : Brief.Description, product.Facts, product.Categories, product.Audience))];
         int done = 0;
@@ -131,7 +150,8 @@ internal static class SimulateCommand
     private static IDraftJudge JudgeNamed(string name) => name == GateRecipe.FidelityJudge ? new FidelityJudge()
         : new TasteJudge(Taste.Named(name));
 
-    private static void Show(string title, IEnumerable<SimulationRow> rows, string what = "candidates", string share = "homes that promoted")
+    private static void Show(string title, IEnumerable<SimulationRow> rows, string what = "candidates",
+        string share = "homes that promoted")
     {
         IAnsiConsole console = AnsiConsole.Console;
         if (!console.Profile.Out.IsTerminal) console.Profile.Width = 1000;

@@ -12,10 +12,15 @@ internal static class SweepCommand
     public static Command Create()
     {
         var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
-        var over = new Option<string[]>("--over") { Description = "A field and its values, such as train.learning_rate=1e-3,3e-3; several make all combinations", Required = true };
+        var over = new Option<string[]>("--over")
+            { Description = "A field and its values, such as train.learning_rate=1e-3,3e-3; several make all combinations",
+                Required = true };
         var budget = new Option<double>("--budget") { Description = "Minutes of training in all", Required = true };
-        var command = new Command("sweep", "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command resumes it.\nExample: ./flywheel sweep recipes/packages.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
-        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(over)!, parse.GetValue(budget), cancellation), CancellationToken.None));
+        var command = new Command("sweep",
+            "Try values of recipe fields by successive halving: short runs of all, longer ones of the best third. Stopped, the same command resumes it.\nExample: ./flywheel sweep recipes/packages.yaml --over train.learning_rate=1e-3,3e-3,1e-2 --budget 20") { recipe, over, budget };
+        command.SetAction((parse, cancellation) =>
+            Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(over)!, parse.GetValue(budget), cancellation),
+                CancellationToken.None));
         return command;
     }
 
@@ -27,7 +32,8 @@ internal static class SweepCommand
         var home = new FlywheelHome();
         var sweep = new Sweep(recipe, over, budget);
         var runner = new RecipeRunner(home) { Status = Console.WriteLine, Pilot = RankCommand.Pilot };
-        Console.WriteLine($"{sweep.NumCombinations} combinations in {sweep.NumRungs} {(sweep.NumRungs == 1 ? "rung" : "rungs")}, the first of {sweep.InRung(0)} runs, the last of {sweep.InRung(sweep.NumRungs - 1)}");
+        Console.WriteLine(
+            $"{sweep.NumCombinations} combinations in {sweep.NumRungs} {(sweep.NumRungs == 1 ? "rung" : "rungs")}, the first of {sweep.InRung(0)} runs, the last of {sweep.InRung(sweep.NumRungs - 1)}");
         string[] first = [.. over.Select(text => text.Split(',')[0]), .. LongRun];
         string folder = SweepFolder.Of(home, sweep);
         (double rate, bool isKept) = Pace.Of(folder, () => runner.Forecast(recipe, first, cancellation)[^1].Forecast.TokensPerSecond);
@@ -44,6 +50,7 @@ internal static class SweepCommand
             .AddRow("held-out loss", $"{result.Winner.Loss:F4}")
             .AddRow("time", $"{Amounts.Duration(result.Tries.Sum(attempt => attempt.Seconds))} of {Amounts.Duration(budget * 60)}")
             .AddRow("report", Markup.Escape(Path.Combine(folder, "report.md"))));
-        Console.WriteLine($"train it in full: ./flywheel train {recipe} {string.Join(' ', result.Winner.Overrides.Select(text => $"--set {text}"))}");
+        Console.WriteLine(
+            $"train it in full: ./flywheel train {recipe} {string.Join(' ', result.Winner.Overrides.Select(text => $"--set {text}"))}");
     }
 }

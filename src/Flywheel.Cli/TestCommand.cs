@@ -8,9 +8,11 @@ internal static class TestCommand
 {
     public static Command Create()
     {
-        var projects = new Argument<string[]>("project") { Description = "Test projects to run, such as Engine Model; without any, all", Arity = ArgumentArity.ZeroOrMore };
+        var projects = new Argument<string[]>("project") { Description = "Test projects to run, such as Engine Model; without any, all",
+            Arity = ArgumentArity.ZeroOrMore };
         var command = new Command("test", "Build everything and run the tests.\nExample: ./flywheel test Engine Model") { projects };
-        command.SetAction((Action<ParseResult>)(_ => throw new FlywheelException("tests are run by the launcher in the project's folder: ./flywheel test")));
+        command.SetAction((Action<ParseResult>)(_ =>
+            throw new FlywheelException("tests are run by the launcher in the project's folder: ./flywheel test")));
         return command;
     }
 }

@@ -17,12 +17,22 @@ internal static class TrainCommand
     public static Command Create()
     {
         var recipe = new Argument<string>("recipe") { Description = "Recipe file" };
-        var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as train.steps=100", DefaultValueFactory = _ => [] };
-        var ranks = new Option<int>("--ranks") { Description = "Train with so many processes over MPI, watched: when one is lost, all start again from the newest checkpoint" };
-        var launcher = new Option<string?>("--launcher") { Description = "What starts the ranks, such as 'mpirun --hostfile hosts'; default: srun inside a Slurm job, else mpirun" };
-        var threads = new Option<int?>("--threads") { Description = "Threads of a new run, in each rank; the weights' bits may depend on them in a LoRA and in bfloat16. Default: the machine's cores, shared by the ranks" };
-        var command = new Command("train", "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command resumes from it.\nExample: ./flywheel train recipes/packages.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
-        command.SetAction((parse, cancellation) => Task.Run(() => Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(ranks), parse.GetValue(launcher), parse.GetValue(threads), cancellation), CancellationToken.None));
+        var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as train.steps=100",
+            DefaultValueFactory = _ => [] };
+        var ranks =
+            new Option<int>("--ranks") { Description =
+                "Train with so many processes over MPI, watched: when one is lost, all start again from the newest checkpoint" };
+        var launcher = new Option<string?>("--launcher")
+            { Description = "What starts the ranks, such as 'mpirun --hostfile hosts'; default: srun inside a Slurm job, else mpirun" };
+        var threads = new Option<int?>("--threads")
+            { Description =
+                "Threads of a new run, in each rank; the weights' bits may depend on them in a LoRA and in bfloat16. Default: the machine's cores, shared by the ranks" };
+        var command = new Command("train",
+            "Train a model from a recipe. Ctrl-C writes a checkpoint; the same command resumes from it.\nExample: ./flywheel train recipes/packages.yaml --set train.learning_rate=3e-4") { recipe, set, ranks, launcher, threads };
+        command.SetAction((parse, cancellation) =>
+            Task.Run(() =>
+                Run(parse.GetValue(recipe)!, parse.GetValue(set)!, parse.GetValue(ranks), parse.GetValue(launcher), parse.GetValue(threads),
+                    cancellation), CancellationToken.None));
         return command;
     }
 
@@ -45,7 +55,8 @@ internal static class TrainCommand
             if (world.Rank > 0) SharedTraining.Follow(world, progress => Console.Error.WriteLine(progress.Note), cancellation);
             else
             {
-                Train(recipe, overrides, world.Size, numThreads, (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), null, cancellation);
+                Train(recipe, overrides, world.Size, numThreads,
+                    (job, progress, cancel) => SharedTraining.Lead(world, job, progress, cancel), null, cancellation);
                 SharedTraining.End(world);
             }
             return 0;
@@ -63,17 +74,20 @@ internal static class TrainCommand
         if (ranks < 0) throw new FlywheelException($"--ranks is {ranks}, expected 1 or more");
         if (launcher is not null && ranks == 0) throw new FlywheelException("--launcher is given without --ranks");
         int numThreads = threads ?? Math.Max(1, Environment.ProcessorCount / Math.Max(1, ranks));
-        return (ranks == 0 ? null : new Supervisor { Launcher = RankLauncher.Command(ranks, launcher), RankCommand = RankCommand.CommandLine(), Note = Console.Error.WriteLine }, numThreads);
+        return (ranks == 0 ? null : new Supervisor { Launcher = RankLauncher.Command(ranks, launcher),
+            RankCommand = RankCommand.CommandLine(), Note = Console.Error.WriteLine }, numThreads);
     }
 
     /// <summary>What forecasts such a training, and the threads of each rank.</summary>
-    internal static (Func<TrainingJob, CancellationToken, TrainingForecast> Pilot, int NumThreads) Pilot(int ranks, string? launcher, int? threads)
+    internal static (Func<TrainingJob, CancellationToken, TrainingForecast> Pilot, int NumThreads) Pilot(int ranks, string? launcher,
+        int? threads)
     {
         (Supervisor? supervisor, int numThreads) = Watched(ranks, launcher, threads);
         return (supervisor is null ? RankCommand.Pilot : supervisor.Forecast, numThreads);
     }
 
-    private static void Train(string recipe, string[] overrides, int ranks, int threads, Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train,
+    private static void Train(string recipe, string[] overrides, int ranks, int threads,
+        Func<TrainingJob, Action<TrainingProgress>, CancellationToken, TrainedModel> train,
         Func<TrainingJob, CancellationToken, TrainingForecast>? pilot, CancellationToken cancellation)
     {
         var home = new FlywheelHome();
@@ -81,7 +95,8 @@ internal static class TrainCommand
         if (Console.IsOutputRedirected) run = Start(new PlainReport());
         else
         {
-            AnsiConsole.Progress().Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
+            AnsiConsole.Progress()
+                .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn())
                 .Start(context => run = Start(new LiveReport(context)));
         }
         RecordAsync(home, run!, cancellation).GetAwaiter().GetResult();
@@ -94,8 +109,11 @@ internal static class TrainCommand
             .AddRow("steps, tokens", $"{result.Steps:N0}, {result.Tokens:N0}")
             .AddRow("loss", $"{result.Loss:F4}")
             .AddRow("validation loss", result.ValidationLoss is { } loss ? $"{loss:F4}" : "-")
-            .AddRow("time", RunsCommand.AgainstForecast(Amounts.Duration(result.Seconds), forecast is null ? null : Amounts.Duration(forecast.Seconds)))
-            .AddRow("most memory", RunsCommand.AgainstForecast(Amounts.Memory(result.PeakMemoryBytes), forecast is null ? null : Amounts.Memory(forecast.MemoryBytes))));
+            .AddRow("time",
+                RunsCommand.AgainstForecast(Amounts.Duration(result.Seconds), forecast is null ? null : Amounts.Duration(forecast.Seconds)))
+            .AddRow("most memory",
+                RunsCommand.AgainstForecast(Amounts.Memory(result.PeakMemoryBytes),
+                    forecast is null ? null : Amounts.Memory(forecast.MemoryBytes))));
 
         static async Task RecordAsync(FlywheelHome home, FinishedRun run, CancellationToken cancellation)
         {
@@ -104,7 +122,8 @@ internal static class TrainCommand
         }
 
         FinishedRun Start(IReport report) =>
-            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, NumRanks = ranks, Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);
+            new RecipeRunner(home) { Status = report.Status, Progress = report.Progress, NumThreads = threads, NumRanks = ranks,
+                Train = train, Pilot = pilot }.Run(recipe, overrides, cancellation);
     }
 
     private static string Describe(string recipe, TrainingProgress progress, double? validation)
@@ -158,7 +177,8 @@ internal static class TrainCommand
             if (progress.Line is not { } line) return;
             _validation = line.ValidationLoss ?? _validation;
             if (line.Loss is null) return;
-            if (!_bars.TryGetValue(recipe, out ProgressTask? bar)) _bars[recipe] = bar = context.AddTask(Markup.Escape(recipe), maxValue: progress.NumSteps);
+            if (!_bars.TryGetValue(recipe, out ProgressTask? bar))
+                _bars[recipe] = bar = context.AddTask(Markup.Escape(recipe), maxValue: progress.NumSteps);
             bar.Description = Markup.Escape(Describe(recipe, progress, _validation));
             bar.Value = line.Step;
         }

@@ -20,7 +20,8 @@ internal static class TurnCommand
             DefaultValueFactory = _ => [] };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be learnt from; write nothing" };
         var force = new Option<bool>("--force") { Description = "Promote even if the gate rejects; the release and the report say so" };
-        var accept = new Option<string?>("--accept") { Description = "Promote the candidate of a turn that waits for a person's answer; its number" };
+        var accept = new Option<string?>("--accept")
+            { Description = "Promote the candidate of a turn that waits for a person's answer; its number" };
         var refuse = new Option<string?>("--refuse") { Description = "Reject it; of a turn that cannot be gone on with: give it up" };
         var command = new Command("turn",
             "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
@@ -66,10 +67,12 @@ internal static class TurnCommand
 
         WriteDrops(outcome.Dataset);
         WriteGate(outcome.Decision);
-        AnsiConsole.WriteLine(outcome.Decision.Power is { Length: > 0 } power ? $"{outcome.Decision.JudgedBy} {char.ToUpperInvariant(power[0])}{power[1..]}." : outcome.Decision.JudgedBy);
+        AnsiConsole.WriteLine(outcome.Decision.Power is { Length: > 0 } power
+            ? $"{outcome.Decision.JudgedBy} {char.ToUpperInvariant(power[0])}{power[1..]}." : outcome.Decision.JudgedBy);
         if (outcome.Waits) return await AskAsync(store, outcome, cancellation);
         string verdict = outcome.Promoted ? "[green]promoted[/]" : "[red]rejected[/]";
-        AnsiConsole.MarkupLine($"Turn {outcome.Turn.Number}: candidate {outcome.Turn.Candidate![..12]} {verdict}: {Markup.Escape(outcome.Turn.Reason!)}");
+        AnsiConsole.MarkupLine(
+            $"Turn {outcome.Turn.Number}: candidate {outcome.Turn.Candidate![..12]} {verdict}: {Markup.Escape(outcome.Turn.Reason!)}");
         AnsiConsole.WriteLine($"Report: {outcome.Report}");
         return outcome.Promoted ? 0 : ExitCodes.Rejected;
     }
@@ -89,7 +92,8 @@ internal static class TurnCommand
         AnsiConsole.WriteLine($"Turn {turn.Number}: you decide, because {outcome.Decision.AskReason}. Report: {outcome.Report}");
         if (Console.IsInputRedirected || Console.IsOutputRedirected)
         {
-            AnsiConsole.WriteLine($"The candidate {turn.Candidate![..12]} waits: flywheel turn --accept {turn.Number} promotes it, flywheel turn --refuse {turn.Number} does not.");
+            AnsiConsole.WriteLine(
+                $"The candidate {turn.Candidate![..12]} waits: flywheel turn --accept {turn.Number} promotes it, flywheel turn --refuse {turn.Number} does not.");
             return ExitCodes.Waiting;
         }
         bool yes = await AnsiConsole.ConfirmAsync("Is the candidate better, and shall it answer from now on?", defaultValue: false,
@@ -108,7 +112,8 @@ internal static class TurnCommand
         TurnRow turn = await new TurnRunner(store, PlainProgress())
             .AnswerAsync(id, accept, Environment.UserName, cancellation: cancellation);
         bool promoted = turn.State == TurnState.Promoted;
-        AnsiConsole.MarkupLine($"Turn {turn.Number}: candidate {turn.Candidate![..12]} {(promoted ? "[green]promoted[/]" : "[red]rejected[/]")}: {Markup.Escape(turn.Reason!)}");
+        AnsiConsole.MarkupLine(
+            $"Turn {turn.Number}: candidate {turn.Candidate![..12]} {(promoted ? "[green]promoted[/]" : "[red]rejected[/]")}: {Markup.Escape(turn.Reason!)}");
         return promoted || !accept ? 0 : ExitCodes.Rejected;
     }
 

@@ -10,16 +10,31 @@ internal static class UpCommand
     public static Command Create()
     {
         var port = new Option<int>("--port") { Description = "Port on this machine; 0 takes a free one", DefaultValueFactory = _ => 5005 };
-        var url = new Option<string?>("--url") { Description = "Listen elsewhere than on loopback, such as http://0.0.0.0:5005; everyone then needs a key (docs/deploy.md)" };
-        var host = new Option<string[]>("--host") { Description = "Names that this server goes by, such as studio.example.com; others are refused, loopback's and the address of --url are known. Everyone then needs a key", DefaultValueFactory = _ => [] };
-        var proxy = new Option<string[]>("--proxy") { Description = "Addresses of the reverse proxies before this server, such as 127.0.0.1 or 10.0.0.0/8; their X-Forwarded headers are believed. Everyone then needs a key", DefaultValueFactory = _ => [] };
-        var cors = new Option<string[]>("--cors") { Description = "Origins of pages elsewhere that may call the API, such as https://app.example.com", DefaultValueFactory = _ => [] };
-        var noAuth = new Option<bool>("--no-auth") { Description = "Ask nobody for a key, except for administration: a proxy with your own sign-in stands before this server" };
-        var model = new Option<string?>("--model") { Description = $"Release and serve this model instead of the champion: {ModelCatalog.Names}" };
+        var url =
+            new Option<string?>("--url") { Description =
+                "Listen elsewhere than on loopback, such as http://0.0.0.0:5005; everyone then needs a key (docs/deploy.md)" };
+        var host = new Option<string[]>("--host")
+            { Description =
+                "Names that this server goes by, such as studio.example.com; others are refused, loopback's and the address of --url are known. Everyone then needs a key", DefaultValueFactory = _ => [] };
+        var proxy = new Option<string[]>("--proxy")
+            { Description =
+                "Addresses of the reverse proxies before this server, such as 127.0.0.1 or 10.0.0.0/8; their X-Forwarded headers are believed. Everyone then needs a key", DefaultValueFactory = _ => [] };
+        var cors = new Option<string[]>("--cors")
+            { Description = "Origins of pages elsewhere that may call the API, such as https://app.example.com",
+                DefaultValueFactory = _ => [] };
+        var noAuth = new Option<bool>("--no-auth")
+            { Description = "Ask nobody for a key, except for administration: a proxy with your own sign-in stands before this server" };
+        var model = new Option<string?>("--model")
+            { Description = $"Release and serve this model instead of the champion: {ModelCatalog.Names}" };
         var starter = new Option<bool>("--starter") { Description = "Release and serve the starter model again, whatever the champion is" };
-        var database = new Option<string?>("--database") { Description = "Keep the record in a PostgreSQL database instead of a file of the home, such as \"Host=db;Database=flywheel;Username=flywheel\"; several servers may share one. With a password, better give it in FLYWHEEL_DATABASE, which every command reads (docs/deploy.md)" };
-        var adapter = new Option<string[]>("--adapter") { Description = "Adapters of that model to load; the API knows each by its name", DefaultValueFactory = _ => [] };
-        var command = new Command("up", "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080") { port, url, model, starter, adapter, host, proxy, cors, noAuth, database };
+        var database = new Option<string?>("--database")
+            { Description =
+                "Keep the record in a PostgreSQL database instead of a file of the home, such as \"Host=db;Database=flywheel;Username=flywheel\"; several servers may share one. With a password, better give it in FLYWHEEL_DATABASE, which every command reads (docs/deploy.md)" };
+        var adapter = new Option<string[]>("--adapter") { Description = "Adapters of that model to load; the API knows each by its name",
+            DefaultValueFactory = _ => [] };
+        var command = new Command("up",
+            "Open the Studio: the page Write and the OpenAI-compatible API, on the current model.\nExample: ./flywheel up --port 8080")
+            { port, url, model, starter, adapter, host, proxy, cors, noAuth, database };
         command.SetAction((parse, cancellation) => RunAsync(new StudioOptions
         {
             Home = new FlywheelHome(server: parse.GetValue(database)),
@@ -52,11 +67,14 @@ internal static class UpCommand
     /// <summary>From where else it is reached, and with what.</summary>
     private static string Doors(StudioServer server)
     {
-        string others = server.UrlsForOthers is { Count: > 0 } urls ? $"\n  Others   {string.Join(", ", urls)}{(server.NeedsKey ? "" : "; NOBODY is asked for a key, as --no-auth says")}" : "";
-        string link = server.FirstLink is not { } path ? "" : $"\n  Owner    {server.Url}{path}\n           makes the first account, an owner's, who invites the others; opened within a day, used once. (At the server's name it works as well.)";
+        string others = server.UrlsForOthers is { Count: > 0 } urls
+            ? $"\n  Others   {string.Join(", ", urls)}{(server.NeedsKey ? "" : "; NOBODY is asked for a key, as --no-auth says")}" : "";
+        string link = server.FirstLink is not { } path
+            ? "" : $"\n  Owner    {server.Url}{path}\n           makes the first account, an owner's, who invites the others; opened within a day, used once. (At the server's name it works as well.)";
         return others + link + server switch
         {
-            { FirstKey: { } key } => $"\n  Key      {key}\n           everyone needs one; this is the first, shown this once. More: ./flywheel keys create NAME",
+            { FirstKey: { } key } =>
+                $"\n  Key      {key}\n           everyone needs one; this is the first, shown this once. More: ./flywheel keys create NAME",
             { NeedsKey: true } => "\n  Key      everyone needs one: ./flywheel keys list shows them, ./flywheel keys create NAME makes one",
             _ => "",
         };
@@ -66,5 +84,6 @@ internal static class UpCommand
         : named is not null ? throw new FlywheelException("--model and --starter are both given, expected one")
         : ModelCatalog.Starter ?? throw new FlywheelException("--starter: this program was built without a starter model");
 
-    private static int Port(int port) => port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");
+    private static int Port(int port) =>
+        port is >= 0 and <= 65535 ? port : throw new FlywheelException($"--port is {port}, expected 0 to 65535");
 }

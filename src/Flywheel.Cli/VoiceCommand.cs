@@ -14,7 +14,8 @@ internal static class VoiceCommand
     public static Command Create()
     {
         var language = new Option<string?>("--language") { Description = "Only voices of a language, such as en or it" };
-        var voices = new Command("voices", "List the voices of this machine, and what to install for more.\nExample: ./flywheel voice voices --language en") { language };
+        var voices = new Command("voices",
+            "List the voices of this machine, and what to install for more.\nExample: ./flywheel voice voices --language en") { language };
         voices.SetAction((parse, cancellation) => VoicesAsync(parse.GetValue(language), cancellation));
 
         var text = new Argument<string>("text") { Description = "What to say; - reads standard input" };
@@ -23,13 +24,17 @@ internal static class VoiceCommand
         var pitch = new Option<double?>("--pitch") { Description = "Semitones up or down" };
         var volume = new Option<double?>("--volume") { Description = "Decibels louder or quieter" };
         var isMarkup = new Option<bool>("--ssml") { Description = "The text is SSML: break, prosody, say-as, phoneme, emphasis, sub" };
-        var dictionary = new Option<string[]>("--dictionary") { Description = "Pronunciations, .csv or .pls; of several the last counts most" };
-        var output = new Option<string>("--output", "-o") { Description = $"File to write: {NearestName.List(AudioEncoder.Endings)}", Required = true };
-        var say = new Command("say", "Speak a text.\nExample: ./flywheel voice say \"Hello there.\" --voice flite:slt -o hello.wav") { text, voice, speed, pitch, volume, isMarkup, dictionary, output };
+        var dictionary = new Option<string[]>("--dictionary")
+            { Description = "Pronunciations, .csv or .pls; of several the last counts most" };
+        var output = new Option<string>("--output", "-o") { Description = $"File to write: {NearestName.List(AudioEncoder.Endings)}",
+            Required = true };
+        var say = new Command("say", "Speak a text.\nExample: ./flywheel voice say \"Hello there.\" --voice flite:slt -o hello.wav") { text,
+            voice, speed, pitch, volume, isMarkup, dictionary, output };
         say.SetAction((parse, cancellation) =>
         {
             string said = parse.GetValue(text)!;
-            var settings = new VoiceSettings { Voice = parse.GetValue(voice), Speed = parse.GetValue(speed), Pitch = parse.GetValue(pitch), Volume = parse.GetValue(volume) };
+            var settings = new VoiceSettings { Voice = parse.GetValue(voice), Speed = parse.GetValue(speed), Pitch = parse.GetValue(pitch),
+                Volume = parse.GetValue(volume) };
             settings.Validate("say");
             var line = new VoiceLine { Id = "1", Text = said == "-" ? Console.In.ReadToEnd() : said, IsMarkup = parse.GetValue(isMarkup) };
             var project = new VoiceProject { Voice = settings, Lines = [line] };
@@ -39,23 +44,29 @@ internal static class VoiceCommand
 
         Command render = VoiceRender.Create();
         Command align = VoiceAlign.Create();
-        return new Command("voice", "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align, VoiceShorten.Create(), VoiceTranscribe.Create(), VoiceFiles.Get(), VoiceFiles.Add() };
+        return new Command("voice",
+            "Speech and dubbing by the speech engines of this machine (docs/voice.md).\nExample: ./flywheel voice render film.srt --voice flite:slt -o film.wav") { voices, say, render, align, VoiceShorten.Create(), VoiceTranscribe.Create(), VoiceFiles.Get(), VoiceFiles.Add() };
     }
 
     /// <summary>Renders, encodes, and says what came of it.</summary>
-    internal static async Task RenderAsync(VoiceProject project, IReadOnlyList<string> dictionaries, string output, string? report, CancellationToken cancellation,
+    internal static async Task RenderAsync(VoiceProject project, IReadOnlyList<string> dictionaries, string output, string? report,
+        CancellationToken cancellation,
         MixOptions? mix = null, string? stems = null, string? lines = null, string? video = null)
     {
         if (video is null) AudioEncoder.Check(output);
-        else if (!VideoFile.IsOne(output)) throw new FlywheelException($"{output}: is no film by its name, expected {NearestName.List([.. VideoFile.Endings])}");
+        else if (!VideoFile.IsOne(output))
+            throw new FlywheelException($"{output}: is no film by its name, expected {NearestName.List([.. VideoFile.Endings])}");
         SegmentCache cache = SegmentCache.In(new FlywheelHome());
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var shared = new VoiceDictionaries(store, TimeProvider.System);
         IReadOnlyList<Pronunciation>[] given = [.. dictionaries.Select(DictionaryFile.Read)];
-        var renderer = new Renderer(SpeechEngines.In(new FlywheelHome()), cache, async stop => [.. await shared.ScopesAsync(stop), .. given], Recordings.In(new FlywheelHome()));
+        var renderer = new Renderer(SpeechEngines.In(new FlywheelHome()), cache,
+            async stop => [.. await shared.ScopesAsync(stop), .. given], Recordings.In(new FlywheelHome()));
         RenderReport made;
         MixReport? mixed = null;
-        if (mix is null) made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation), cancellation);
+        if (mix is null)
+            made = await AudioEncoder.WriteAsync(output, wav => renderer.RenderAsync(project, wav, cancellation: cancellation),
+                cancellation);
         else
         {
             string speech = Directory.CreateTempSubdirectory("flywheel-speech-").FullName;
@@ -63,7 +74,8 @@ internal static class VoiceCommand
             {
                 made = await renderer.RenderAsync(project, Path.Combine(speech, "speech.wav"), cancellation: cancellation);
                 if (mix.Length is { } length && made.Seconds > length + .05)
-                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture, $"note: the speech lasts {made.Seconds:0.0} seconds and {video} {length:0.0}; what is said after its end is cut off"));
+                    Console.Error.WriteLine(string.Create(CultureInfo.InvariantCulture,
+                        $"note: the speech lasts {made.Seconds:0.0} seconds and {video} {length:0.0}; what is said after its end is cut off"));
                 string sound = video is null ? output : Path.Combine(speech, "mixed.wav");
                 mixed = await Mixer.MixAsync(Path.Combine(speech, "speech.wav"), sound, mix, stems, cancellation);
                 if (video is not null) await VideoFile.MuxAsync(video, sound, output, project.Language, cancellation);
@@ -103,7 +115,8 @@ internal static class VoiceCommand
                     table.AddRow(Markup.Escape(voice.Id), voice.Language, voice.Gender ?? "", Markup.Escape(voice.Title));
         }
         AnsiConsole.Write(table);
-        foreach (string fault in new PiperEngine(PiperEngine.FolderIn(new FlywheelHome())).Faults()) Console.Error.WriteLine($"note: {fault}");
+        foreach (string fault in new PiperEngine(PiperEngine.FolderIn(new FlywheelHome())).Faults())
+            Console.Error.WriteLine($"note: {fault}");
         Console.WriteLine("espeak's voices have variants: espeak:en-us+f3 is a woman's. More festival voices: apt-cache search festvox");
     }
 }

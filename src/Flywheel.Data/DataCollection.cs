@@ -46,7 +46,8 @@ public sealed class DataCollection
     /// <param name="progress">Told what is being done, a short phrase at a time.</param>
     /// <param name="refresh">Fetch again what is fetched already.</param>
     /// <exception cref="FlywheelException">A source is unknown, missing, invalid or empty.</exception>
-    public static DataCollection Collect(Recipe recipe, string folder, FlywheelHome home, Action<string>? progress = null, bool refresh = false)
+    public static DataCollection Collect(Recipe recipe, string folder, FlywheelHome home, Action<string>? progress = null,
+        bool refresh = false)
     {
         recipe.Validate($"recipe '{recipe.Name}'");
         var collection = new DataCollection();
@@ -66,15 +67,21 @@ public sealed class DataCollection
             else
             {
                 (IEnumerable<SourceItem> items, string origin) = NamedSources.Read(source, path, recipe.Seed, home);
-                collection.Add(items, source, collection.Begin(source.Source == "task" ? $"task {Path.GetFileName(Path.TrimEndingDirectorySeparator(path))}" : source.As == "text" ? source.Source : $"{source.Source} as {source.As}", origin), seen, told);
+                collection.Add(items, source,
+                    collection.Begin(source.Source == "task"
+                        ? $"task {Path.GetFileName(Path.TrimEndingDirectorySeparator(path))}" : source.As == "text"
+                        ? source.Source : $"{source.Source} as {source.As}", origin), seen, told);
             }
         }
-        foreach (Split split in Enum.GetValues<Split>()) collection.Report.Items[split.ToString().ToLowerInvariant()] = collection.Items(split).Count();
+        foreach (Split split in Enum.GetValues<Split>())
+            collection.Report.Items[split.ToString().ToLowerInvariant()] = collection.Items(split).Count();
         string[] codecs = [.. recipe.Data.Where(source => source.Source == "task")
             .Select(source => TaskItems.CodecFile(TaskFolder.Open(Path.Combine(folder, source.Path!)), home)).OfType<string>().Distinct()];
         collection.Codec = codecs.Length <= 1 ? codecs.FirstOrDefault()
-            : throw new FlywheelException($"recipe '{recipe.Name}': its tasks' pictures have {codecs.Length} codecs, expected one: a model reads pictures by one");
-        if (!collection.Items(Split.Train).Any()) throw new FlywheelException($"recipe '{recipe.Name}': no item was kept for training:\n{collection.Report.ToMarkdown()}");
+            : throw new FlywheelException(
+                $"recipe '{recipe.Name}': its tasks' pictures have {codecs.Length} codecs, expected one: a model reads pictures by one");
+        if (!collection.Items(Split.Train).Any())
+            throw new FlywheelException($"recipe '{recipe.Name}': no item was kept for training:\n{collection.Report.ToMarkdown()}");
         return collection;
     }
 
@@ -85,7 +92,8 @@ public sealed class DataCollection
         return report;
     }
 
-    private static IEnumerable<SourceItem> Render(IEnumerable<Product> products, SourceRecipe source, int seed, ProductCleaner cleaner, SourceReport report)
+    private static IEnumerable<SourceItem> Render(IEnumerable<Product> products, SourceRecipe source, int seed, ProductCleaner cleaner,
+        SourceReport report)
     {
         foreach (Product raw in products)
         {
@@ -118,7 +126,8 @@ public sealed class DataCollection
                 continue;
             }
             // A curated edit may be a matter of one comma: the turn that wrote it has removed what is equal.
-            string key = string.Join('\n', item.Examples[0].Identity.Prepend(item.Examples[0].GetType().Name).Select(TextCleaner.Normalise));
+            string key =
+                string.Join('\n', item.Examples[0].Identity.Prepend(item.Examples[0].GetType().Name).Select(TextCleaner.Normalise));
             if (item.Split is null && !seen.Add(StableHash.Of(key)))
             {
                 report.Dropped("item: exact duplicate", $"{item.Id}: {item.Examples[0].Texts.First()}");
@@ -147,7 +156,8 @@ public sealed class DataCollection
         private IReadOnlyList<Product>? _appStream;
         private readonly Dictionary<string, IReadOnlyList<Product>> _packages = [];
 
-        public string Origin => $"Debian {apt.Value.Stamp.Version} ({apt.Value.Stamp.Codename}), index of {apt.Value.Stamp.Date}; sha256 {string.Join(", ", apt.Value.Stamp.Sha256.Select(file => $"{file.Key} {file.Value[..12]}"))}";
+        public string Origin =>
+            $"Debian {apt.Value.Stamp.Version} ({apt.Value.Stamp.Codename}), index of {apt.Value.Stamp.Date}; sha256 {string.Join(", ", apt.Value.Stamp.Sha256.Select(file => $"{file.Key} {file.Value[..12]}"))}";
 
         public IReadOnlyList<Product> AppStream
         {
@@ -156,7 +166,8 @@ public sealed class DataCollection
                 if (_appStream is not null) return _appStream;
                 using StreamReader packages = apt.Value.Packages(), components = apt.Value.Components();
                 Dictionary<string, string> families = PackageCatalog.Families(packages);
-                return _appStream = [.. AppStreamCatalog.Read(components, "DEP-11 catalogue", package => families.GetValueOrDefault(package, package))];
+                return _appStream =
+                    [.. AppStreamCatalog.Read(components, "DEP-11 catalogue", package => families.GetValueOrDefault(package, package))];
             }
         }
 

@@ -22,16 +22,20 @@ public sealed class DataReport
         var text = new StringBuilder("# Data report\n");
         foreach (SourceReport source in Sources)
         {
-            text.Append($"\n## {source.Name}\n\n{source.Origin}\n\nRead {source.Read:N0} items, kept {source.Kept:N0} as {source.Examples:N0} examples.\n");
+            text.Append(
+                $"\n## {source.Name}\n\n{source.Origin}\n\nRead {source.Read:N0} items, kept {source.Kept:N0} as {source.Examples:N0} examples.\n");
             if (source.Drops.Count == 0) continue;
             text.Append("\n| dropped | count | example |\n|---|---:|---|\n");
             foreach ((string reason, Drop drop) in source.Drops.OrderByDescending(drop => drop.Value.Count))
                 text.Append($"| {reason} | {drop.Count:N0} | {drop.Example.Replace("|", "\\|", StringComparison.Ordinal)} |\n");
         }
-        if (Splits.Count == 0) text.Append($"\n## Splits\n\n{string.Join(", ", Items.Select(split => $"{split.Key}: {split.Value:N0} items"))}\n");
-        else text.Append("\n## Splits\n\n| split | documents | tokens | learnt | characters a token | tokens a document: 5 % | 50 % | 95 % | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+        if (Splits.Count == 0)
+            text.Append($"\n## Splits\n\n{string.Join(", ", Items.Select(split => $"{split.Key}: {split.Value:N0} items"))}\n");
+        else text.Append(
+            "\n## Splits\n\n| split | documents | tokens | learnt | characters a token | tokens a document: 5 % | 50 % | 95 % | most |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|\n");
         foreach ((string name, SplitReport split) in Splits)
-            text.Append($"| {name} | {split.Documents:N0} | {split.Tokens:N0} | {split.Targets:N0} | {split.CharsPerToken:F2} | {split.Length05} | {split.Length50} | {split.Length95} | {split.LengthMax} |\n");
+            text.Append(
+                $"| {name} | {split.Documents:N0} | {split.Tokens:N0} | {split.Targets:N0} | {split.CharsPerToken:F2} | {split.Length05} | {split.Length50} | {split.Length95} | {split.LengthMax} |\n");
         return text.ToString();
     }
 }
@@ -55,7 +59,8 @@ public sealed record SourceReport(string Name, string Origin)
 
     public void Dropped(string reason, string example)
     {
-        if (!Drops.TryGetValue(reason, out Drop? drop)) Drops[reason] = drop = new Drop(example.Length > 100 ? example[..100] + "..." : example);
+        if (!Drops.TryGetValue(reason, out Drop? drop))
+            Drops[reason] = drop = new Drop(example.Length > 100 ? example[..100] + "..." : example);
         drop.Count++;
     }
 
@@ -81,4 +86,5 @@ public sealed record Drop(string Example)
 }
 
 /// <summary>Counts of a tokenised split; lengths are in tokens.</summary>
-public sealed record SplitReport(long Documents, long Tokens, long Targets, double CharsPerToken, int Length05, int Length50, int Length95, int LengthMax);
+public sealed record SplitReport(long Documents, long Tokens, long Targets, double CharsPerToken, int Length05, int Length50, int Length95,
+    int LengthMax);

@@ -12,7 +12,8 @@ public sealed record BuiltData(string TrainPath, string? ValidationPath, DataRep
 public static class DatasetBuilder
 {
     /// <summary>Collects and tokenises in one go, for a run that has its tokenizer already.</summary>
-    public static BuiltData Build(Recipe recipe, string folder, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null, ModelFolder? parent = null) =>
+    public static BuiltData Build(Recipe recipe, string folder, FlywheelHome home, Tokenizer tokenizer, int context,
+        Action<string>? progress = null, ModelFolder? parent = null) =>
         Tokenise(DataCollection.Collect(recipe, folder, home, progress), recipe, home, tokenizer, context, progress, parent);
 
     /// <param name="collection">What the recipe's sources gave.</param>
@@ -26,10 +27,13 @@ public static class DatasetBuilder
     /// <param name="progress">Told what is being done.</param>
     /// <param name="parent">The model that learns on, whose chat template is used; null for a new one.</param>
     /// <exception cref="FlywheelException">The examples do not suit the objective, or none fits.</exception>
-    public static BuiltData Tokenise(DataCollection collection, Recipe recipe, FlywheelHome home, Tokenizer tokenizer, int context, Action<string>? progress = null, ModelFolder? parent = null)
+    public static BuiltData Tokenise(DataCollection collection, Recipe recipe, FlywheelHome home, Tokenizer tokenizer, int context,
+        Action<string>? progress = null, ModelFolder? parent = null)
     {
         string? train = Write(Split.Train), validation = Write(Split.Validation);
-        if (train is null) throw new FlywheelException($"recipe '{recipe.Name}': no document of at most {context} tokens was kept for training:\n{collection.Report.ToMarkdown()}");
+        if (train is null)
+            throw new FlywheelException(
+                $"recipe '{recipe.Name}': no document of at most {context} tokens was kept for training:\n{collection.Report.ToMarkdown()}");
         AtomicFile.WriteText(Path.Combine(train, "report.md"), collection.Report.ToMarkdown());
         AtomicFile.WriteText(Path.Combine(train, "report.json"), collection.Report.ToJson());
         if (validation is not null) WriteExamples(collection, validation);
@@ -70,7 +74,8 @@ public static class DatasetBuilder
             int Percentile(double share) => lengths[(int)(share * (lengths.Count - 1))];
             long total = lengths.Sum(length => (long)length);
             collection.Report.Splits[split.ToString().ToLowerInvariant()] =
-                new SplitReport(lengths.Count, total, targets, (double)characters / total, Percentile(0.05), Percentile(0.5), Percentile(0.95), lengths[^1]);
+                new SplitReport(lengths.Count, total, targets, (double)characters / total, Percentile(0.05), Percentile(0.5),
+                    Percentile(0.95), lengths[^1]);
             return writer.Complete();
         }
 
@@ -117,7 +122,9 @@ public static class DatasetBuilder
             },
             TextExample text => new JsonObject { ["text"] = text.Text },
             JudgedExample judged => With(judged.Conversation, ("label", judged.Liked)),
-            SampledExample sampled => With(sampled.Prompt, ("tokens", Numbers(sampled.Tokens)), ("logprobs", Numbers(sampled.LogProbs)), ("reward", sampled.Reward)),
+            SampledExample sampled =>
+                With(sampled.Prompt, ("tokens", Numbers(sampled.Tokens)), ("logprobs", Numbers(sampled.LogProbs)),
+                    ("reward", sampled.Reward)),
             _ => throw new InvalidOperationException(example.GetType().Name),
         };
         row["id"] = item.Id;

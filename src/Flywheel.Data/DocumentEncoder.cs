@@ -36,7 +36,10 @@ internal sealed class DocumentEncoder
         _objective = Objective.Named(objective);
         _form = _objective.Form;
         _context = context;
-        _endOfText = tokenizer.SpecialTokens.TryGetValue(Tokenizer.EndOfText, out int end) ? end : parent?.Config.EosTokenIds is [int own, ..] ? own : throw new FlywheelException($"the tokenizer has no {Tokenizer.EndOfText} and the model no end token; expected one to end a document with");
+        _endOfText = tokenizer.SpecialTokens.TryGetValue(Tokenizer.EndOfText, out int end)
+            ? end : parent?.Config.EosTokenIds is [int own, ..]
+            ? own : throw new FlywheelException(
+                $"the tokenizer has no {Tokenizer.EndOfText} and the model no end token; expected one to end a document with");
     }
 
     public DocumentForm Form => _form;
@@ -106,7 +109,8 @@ internal sealed class DocumentEncoder
     private EncodedDocument Judged(JudgedExample example)
     {
         EncodedDocument document = Document(example.Conversation) with { Label = example.Liked ? 1 : -1 };
-        document.Targets.AsSpan(0, _template.Value.Prompt(example.Conversation with { Messages = [.. example.Conversation.Messages.SkipLast(1)] }).Length).Clear();
+        document.Targets.AsSpan(0,
+            _template.Value.Prompt(example.Conversation with { Messages = [.. example.Conversation.Messages.SkipLast(1)] }).Length).Clear();
         return document;
     }
 
@@ -114,11 +118,13 @@ internal sealed class DocumentEncoder
     private EncodedDocument Sampled(string id, SampledExample example)
     {
         int outside = example.Tokens.FirstOrDefault(token => token < 0 || token >= _tokenizer.VocabSize, -1);
-        if (outside != -1 || example.Tokens.Contains(-1)) throw new FlywheelException($"{id}: field 'tokens' holds {outside}, expected ids below {_tokenizer.VocabSize}");
+        if (outside != -1 || example.Tokens.Contains(-1))
+            throw new FlywheelException($"{id}: field 'tokens' holds {outside}, expected ids below {_tokenizer.VocabSize}");
         int[] prompt = _template.Value.Prompt(example.Prompt);
         byte[] targets = new byte[prompt.Length + example.Tokens.Count];
         targets.AsSpan(prompt.Length).Fill(1);
-        return new EncodedDocument([.. prompt, .. example.Tokens], targets, example.Reward, [.. new float[prompt.Length], .. example.LogProbs]);
+        return new EncodedDocument([.. prompt, .. example.Tokens], targets, example.Reward,
+            [.. new float[prompt.Length], .. example.LogProbs]);
     }
 
     /// <summary>Every token is learnt but the first, which nothing comes before.</summary>

@@ -20,7 +20,8 @@ public sealed record Product(
     string Licence = "")
 {
     /// <summary>Running text, without the lines that only introduce a list.</summary>
-    public IEnumerable<string> Paragraphs => Blocks.Where(block => block is { Kind: BlockKind.Paragraph, Introduces: false }).Select(block => block.Text);
+    public IEnumerable<string> Paragraphs =>
+        Blocks.Where(block => block is { Kind: BlockKind.Paragraph, Introduces: false }).Select(block => block.Text);
 
     public IEnumerable<string> Items => Blocks.Where(block => block.Kind == BlockKind.List).SelectMany(block => block.Texts);
 }

@@ -6,7 +6,8 @@ namespace Flywheel.Engine;
 /// <summary>A running generation: tokens as they are sampled, then why it ended.</summary>
 public sealed class GenerationStream
 {
-    private readonly Channel<SampledToken> _channel = Channel.CreateUnbounded<SampledToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly Channel<SampledToken> _channel =
+        Channel.CreateUnbounded<SampledToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
     private readonly Action _cancel;
     private FinishReason? _finishReason;
 

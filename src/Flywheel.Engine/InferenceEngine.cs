@@ -67,7 +67,8 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <summary>Adapters that requests may name, and their content hashes.</summary>
     public IReadOnlyDictionary<string, string> Adapters => _adapters.Hashes;
 
-    /// <summary>The bytes that a token adds to an answer's text; nothing for a special token, unless the model writes tool calls with it.</summary>
+    /// <summary>The bytes that a token adds to an answer's text; nothing for a special token, unless the model writes tool calls with
+    /// it.</summary>
     public ReadOnlySpan<byte> BytesOf(int id) => _spelling is null ? [] : _spelling.Bytes(id);
 
     /// <summary>Makes an adapter of this model available; one of the same name is replaced for new requests.</summary>
@@ -93,7 +94,8 @@ public sealed class InferenceEngine : IAsyncDisposable
     }
 
     /// <summary>From bare weights; without a tokenizer, tokens carry no text.</summary>
-    internal static InferenceEngine Load(IWeightFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options, ModelFolder? model = null, string? kernels = null, DraftSource? draft = null)
+    internal static InferenceEngine Load(IWeightFile file, ModelConfig config, Tokenizer? tokenizer, EngineOptions options,
+        ModelFolder? model = null, string? kernels = null, DraftSource? draft = null)
     {
         if (options.Threads < 0) throw new FlywheelException($"threads is {options.Threads}, expected 0 (all cores) or more");
         if (options.MaxBatch < 1) throw new FlywheelException($"max_batch is {options.MaxBatch}, expected at least 1");
@@ -104,16 +106,20 @@ public sealed class InferenceEngine : IAsyncDisposable
         // a second model is loaded beside the one that it replaces
         long available = options.AvailableBytes ?? MachineMemory.AvailableBytes();
         long needed = MatrixLoader.NumBytes(config, file, options.Weights);
-        if (needed > available) throw new FlywheelException($"{file.Path}: {config.NumParameters} weights need {Math.Max(1, needed >> 20)} MiB as {options.Weights}, and {available >> 20} MiB of memory are free here; "
+        if (needed > available)
+            throw new FlywheelException(
+                $"{file.Path}: {config.NumParameters} weights need {Math.Max(1, needed >> 20)} MiB as {options.Weights}, and {available >> 20} MiB of memory are free here; "
             + "free some, take a smaller model or coarser weights, or stop the server that runs and start it with this model");
         var arena = new NativeArena();
         try
         {
-            DecoderWeights weights = DecoderWeights.Load(arena, table, config, file, options.Weights, model?.Hash, new PanelCache(Path.Combine(new FlywheelHome().Cache, "panels")));
+            DecoderWeights weights = DecoderWeights.Load(arena, table, config, file, options.Weights, model?.Hash,
+                new PanelCache(Path.Combine(new FlywheelHome().Cache, "panels")));
             DecoderWeights? small = draft?.Load(arena, table);
             var ids = new TokenIds(config.VocabSize, tokenizer);
             long pages = MaxPages(config, weights.Shape, small?.Shape, options, available - needed);
-            return new InferenceEngine(model, config, tokenizer, ids, new EngineLoop(arena, weights, table, options, threads, pages, ids, small));
+            return new InferenceEngine(model, config, tokenizer, ids,
+                new EngineLoop(arena, weights, table, options, threads, pages, ids, small));
         }
         catch (OutOfMemoryException e)
         {
@@ -133,12 +139,17 @@ public sealed class InferenceEngine : IAsyncDisposable
     {
         CheckTokens(request.PromptTokens);
         int room = (int)Math.Min(_config.MaxPositions, Loop.MaxPages * AttentionJob.PageTokens) - request.PromptTokens.Length;
-        if (room < 1) throw new FlywheelException($"the prompt has {request.PromptTokens.Length} tokens; the model's longest text is {room + request.PromptTokens.Length} tokens and one must be left for the answer");
+        if (room < 1)
+            throw new FlywheelException(
+                $"the prompt has {request.PromptTokens.Length} tokens; the model's longest text is {room + request.PromptTokens.Length} tokens and one must be left for the answer");
         if (request.MaxTokens < 1) throw new FlywheelException($"max_tokens is {request.MaxTokens}, expected at least 1");
-        if (request.TopLogprobs < 0 || request.TopLogprobs > _ids.Count) throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_ids.Count}");
-        if (request.Stop.Any(string.IsNullOrEmpty)) throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
+        if (request.TopLogprobs < 0 || request.TopLogprobs > _ids.Count)
+            throw new FlywheelException($"top_logprobs is {request.TopLogprobs}, expected 0 to {_ids.Count}");
+        if (request.Stop.Any(string.IsNullOrEmpty))
+            throw new FlywheelException("stop holds an empty text, expected texts of at least one character");
         request.Sampler.Validate(_ids);
-        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _endTokens, _spelling, Cursor(request.Sampler.Grammar), Loop.Cancel)
+        var sequence = new GenerationSequence(request, Math.Min(request.MaxTokens, room), _endTokens, _spelling,
+            Cursor(request.Sampler.Grammar), Loop.Cancel)
         {
             User = request.User ?? "",
             Priority = request.Priority,
@@ -195,10 +206,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">The text is empty or too long, or the adapter is not loaded.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
-    public Task<float[]> EmbedAsync(int[] tokens, Pooling pooling, bool normalize = true, string? user = null, string? adapter = null, CancellationToken cancellation = default)
+    public Task<float[]> EmbedAsync(int[] tokens, Pooling pooling, bool normalize = true, string? user = null, string? adapter = null,
+        CancellationToken cancellation = default)
     {
         CheckText(tokens);
-        var sequence = new EmbeddingSequence(tokens, _config.HiddenSize, pooling, normalize) { User = user ?? "", Adapter = _adapters.Use(adapter) };
+        var sequence = new EmbeddingSequence(tokens, _config.HiddenSize, pooling, normalize) { User = user ?? "",
+            Adapter = _adapters.Use(adapter) };
         Add(sequence, cancellation);
         return sequence.Result;
     }
@@ -207,10 +220,12 @@ public sealed class InferenceEngine : IAsyncDisposable
     public Task<float[]> LogitsAsync(int[] tokens, CancellationToken cancellation = default) => LogitsAsync(tokens, null, cancellation);
 
     /// <summary>The same with a loaded adapter.</summary>
-    public Task<float[]> LogitsAsync(int[] tokens, string? adapter, CancellationToken cancellation = default) => LogitsAsync(tokens, tokens.Length - 1, adapter, cancellation);
+    public Task<float[]> LogitsAsync(int[] tokens, string? adapter, CancellationToken cancellation = default) =>
+        LogitsAsync(tokens, tokens.Length - 1, adapter, cancellation);
 
     /// <summary>Logits after each token from position <paramref name="first"/> on, [tokens, V].</summary>
-    internal Task<float[]> LogitsAsync(int[] tokens, int first, CancellationToken cancellation) => LogitsAsync(tokens, first, null, cancellation);
+    internal Task<float[]> LogitsAsync(int[] tokens, int first, CancellationToken cancellation) =>
+        LogitsAsync(tokens, first, null, cancellation);
 
     private Task<float[]> LogitsAsync(int[] tokens, int first, string? adapter, CancellationToken cancellation)
     {
@@ -247,28 +262,33 @@ public sealed class InferenceEngine : IAsyncDisposable
         if (grammar is null) return null;
         if (_spelling is null) throw new FlywheelException("a grammar needs a model with a tokenizer");
         if (_masks.Count >= MaxGrammars) _masks.Clear();
-        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _endTokens)), _spelling);
+        return new GrammarCursor(_masks.GetOrAdd(grammar, source => new GrammarMasks(Grammar.Parse(source), _trie.Value, _endTokens)),
+            _spelling);
     }
 
     private void CheckText(int[] tokens)
     {
         CheckTokens(tokens);
         if (tokens.Length > _config.MaxPositions || KvPool.PagesFor(tokens.Length) > Loop.MaxPages)
-            throw new FlywheelException($"the text has {tokens.Length} tokens, the model's longest is {Math.Min(_config.MaxPositions, Loop.MaxPages * AttentionJob.PageTokens)}");
+            throw new FlywheelException(
+                $"the text has {tokens.Length} tokens, the model's longest is {Math.Min(_config.MaxPositions, Loop.MaxPages * AttentionJob.PageTokens)}");
     }
 
     private void CheckTokens(int[] tokens)
     {
         if (tokens.Length == 0) throw new FlywheelException("the prompt is empty, expected at least one token");
         foreach (int token in tokens)
-            if (!_ids.Contains(token)) throw new FlywheelException($"the prompt holds token {token}, expected ids of tokens, from 0 to {_ids.End - 1}");
+            if (!_ids.Contains(token))
+                throw new FlywheelException($"the prompt holds token {token}, expected ids of tokens, from 0 to {_ids.End - 1}");
     }
 
     /// <summary>Room for a full batch of longest texts at most, and always for a page.</summary>
     private static long MaxPages(ModelConfig config, DecoderShape shape, DecoderShape? draft, EngineOptions options, long free)
     {
-        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = PageBytes(shape) + (draft is null ? 0 : PageBytes(draft)); // both read the same texts
-        return options.CacheBytes > 0 ? Math.Max(1, options.CacheBytes / pageBytes) : Math.Clamp(free / 4 / pageBytes, 1, options.MaxBatch * perSequence);
+        // both read the same texts
+        long perSequence = KvPool.PagesFor(config.MaxPositions), pageBytes = PageBytes(shape) + (draft is null ? 0 : PageBytes(draft));
+        return options.CacheBytes > 0
+            ? Math.Max(1, options.CacheBytes / pageBytes) : Math.Clamp(free / 4 / pageBytes, 1, options.MaxBatch * perSequence);
 
         long PageBytes(DecoderShape model) => new KvPool(model, options.KvType, 0).PageBytes;
     }

@@ -15,7 +15,8 @@ internal static class JinjaArithmetic
             case ("+", string x, string y):
                 JinjaRun.Make(x.Length + (long)y.Length);
                 return x + y;
-            case ("+", List<object?> x, List<object?> y) when x is JinjaTuple == y is JinjaTuple && x is not JinjaView && y is not JinjaView:
+            case ("+", List<object?> x, List<object?> y) when x is JinjaTuple == y is JinjaTuple && x is not JinjaView
+                && y is not JinjaView:
                 JinjaRun.Step(x.Count + y.Count);
                 return JinjaValue.Like(x, [.. x, .. y]);
             case ("*", string repeated, long or bool or BigInteger):
@@ -42,7 +43,8 @@ internal static class JinjaArithmetic
         _ => throw new TemplateError($"'-' before {JinjaValue.KindOf(value)}"),
     };
 
-    public static object Positive(object? value) => value is double ? value : PythonNumber.IsNumber(value) ? PythonNumber.Integer(PythonNumber.Big(value)) : Negative(value);
+    public static object Positive(object? value) =>
+        value is double ? value : PythonNumber.IsNumber(value) ? PythonNumber.Integer(PythonNumber.Big(value)) : Negative(value);
 
     /// <summary>So many times; what is more than memory holds is refused when it is made.</summary>
     private static long Count(object? value) => (long)BigInteger.Clamp(PythonNumber.Big(value), -1, int.MaxValue);
@@ -59,7 +61,8 @@ internal static class JinjaArithmetic
             "/" => Quotient(a, b),
             "//" => PythonNumber.Integer(Floored(a, b).Quotient),
             "%" => PythonNumber.Integer(Floored(a, b).Modulo),
-            _ => b.Sign < 0 ? Floats(op, PythonNumber.Real(PythonNumber.Integer(a)), PythonNumber.Real(PythonNumber.Integer(b))) : Power(a, b),
+            _ => b.Sign < 0
+                ? Floats(op, PythonNumber.Real(PythonNumber.Integer(a)), PythonNumber.Real(PythonNumber.Integer(b))) : Power(a, b),
         };
     }
 
@@ -76,7 +79,8 @@ internal static class JinjaArithmetic
         const long Exact = 1L << 53;
         if (BigInteger.Abs(a) <= Exact && BigInteger.Abs(b) <= Exact) return (double)(long)a / (long)b;
         int shift = (int)Math.Clamp(b.GetBitLength() - a.GetBitLength() + 66, -(1 << 18), 1 << 18);
-        BigInteger quotient = BigInteger.DivRem(shift > 0 ? BigInteger.Abs(a) << shift : BigInteger.Abs(a), shift < 0 ? BigInteger.Abs(b) << -shift : BigInteger.Abs(b), out BigInteger rest);
+        BigInteger quotient = BigInteger.DivRem(shift > 0 ? BigInteger.Abs(a) << shift : BigInteger.Abs(a),
+            shift < 0 ? BigInteger.Abs(b) << -shift : BigInteger.Abs(b), out BigInteger rest);
         if (!rest.IsZero) quotient |= 1; // so that a half that is more than one rounds up
         double result = Math.ScaleB(PythonNumber.Real(PythonNumber.Integer(quotient)), -shift);
         if (!double.IsFinite(result)) throw new TemplateError("the quotient is too large for a float");
@@ -107,8 +111,10 @@ internal static class JinjaArithmetic
             case "**":
                 if (a == 0 && b < 0) throw new TemplateError("zero to a negative power");
                 double power = Math.Pow(a, b);
-                if (double.IsInfinity(power) && double.IsFinite(a) && double.IsFinite(b)) throw new TemplateError($"{PythonText.Float(a)} ** {PythonText.Float(b)} is too large");
-                if (double.IsNaN(power) && !double.IsNaN(a) && !double.IsNaN(b)) throw new TemplateError($"{PythonText.Float(a)} ** {PythonText.Float(b)} is no real number");
+                if (double.IsInfinity(power) && double.IsFinite(a) && double.IsFinite(b))
+                    throw new TemplateError($"{PythonText.Float(a)} ** {PythonText.Float(b)} is too large");
+                if (double.IsNaN(power) && !double.IsNaN(a) && !double.IsNaN(b))
+                    throw new TemplateError($"{PythonText.Float(a)} ** {PythonText.Float(b)} is no real number");
                 return power;
             default:
                 double rest = a % b; // exact; what is left then divides evenly

@@ -8,7 +8,9 @@ internal static partial class JinjaFilters
 {
     public static Dictionary<string, Func<object?, Arguments, object?>> All { get; } = new(StringComparer.Ordinal)
     {
-        ["abs"] = (value, _) => value switch { double number => (object)Math.Abs(number), long or bool or BigInteger => PythonNumber.Integer(BigInteger.Abs(PythonNumber.Big(value))), _ => throw new TemplateError($"abs of {JinjaValue.KindOf(value)}") },
+        ["abs"] = (value, _) => value switch { double number => (object)Math.Abs(number),
+            long or bool or BigInteger => PythonNumber.Integer(BigInteger.Abs(PythonNumber.Big(value))),
+            _ => throw new TemplateError($"abs of {JinjaValue.KindOf(value)}") },
         ["attr"] = (value, arguments) => JinjaFunctions.Attribute(value, arguments.Check("name").Text(0, "name"), itemsToo: false),
         ["batch"] = (value, arguments) => new JinjaGenerator(Batch(value, arguments)),
         ["capitalize"] = Text(PythonText.Capitalize),
@@ -33,9 +35,13 @@ internal static partial class JinjaFilters
         ["groupby"] = GroupBy,
         ["indent"] = Indent,
         ["int"] = Int,
-        ["items"] = (value, arguments) => value is Undefined ? new JinjaGenerator([]) : value is JinjaDict dictionary ? JinjaMethods.OfDictionary(dictionary, "items")!.Call(new Arguments("items", arguments.Run, [], [])) : throw new TemplateError($"items of {JinjaValue.KindOf(value)}"),
+        ["items"] = (value, arguments) => value is Undefined ? new JinjaGenerator([]) : value is JinjaDict dictionary
+            ? JinjaMethods.OfDictionary(dictionary, "items")!.Call(new Arguments("items", arguments.Run, [], [])) : throw new TemplateError(
+                $"items of {JinjaValue.KindOf(value)}"),
         ["join"] = Join,
-        ["last"] = (value, _) => value is JinjaGenerator ? throw new TemplateError("last of a generator, which has no end to begin at") : JinjaFunctions.Items(value) is [.., var last] ? last : new Undefined("the last of nothing"),
+        ["last"] = (value, _) => value is JinjaGenerator
+            ? throw new TemplateError("last of a generator, which has no end to begin at") : JinjaFunctions.Items(value) is [.., var last]
+            ? last : new Undefined("the last of nothing"),
         ["length"] = (value, _) => JinjaFunctions.Length(value),
         ["list"] = (value, _) => new List<object?>(JinjaFunctions.Items(value)),
         ["lower"] = Text(PythonText.Lower),
@@ -44,8 +50,14 @@ internal static partial class JinjaFilters
         ["min"] = (value, arguments) => Extreme(value, arguments, -1),
         ["reject"] = (value, arguments) => Selected(value, arguments, ofAttribute: false, keep: false),
         ["rejectattr"] = (value, arguments) => Selected(value, arguments, ofAttribute: true, keep: false),
-        ["replace"] = (value, arguments) => PythonText.Replace(JinjaValue.Text(value), JinjaValue.Text(arguments.Check("old", "new", "count").Require(0, "old")), JinjaValue.Text(arguments.Require(1, "new")), arguments.Get(2, "count") is null ? -1 : arguments.Integer(2, "count", -1)),
-        ["reverse"] = (value, _) => value is string text ? JinjaRun.Made(string.Concat(PythonText.Characters(text).Reverse())) : new JinjaGenerator([.. Enumerable.Reverse(JinjaFunctions.Items(value))]),
+        ["replace"] =
+            (value, arguments) =>
+                PythonText.Replace(JinjaValue.Text(value), JinjaValue.Text(arguments.Check("old", "new", "count").Require(0, "old")),
+                    JinjaValue.Text(arguments.Require(1, "new")),
+                    arguments.Get(2, "count") is null ? -1 : arguments.Integer(2, "count", -1)),
+        ["reverse"] = (value, _) => value is string text
+            ? JinjaRun.Made(string.Concat(PythonText.Characters(text).Reverse())) : new JinjaGenerator(
+                [.. Enumerable.Reverse(JinjaFunctions.Items(value))]),
         ["round"] = Round,
         ["safe"] = (value, _) => value is Undefined ? "" : value,
         ["select"] = (value, arguments) => Selected(value, arguments, ofAttribute: false, keep: true),
@@ -56,7 +68,10 @@ internal static partial class JinjaFilters
         ["sum"] = Sum,
         ["title"] = Text(TitleWords),
         ["tojson"] = ToJson,
-        ["trim"] = (value, arguments) => PythonText.Strip(JinjaValue.Text(value), arguments.Check("chars").Get(0, "chars") is null ? null : arguments.Text(0, "chars"), left: true, right: true),
+        ["trim"] =
+            (value, arguments) =>
+                PythonText.Strip(JinjaValue.Text(value),
+                    arguments.Check("chars").Get(0, "chars") is null ? null : arguments.Text(0, "chars"), left: true, right: true),
         ["truncate"] = Truncate,
         ["unique"] = (value, arguments) => new JinjaGenerator(Unique(value, arguments)),
         ["upper"] = Text(PythonText.Upper),
@@ -65,10 +80,13 @@ internal static partial class JinjaFilters
         ["xmlattr"] = XmlAttributes,
     };
 
-    private static Func<object?, Arguments, object?> Text(Func<string, string> change) => (value, arguments) => arguments.Check() is null ? null : JinjaRun.Made(change(JinjaValue.Text(value)));
+    private static Func<object?, Arguments, object?> Text(Func<string, string> change) =>
+        (value, arguments) => arguments.Check() is null ? null : JinjaRun.Made(change(JinjaValue.Text(value)));
 
     private static object? Default(object? value, Arguments arguments) =>
-        value is Undefined || (JinjaValue.IsTrue(arguments.Check("default_value", "boolean").Get(1, "boolean", false)) && !JinjaValue.IsTrue(value)) ? arguments.Get(0, "default_value", "") : value;
+        value is Undefined
+            || (JinjaValue.IsTrue(arguments.Check("default_value", "boolean").Get(1, "boolean", false)) && !JinjaValue.IsTrue(value))
+            ? arguments.Get(0, "default_value", "") : value;
 
     private static object? First(object? value)
     {
@@ -89,7 +107,8 @@ internal static partial class JinjaFilters
     {
         object? sum = arguments.Check("attribute", "start").Get(1, "start", 0L);
         if (sum is string) throw new TemplateError("sum() of texts, which join() joins");
-        foreach (object? item in JinjaFunctions.Items(value)) sum = JinjaArithmetic.Apply("+", sum, Field(arguments.Get(0, "attribute"), item));
+        foreach (object? item in JinjaFunctions.Items(value))
+            sum = JinjaArithmetic.Apply("+", sum, Field(arguments.Get(0, "attribute"), item));
         return sum;
     }
 
@@ -97,7 +116,8 @@ internal static partial class JinjaFilters
     {
         long size = arguments.Check("linecount", "fill_with").Integer(0, "linecount", 1);
         if (size < 1) throw new TemplateError("batch(): 'linecount' is below 1");
-        List<object?> batches = [.. JinjaFunctions.Items(value).Chunk((int)Math.Min(size, int.MaxValue)).Select(batch => (object?)new List<object?>(batch))];
+        List<object?> batches =
+            [.. JinjaFunctions.Items(value).Chunk((int)Math.Min(size, int.MaxValue)).Select(batch => (object?)new List<object?>(batch))];
         if (arguments.Get(1, "fill_with") is { } fill && batches is [.., List<object?> last])
         {
             JinjaRun.Step((int)Math.Min(int.MaxValue / 2, size));
@@ -150,7 +170,8 @@ internal static partial class JinjaFilters
     {
         arguments.Check("case_sensitive", "by", "reverse");
         bool exact = JinjaValue.IsTrue(arguments.Get(0, "case_sensitive", false));
-        int by = arguments.Get(1, "by", "key") switch { "key" => 0, "value" => 1, var other => throw new TemplateError($"dictsort(): 'by' is {JinjaValue.Text(other)}, expected key or value") };
+        int by = arguments.Get(1, "by", "key") switch { "key" => 0, "value" => 1,
+            var other => throw new TemplateError($"dictsort(): 'by' is {JinjaValue.Text(other)}, expected key or value") };
         if (value is not JinjaDict dictionary) throw new TemplateError($"dictsort of {JinjaValue.KindOf(value)}");
         List<object?> pairs = [.. dictionary.Select(entry => (object?)new JinjaTuple([entry.Key, entry.Value]))];
         return Ordered(pairs, pair => Folded(((List<object?>)pair!)[by], exact), JinjaValue.IsTrue(arguments.Get(2, "reverse", false)));
@@ -162,7 +183,9 @@ internal static partial class JinjaFilters
         bool exact = JinjaValue.IsTrue(arguments.Get(1, "case_sensitive", false));
         // Several attributes, with commas between them, decide one after the other.
         object?[] attributes = arguments.Get(2, "attribute") is string names ? [.. names.Split(',')] : [arguments.Get(2, "attribute")];
-        return Ordered(JinjaFunctions.Items(value), item => new List<object?>(attributes.Select(attribute => Folded(Field(attribute, item), exact))), JinjaValue.IsTrue(arguments.Get(0, "reverse", false)));
+        return Ordered(JinjaFunctions.Items(value),
+            item => new List<object?>(attributes.Select(attribute => Folded(Field(attribute, item), exact))),
+            JinjaValue.IsTrue(arguments.Get(0, "reverse", false)));
     }
 
     /// <summary>In order; what is equal keeps its place, also in reverse.</summary>
@@ -211,16 +234,23 @@ internal static partial class JinjaFilters
     {
         null => item,
         long index => Item(item, index, absent),
-        string path => path.Split('.').Aggregate(item, (value, name) => Item(value, long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index) ? index : name, absent)),
+        string path =>
+            path.Split('.')
+                .Aggregate(item,
+                    (value, name) =>
+                        Item(value, long.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out long index) ? index : name,
+                            absent)),
         _ => throw new TemplateError($"an attribute is {JinjaValue.KindOf(attribute)}, expected a text"),
     };
 
-    private static object? Item(object? value, object key, object? absent) => JinjaFunctions.Item(value, key) is var item && item is Undefined && absent is not null ? absent : item;
+    private static object? Item(object? value, object key, object? absent) =>
+        JinjaFunctions.Item(value, key) is var item && item is Undefined && absent is not null ? absent : item;
 
     private static string Join(object? value, Arguments arguments)
     {
         arguments.Check("d", "attribute");
-        return JinjaMethods.Join(JinjaValue.Text(arguments.Get(0, "d", "")), [.. JinjaFunctions.Items(value).Select(item => (object?)JinjaValue.Text(Field(arguments.Get(1, "attribute"), item)))]);
+        return JinjaMethods.Join(JinjaValue.Text(arguments.Get(0, "d", "")),
+            [.. JinjaFunctions.Items(value).Select(item => (object?)JinjaValue.Text(Field(arguments.Get(1, "attribute"), item)))]);
     }
 
     private static List<object?> Map(object? value, Arguments arguments)
@@ -228,11 +258,13 @@ internal static partial class JinjaFilters
         List<object?> items = JinjaFunctions.Items(value);
         if (arguments.Positional.Count == 0 && arguments.Named.Exists(argument => argument.Name == "attribute"))
         {
-            if (arguments.Named.FirstOrDefault(argument => argument.Name is not ("attribute" or "default")) is { Name: { } other }) throw new TemplateError($"map() has no argument '{other}'");
+            if (arguments.Named.FirstOrDefault(argument => argument.Name is not ("attribute" or "default")) is { Name: { } other })
+                throw new TemplateError($"map() has no argument '{other}'");
             return [.. items.Select(item => Field(arguments.Get(99, "attribute"), item, arguments.Get(99, "default")))];
         }
         string name = arguments.Text(0, "filter");
-        if (!All.TryGetValue(name, out Func<object?, Arguments, object?>? filter)) throw new TemplateError($"the filter '{name}' is not supported");
+        if (!All.TryGetValue(name, out Func<object?, Arguments, object?>? filter))
+            throw new TemplateError($"the filter '{name}' is not supported");
         var rest = new Arguments(name, arguments.Run, arguments.Positional[1..], arguments.Named);
         return [.. items.Select(item => filter(item, rest))];
     }
@@ -284,7 +316,9 @@ internal static partial class JinjaFilters
         if (method == "common") return PythonNumber.Round(value, digits);
         if (method is not ("ceil" or "floor")) throw new TemplateError($"round(): 'method' is {method}, expected common, ceil or floor");
         object? scale = JinjaArithmetic.Apply("**", 10L, digits), scaled = JinjaArithmetic.Apply("*", value, scale);
-        if (scaled is double number) scaled = PythonNumber.Truncated(method == "ceil" ? Math.Ceiling(number) : Math.Floor(number)) ?? throw new TemplateError($"round of {PythonText.Float(number)}");
+        if (scaled is double number)
+            scaled = PythonNumber.Truncated(method == "ceil" ? Math.Ceiling(number) : Math.Floor(number))
+                ?? throw new TemplateError($"round of {PythonText.Float(number)}");
         return JinjaArithmetic.Apply("/", scaled, scale);
     }
 
@@ -299,7 +333,9 @@ internal static partial class JinjaFilters
             _ => PythonText.Pad("", Math.Max(0, arguments.Integer(1, "indent", 0)), ' ', left: 1),
         };
         List<object?>? separators = arguments.Get(2, "separators") as List<object?>;
-        if (separators is not null && separators is not [string, string]) throw new TemplateError("tojson(): 'separators' are not two texts");
-        return JinjaJson.Write(value, JinjaValue.IsTrue(arguments.Get(0, "ensure_ascii", false)), indent, (string?)separators?[0], (string?)separators?[1] ?? ": ", JinjaValue.IsTrue(arguments.Get(3, "sort_keys", false)));
+        if (separators is not null && separators is not [string, string])
+            throw new TemplateError("tojson(): 'separators' are not two texts");
+        return JinjaJson.Write(value, JinjaValue.IsTrue(arguments.Get(0, "ensure_ascii", false)), indent, (string?)separators?[0],
+            (string?)separators?[1] ?? ": ", JinjaValue.IsTrue(arguments.Get(3, "sort_keys", false)));
     }
 }

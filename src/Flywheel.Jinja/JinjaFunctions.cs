@@ -9,7 +9,8 @@ internal static class JinjaFunctions
 {
     private const long MaxRange = 100_000; // Jinja's own, of its sandbox
 
-    public static bool IsGlobal(string name) => name is "range" or "namespace" or "dict" or "raise_exception" or "strftime_now" or "cycler" or "joiner";
+    public static bool IsGlobal(string name) =>
+        name is "range" or "namespace" or "dict" or "raise_exception" or "strftime_now" or "cycler" or "joiner";
 
     /// <summary>A global function; null when there is none of that name.</summary>
     public static Callable? Global(string name, JinjaRun run) => name switch
@@ -17,8 +18,10 @@ internal static class JinjaFunctions
         "range" => new(name, Range),
         "namespace" => new(name, MakeNamespace),
         "dict" => new(name, MakeDict),
-        "raise_exception" => new(name, arguments => throw new TemplateError(JinjaValue.Text(arguments.Check("message").Require(0, "message")))),
-        "strftime_now" when run.Now is { } now => new(name, arguments => PythonTime.Format(arguments.Check("format").Text(0, "format"), now)),
+        "raise_exception" =>
+            new(name, arguments => throw new TemplateError(JinjaValue.Text(arguments.Check("message").Require(0, "message")))),
+        "strftime_now" when run.Now is { } now =>
+            new(name, arguments => PythonTime.Format(arguments.Check("format").Text(0, "format"), now)),
         "cycler" => new(name, arguments => Cycler(arguments.Positional)),
         "joiner" => new(name, arguments => Joiner(JinjaValue.Text(arguments.Check("sep").Get(0, "sep", ", ")))),
         _ => null,
@@ -55,9 +58,12 @@ internal static class JinjaFunctions
         {
             case string text:
                 JinjaRun.Step(text.Length / 64);
-                return item is string part ? text.Contains(part, StringComparison.Ordinal) : throw new TemplateError($"{JinjaValue.KindOf(item)} cannot be in a text");
+                return item is string part
+                    ? text.Contains(part, StringComparison.Ordinal) : throw new TemplateError(
+                        $"{JinjaValue.KindOf(item)} cannot be in a text");
             case JinjaDict dictionary:
-                return JinjaDict.IsKey(item) ? dictionary.ContainsKey(item!) : JinjaDict.IsHashable(item) ? false : throw new TemplateError($"{JinjaValue.KindOf(item)} is looked up in a mapping");
+                return JinjaDict.IsKey(item) ? dictionary.ContainsKey(item!) : JinjaDict.IsHashable(item)
+                    ? false : throw new TemplateError($"{JinjaValue.KindOf(item)} is looked up in a mapping");
             case JinjaGenerator generator:
                 while (generator.TryNext(out object? next))
                     if (JinjaValue.Equal(next, item)) return true;
@@ -106,7 +112,8 @@ internal static class JinjaFunctions
     public static object? Slice(object? value, object? start, object? stop, object? step)
     {
         if (value is Undefined undefined) throw new TemplateError($"'{undefined.Name}' is undefined");
-        if (value is not (string or List<object?>) or JinjaView { IsRange: false }) throw new TemplateError($"{JinjaValue.KindOf(value)} cannot be sliced");
+        if (value is not (string or List<object?>) or JinjaView { IsRange: false })
+            throw new TemplateError($"{JinjaValue.KindOf(value)} cannot be sliced");
         long by = step is null ? 1 : Bound(step);
         if (by == 0) throw new TemplateError("a slice's step is zero");
         List<object?> items = Items(value);
@@ -175,7 +182,8 @@ internal static class JinjaFunctions
     {
         var result = new JinjaDict();
         foreach (object? part in arguments.Positional)
-            foreach ((object name, object? value) in part as JinjaDict ?? throw new TemplateError($"dict() of {JinjaValue.KindOf(part)}")) result[name] = value;
+            foreach ((object name, object? value) in part as JinjaDict
+                ?? throw new TemplateError($"dict() of {JinjaValue.KindOf(part)}")) result[name] = value;
         foreach ((string name, object? value) in arguments.Named) result[name] = value;
         return result;
     }

@@ -71,7 +71,8 @@ public static class JinjaJson
                     result.Append(PythonNumber.Text(PythonNumber.Big(item)));
                     break;
                 case double number:
-                    result.Append(double.IsFinite(number) ? PythonText.Float(number) : double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity");
+                    result.Append(double.IsFinite(number) ? PythonText.Float(number) : double.IsNaN(number) ? "NaN" : number > 0
+                        ? "Infinity" : "-Infinity");
                     break;
                 case List<object?> list and not JinjaView:
                     Nested('[', ']', list.Count, line, (i, inner) => Add(list[i], inner));

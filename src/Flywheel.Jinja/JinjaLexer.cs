@@ -14,7 +14,8 @@ internal readonly record struct JinjaToken(TokenKind Kind, string Text, int Line
 /// </summary>
 internal sealed class JinjaLexer
 {
-    private static readonly string[] s_operators = ["//", "**", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")", "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"];
+    private static readonly string[] s_operators = ["//", "**", "==", "!=", ">=", "<=", "+", "-", "*", "/", "%", "~", "[", "]", "(", ")",
+        "{", "}", ">", "<", "=", ".", ":", "|", ",", ";"];
 
     private readonly string _source;
     private readonly List<JinjaToken> _tokens = [];
@@ -141,7 +142,8 @@ internal sealed class JinjaLexer
     private bool Word(int at, string word, out int after)
     {
         after = at + word.Length;
-        return string.CompareOrdinal(_source, at, word, 0, word.Length) == 0 && (after == _source.Length || !char.IsLetterOrDigit(_source[after]));
+        return string.CompareOrdinal(_source, at, word, 0, word.Length) == 0
+            && (after == _source.Length || !char.IsLetterOrDigit(_source[after]));
     }
 
     private bool EndOfTag(int at, out int after, out char sign)
@@ -179,7 +181,8 @@ internal sealed class JinjaLexer
             else if (char.IsLetter(c) || c == '_') Name();
             else
             {
-                string found = Array.Find(s_operators, op => string.CompareOrdinal(_source, _at, op, 0, op.Length) == 0) ?? throw Wrong($"unexpected '{c}'", _line);
+                string found = Array.Find(s_operators, op => string.CompareOrdinal(_source, _at, op, 0, op.Length) == 0)
+                    ?? throw Wrong($"unexpected '{c}'", _line);
                 depth += found is "(" or "[" or "{" ? 1 : found is ")" or "]" or "}" ? -1 : 0;
                 if (depth < 0) throw Wrong($"unexpected '{found}'", _line);
                 _tokens.Add(new(TokenKind.Operator, found, _line));
@@ -254,7 +257,8 @@ internal sealed class JinjaLexer
             if (digits > 0) text.Append(Escaped(digits, opened));
             else if (c is >= '0' and <= '7') text.Append(Octal());
             else if (c != '\n')
-                text.Append(c switch { 'n' => "\n", 't' => "\t", 'r' => "\r", 'b' => "\b", 'f' => "\f", 'v' => "\v", 'a' => "\a", '\\' or '\'' or '"' => c.ToString(), _ => "\\" + c });
+                text.Append(c switch { 'n' => "\n", 't' => "\t", 'r' => "\r", 'b' => "\b", 'f' => "\f", 'v' => "\v", 'a' => "\a",
+                    '\\' or '\'' or '"' => c.ToString(), _ => "\\" + c });
         }
         _at++;
         _tokens.Add(new(TokenKind.Quoted, text.ToString(), opened));
@@ -270,7 +274,9 @@ internal sealed class JinjaLexer
 
     private string Escaped(int digits, int line)
     {
-        if (_at + digits >= _source.Length || !int.TryParse(_source.AsSpan(_at + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value) || value is < 0 or > 0x10FFFF)
+        if (_at + digits >= _source.Length
+            || !int.TryParse(_source.AsSpan(_at + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out int value)
+            || value is < 0 or > 0x10FFFF)
             throw Wrong("an escape is not a character", line);
         _at += digits;
         return value is >= 0xD800 and < 0xE000 || value < 0x10000 ? ((char)value).ToString() : char.ConvertFromUtf32(value);

@@ -8,10 +8,17 @@ internal static class JinjaMethods
 {
     public static Callable? OfDictionary(JinjaDict dictionary, string name) => name switch
     {
-        "items" => new(name, arguments => Counted(arguments.Check(), new JinjaView("dict_items(", dictionary.Select(entry => (object?)new JinjaTuple([entry.Key, entry.Value]))))),
+        "items" =>
+            new(name,
+                arguments =>
+                    Counted(arguments.Check(), new JinjaView("dict_items(",
+                        dictionary.Select(entry => (object?)new JinjaTuple([entry.Key, entry.Value]))))),
         "keys" => new(name, arguments => Counted(arguments.Check(), new JinjaView("dict_keys(", dictionary.Keys))),
         "values" => new(name, arguments => Counted(arguments.Check(), new JinjaView("dict_values(", dictionary.Values))),
-        "get" => new(name, arguments => arguments.Check("key", "default").Require(0, "key") is var key && JinjaDict.IsKey(key) && dictionary.TryGetValue(key!, out object? value) ? value : arguments.Get(1, "default")),
+        "get" => new(name,
+            arguments =>
+                arguments.Check("key", "default").Require(0, "key") is var key && JinjaDict.IsKey(key)
+                    && dictionary.TryGetValue(key!, out object? value) ? value : arguments.Get(1, "default")),
         "copy" => new(name, arguments =>
         {
             var copy = new JinjaDict();
@@ -25,10 +32,14 @@ internal static class JinjaMethods
 
     public static Callable? OfList(List<object?> list, string name) => name switch
     {
-        "index" => new(name, arguments => list.FindIndex(item => JinjaValue.Equal(item, arguments.Check("value").Require(0, "value"))) is var at and >= 0 ? (long)at : throw new TemplateError("index(): the list has no such item")),
+        "index" =>
+            new(name,
+                arguments => list.FindIndex(item => JinjaValue.Equal(item, arguments.Check("value").Require(0, "value"))) is var at and >= 0
+                    ? (long)at : throw new TemplateError("index(): the list has no such item")),
         "count" => new(name, arguments => (long)list.Count(item => JinjaValue.Equal(item, arguments.Check("value").Require(0, "value")))),
         "copy" when list is not JinjaTuple => new(name, arguments => Counted(arguments.Check(), [.. list])),
-        "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort" when list is not JinjaTuple => Refused("list", name),
+        "append" or "clear" or "extend" or "insert" or "pop" or "remove" or "reverse" or "sort"
+            when list is not JinjaTuple => Refused("list", name),
         _ => null,
     };
 
@@ -38,7 +49,8 @@ internal static class JinjaMethods
         return items;
     }
 
-    private static Callable Refused(string kind, string name) => new(name, _ => throw new TemplateError($"{name}() would change a {kind}: a template only reads"));
+    private static Callable Refused(string kind, string name) =>
+        new(name, _ => throw new TemplateError($"{name}() would change a {kind}: a template only reads"));
 
     public static Callable? OfText(string text, string name)
     {
@@ -58,7 +70,9 @@ internal static class JinjaMethods
         "expandtabs" => arguments => PythonText.ExpandTabs(text, arguments.Check("tabsize").Integer(0, "tabsize", 8)),
         "title" => _ => PythonText.Title(text),
         "capitalize" => _ => PythonText.Capitalize(text),
-        "swapcase" => _ => string.Concat(text.EnumerateRunes().Select(c => Rune.IsUpper(c) ? PythonText.Lower(c.ToString()) : PythonText.Upper(c.ToString()))),
+        "swapcase" =>
+            _ => string.Concat(text.EnumerateRunes()
+                .Select(c => Rune.IsUpper(c) ? PythonText.Lower(c.ToString()) : PythonText.Upper(c.ToString()))),
         "strip" => arguments => PythonText.Strip(text, Characters(arguments), left: true, right: true),
         "lstrip" => arguments => PythonText.Strip(text, Characters(arguments), left: true, right: false),
         "rstrip" => arguments => PythonText.Strip(text, Characters(arguments), left: false, right: true),
@@ -67,16 +81,33 @@ internal static class JinjaMethods
         "splitlines" => arguments => PythonText.Lines(text, JinjaValue.IsTrue(arguments.Check("keepends").Get(0, "keepends", false))),
         "partition" => arguments => Partition(text, arguments.Check("sep").Text(0, "sep"), fromRight: false),
         "rpartition" => arguments => Partition(text, arguments.Check("sep").Text(0, "sep"), fromRight: true),
-        "startswith" => arguments => Within(text, arguments, "prefix") is var (part, _) && Affixes(arguments).Exists(prefix => part.StartsWith(prefix, StringComparison.Ordinal)),
-        "endswith" => arguments => Within(text, arguments, "prefix") is var (part, _) && Affixes(arguments).Exists(suffix => part.EndsWith(suffix, StringComparison.Ordinal)),
-        "removeprefix" => arguments => arguments.Check("prefix").Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text,
-        "removesuffix" => arguments => arguments.Check("suffix").Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal) ? text[..^suffix.Length] : text,
-        "replace" => arguments => PythonText.Replace(text, arguments.Check("old", "new", "count").Text(0, "old"), arguments.Text(1, "new"), arguments.Integer(2, "count", -1)),
+        "startswith" =>
+            arguments => Within(text, arguments, "prefix") is var (part, _)
+                && Affixes(arguments).Exists(prefix => part.StartsWith(prefix, StringComparison.Ordinal)),
+        "endswith" =>
+            arguments => Within(text, arguments, "prefix") is var (part, _)
+                && Affixes(arguments).Exists(suffix => part.EndsWith(suffix, StringComparison.Ordinal)),
+        "removeprefix" =>
+            arguments => arguments.Check("prefix").Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal)
+                ? text[prefix.Length..] : text,
+        "removesuffix" =>
+            arguments => arguments.Check("suffix").Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal)
+                ? text[..^suffix.Length] : text,
+        "replace" =>
+            arguments =>
+                PythonText.Replace(text, arguments.Check("old", "new", "count").Text(0, "old"), arguments.Text(1, "new"),
+                    arguments.Integer(2, "count", -1)),
         "find" => arguments => Position(text, arguments, fromRight: false),
         "rfind" => arguments => Position(text, arguments, fromRight: true),
-        "index" => arguments => Position(text, arguments, fromRight: false) is var at and >= 0 ? at : throw new TemplateError("index(): the text has no such part"),
-        "rindex" => arguments => Position(text, arguments, fromRight: true) is var at and >= 0 ? at : throw new TemplateError("rindex(): the text has no such part"),
-        "count" => arguments => Within(text, arguments, "sub") is var (within, _) && arguments.Text(0, "sub") is { Length: > 0 } part ? (long)within.AsSpan().Count(part) : PythonText.Length(Within(text, arguments, "sub").Text) + 1,
+        "index" =>
+            arguments => Position(text, arguments, fromRight: false) is var at and >= 0
+                ? at : throw new TemplateError("index(): the text has no such part"),
+        "rindex" =>
+            arguments => Position(text, arguments, fromRight: true) is var at and >= 0
+                ? at : throw new TemplateError("rindex(): the text has no such part"),
+        "count" =>
+            arguments => Within(text, arguments, "sub") is var (within, _) && arguments.Text(0, "sub") is { Length: > 0 } part
+                ? (long)within.AsSpan().Count(part) : PythonText.Length(Within(text, arguments, "sub").Text) + 1,
         "join" => arguments => Join(text, JinjaFunctions.Items(arguments.Check("iterable").Require(0, "iterable"))),
         "format" => arguments => PythonFormat.Format(text, arguments),
         "isdigit" => _ => All(text, c => CharUnicodeInfo.GetDigitValue(c.ToString(), 0) >= 0),
@@ -84,7 +115,9 @@ internal static class JinjaMethods
         "isnumeric" => _ => All(text, Rune.IsNumber),
         "isascii" => _ => text.All(char.IsAscii),
         "istitle" => _ => PythonText.IsTitle(text),
-        "isprintable" => _ => PythonText.Quote(text.Replace("\\", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal)).Contains('\\') is false,
+        "isprintable" =>
+            _ => PythonText.Quote(text.Replace("\\", "", StringComparison.Ordinal).Replace("'", "", StringComparison.Ordinal))
+                .Contains('\\') is false,
         "isalpha" => _ => All(text, Rune.IsLetter),
         "isalnum" => _ => All(text, Rune.IsLetterOrDigit),
         "isspace" => _ => text.Length > 0 && text.All(PythonText.IsSpace),
@@ -106,7 +139,8 @@ internal static class JinjaMethods
         return text.Length > 0;
     }
 
-    private static string? Characters(Arguments arguments) => arguments.Check("chars").Get(0, "chars") is null ? null : arguments.Text(0, "chars");
+    private static string? Characters(Arguments arguments) =>
+        arguments.Check("chars").Get(0, "chars") is null ? null : arguments.Text(0, "chars");
 
     private static string? Separator(Arguments arguments)
     {
@@ -115,7 +149,8 @@ internal static class JinjaMethods
         return separator.Length > 0 ? separator : throw new TemplateError("split(): the separator is empty");
     }
 
-    private static char Fill(Arguments arguments) => arguments.Get(1, "fillchar", " ") is string and [var only] ? only : throw new TemplateError("'fillchar' is not one character");
+    private static char Fill(Arguments arguments) =>
+        arguments.Get(1, "fillchar", " ") is string and [var only] ? only : throw new TemplateError("'fillchar' is not one character");
 
     private static List<string> Affixes(Arguments arguments) => arguments.Require(0, "prefix") switch
     {
@@ -139,7 +174,9 @@ internal static class JinjaMethods
     {
         (string within, long start) = Within(text, arguments, "sub");
         string part = arguments.Text(0, "sub");
-        int at = start < 0 ? -1 : fromRight ? (part.Length == 0 ? within.Length : within.LastIndexOf(part, StringComparison.Ordinal)) : within.IndexOf(part, StringComparison.Ordinal);
+        int at = start < 0 ? -1 : fromRight
+            ? (part.Length == 0 ? within.Length : within.LastIndexOf(part, StringComparison.Ordinal)) : within.IndexOf(part,
+                StringComparison.Ordinal);
         return at < 0 ? -1 : start + PythonText.Length(within[..at]);
     }
 
@@ -153,7 +190,8 @@ internal static class JinjaMethods
 
     public static string Join(string separator, List<object?> items)
     {
-        string[] parts = [.. items.Select(item => item as string ?? throw new TemplateError($"join(): {JinjaValue.KindOf(item)} is no text"))];
+        string[] parts =
+            [.. items.Select(item => item as string ?? throw new TemplateError($"join(): {JinjaValue.KindOf(item)} is no text"))];
         JinjaRun.Make(parts.Sum(part => (long)part.Length) + (long)separator.Length * parts.Length);
         return string.Join(separator, parts);
     }

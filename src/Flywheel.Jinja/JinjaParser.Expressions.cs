@@ -317,7 +317,8 @@ internal sealed partial class JinjaParser
             foreach ((string stars, Expression value) in spread)
                 if (stars == "*") values.AddRange(JinjaFunctions.Items(value(scope)));
                 else
-                    foreach ((object name, object? held) in value(scope) as JinjaDict ?? throw new TemplateError("'**' before what is no mapping"))
+                    foreach ((object name, object? held) in value(scope) as JinjaDict
+                        ?? throw new TemplateError("'**' before what is no mapping"))
                         byName.Add((name as string ?? throw new TemplateError("a name of an argument is no text"), held));
             return new Arguments(callee, scope.Run, values, byName);
         };
@@ -348,7 +349,8 @@ internal sealed partial class JinjaParser
             first = false;
             string name = Name();
             // As in Jinja, what is never reached may be unknown.
-            Func<object?, Arguments, object?> filter = JinjaFilters.All.GetValueOrDefault(name) ?? ((_, _) => throw new TemplateError($"the filter '{name}' is not supported"));
+            Func<object?, Arguments, object?> filter =
+                JinjaFilters.All.GetValueOrDefault(name) ?? ((_, _) => throw new TemplateError($"the filter '{name}' is not supported"));
             filters.Add((filter, Is("(") ? CallArguments(name) : (scope, _) => new Arguments(name, scope.Run, [], [])));
         }
         return (scope, value) =>
@@ -366,10 +368,12 @@ internal sealed partial class JinjaParser
     {
         bool negated = SkipName("not");
         string name = Name();
-        Func<object?, Arguments, bool> test = JinjaTests.All.GetValueOrDefault(name) ?? ((_, _) => throw new TemplateError($"the test '{name}' is not supported"));
+        Func<object?, Arguments, bool> test = JinjaTests.All.GetValueOrDefault(name)
+            ?? ((_, _) => throw new TemplateError($"the test '{name}' is not supported"));
         Func<Scope, List<(string, object?)>, Arguments> arguments;
         if (Is("(")) arguments = CallArguments(name);
-        else if (Now.Kind is TokenKind.Quoted or TokenKind.Integer or TokenKind.Float || Is("[") || Is("{") || (Now.Kind == TokenKind.Name && Now.Text is not ("else" or "or" or "and")))
+        else if (Now.Kind is TokenKind.Quoted or TokenKind.Integer or TokenKind.Float || Is("[") || Is("{")
+            || (Now.Kind == TokenKind.Name && Now.Text is not ("else" or "or" or "and")))
         {
             if (IsName("is")) throw Wrong("a test of a test");
             Expression argument = Postfix(Primary());

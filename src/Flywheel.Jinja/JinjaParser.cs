@@ -13,7 +13,8 @@ internal enum Flow { Next, Break, Continue }
 internal sealed partial class JinjaParser
 {
     private readonly List<JinjaToken> _tokens;
-    private readonly HashSet<string> _read = new(StringComparer.Ordinal), _given = new(StringComparer.Ordinal) { "loop", "caller", "varargs", "kwargs" };
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal),
+        _given = new(StringComparer.Ordinal) { "loop", "caller", "varargs", "kwargs" };
     private int _at, _loops;
 
     private JinjaParser(List<JinjaToken> tokens) => _tokens = tokens;
@@ -117,7 +118,8 @@ internal sealed partial class JinjaParser
                         return Flow.Next;
                     }));
                     break;
-                case TokenKind.StatementBegin when Peek(1).Kind == TokenKind.Name && TryStatement(Peek(1).Text, token.Line) is { } statement:
+                case TokenKind.StatementBegin when Peek(1).Kind == TokenKind.Name
+                    && TryStatement(Peek(1).Text, token.Line) is { } statement:
                     statements.Add(AtLine(token.Line, statement));
                     break;
                 default:
@@ -175,7 +177,8 @@ internal sealed partial class JinjaParser
                 return _ => flow;
             default:
                 _at--;
-                throw new JinjaException(line, $"the statement '{word}' is not supported; expected if, for, set, macro, call, filter, with, generation, break, continue or raw");
+                throw new JinjaException(line,
+                    $"the statement '{word}' is not supported; expected if, for, set, macro, call, filter, with, generation, break, continue or raw");
         }
     }
 
@@ -188,7 +191,8 @@ internal sealed partial class JinjaParser
 
     private void End(string word)
     {
-        if (Now.Kind != TokenKind.StatementBegin || Peek(1) is not { Kind: TokenKind.Name } name || name.Text != word) throw Wrong($"expected '{word}', found {Describe(Now.Kind == TokenKind.StatementBegin ? Peek(1) : Now)}");
+        if (Now.Kind != TokenKind.StatementBegin || Peek(1) is not { Kind: TokenKind.Name } name || name.Text != word)
+            throw Wrong($"expected '{word}', found {Describe(Now.Kind == TokenKind.StatementBegin ? Peek(1) : Now)}");
         _at += 2;
         EndTag();
     }
@@ -282,7 +286,8 @@ internal sealed partial class JinjaParser
                 string field = Name();
                 targets.Add((scope, value) =>
                 {
-                    if (scope.Get(name) is not JinjaNamespace names) throw new TemplateError($"'{name}' is no namespace: only a namespace's fields can be set");
+                    if (scope.Get(name) is not JinjaNamespace names)
+                        throw new TemplateError($"'{name}' is no namespace: only a namespace's fields can be set");
                     names.Fields[field] = value;
                 });
             }
@@ -424,7 +429,8 @@ internal sealed partial class JinjaParser
             }
             var own = new Arguments(name, defined.Run, arguments.Positional, named).Check(names);
             for (int i = 0; i < names.Length; i++)
-                inner.Set(names[i], own.Has(i, names[i]) ? own.Get(i, names[i]) : parameters[i].Default is { } absent ? absent(inner) : new Undefined(names[i]));
+                inner.Set(names[i], own.Has(i, names[i]) ? own.Get(i, names[i]) : parameters[i].Default is { } absent
+                    ? absent(inner) : new Undefined(names[i]));
             int line = defined.Run.Line;
             string text = defined.Run.Capture(() => body(inner));
             defined.Run.Line = line;

@@ -89,7 +89,8 @@ internal sealed class JinjaRun
     /// <summary>Counts characters before they are made.</summary>
     public static void Make(long count)
     {
-        if (s_current is { } run && (run._characters += count) > MaxCharacters) throw new TemplateError($"it makes more than {MaxCharacters} characters");
+        if (s_current is { } run && (run._characters += count) > MaxCharacters)
+            throw new TemplateError($"it makes more than {MaxCharacters} characters");
     }
 
     public static string Made(string text)

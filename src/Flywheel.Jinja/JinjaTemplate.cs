@@ -14,7 +14,8 @@ public sealed class JinjaTemplate
     /// <exception cref="JinjaException">Malformed, or uses what is not supported; names the line.</exception>
     public JinjaTemplate(string source)
     {
-        if (source.Length > MaxCharacters) throw new JinjaException(1, $"the template has {source.Length} characters, expected at most {MaxCharacters}");
+        if (source.Length > MaxCharacters)
+            throw new JinjaException(1, $"the template has {source.Length} characters, expected at most {MaxCharacters}");
         _body = JinjaParser.Parse(source, out HashSet<string> names);
         Names = names;
     }

@@ -19,7 +19,9 @@ internal static class JinjaTests
         ["iterable"] = (value, _) => value is string or List<object?> or JinjaDict or Undefined or JinjaGenerator,
         ["sequence"] = (value, _) => value is string or List<object?> and not JinjaView { IsRange: false } or JinjaDict or Undefined,
         ["callable"] = (value, _) => value is Callable,
-        ["sameas"] = (value, arguments) => arguments.Require(0, "other") is var other && (value is bool or null or string || PythonNumber.IsInteger(value) ? value?.GetType() == other?.GetType() && JinjaValue.Equal(value, other) : ReferenceEquals(value, other)),
+        ["sameas"] = (value, arguments) => arguments.Require(0, "other") is var other
+            && (value is bool or null or string || PythonNumber.IsInteger(value)
+                ? value?.GetType() == other?.GetType() && JinjaValue.Equal(value, other) : ReferenceEquals(value, other)),
         ["eq"] = Equal,
         ["equalto"] = Equal,
         ["=="] = Equal,
@@ -47,5 +49,6 @@ internal static class JinjaTests
 
     private static bool Equal(object? value, Arguments arguments) => JinjaValue.Equal(value, arguments.Require(0, "other"));
 
-    private static Func<object?, Arguments, bool> Holds(string op) => (value, arguments) => JinjaValue.Holds(op, value, arguments.Require(0, "other"));
+    private static Func<object?, Arguments, bool> Holds(string op) =>
+        (value, arguments) => JinjaValue.Holds(op, value, arguments.Require(0, "other"));
 }

@@ -5,11 +5,13 @@ namespace Flywheel.Jinja;
 // A value of a template is null (None), bool, long, BigInteger, double, string, List<object?>, JinjaDict, or one of
 // the classes below. Nothing else is ever reachable: a template sees data and the functions listed here, no objects of ours.
 
-/// <summary>A dictionary, in order of insertion. Keys are texts, numbers, truth values and tuples of them, equal as Python has it.</summary>
+/// <summary>A dictionary, in order of insertion. Keys are texts, numbers, truth values and tuples of them, equal as Python has
+/// it.</summary>
 public sealed class JinjaDict() : OrderedDictionary<object, object?>(Keys.Comparer)
 {
     /// <exception cref="TemplateError">The value can be no key.</exception>
-    internal static object Key(object? value) => IsKey(value) ? value! : throw new TemplateError($"{JinjaValue.KindOf(value)} is the key of a mapping, expected a text or a number");
+    internal static object Key(object? value) =>
+        IsKey(value) ? value! : throw new TemplateError($"{JinjaValue.KindOf(value)} is the key of a mapping, expected a text or a number");
 
     /// <summary>What Python takes as a key or as a member of a set, more than is needed as keys here.</summary>
     internal static bool IsHashable(object? value) => value switch
@@ -19,7 +21,8 @@ public sealed class JinjaDict() : OrderedDictionary<object, object?>(Keys.Compar
         _ => value is not (JinjaDict or List<object?>),
     };
 
-    internal static bool IsKey(object? value) => value is string || PythonNumber.IsNumber(value) || (value is JinjaTuple tuple && tuple.TrueForAll(IsKey));
+    internal static bool IsKey(object? value) =>
+        value is string || PythonNumber.IsNumber(value) || (value is JinjaTuple tuple && tuple.TrueForAll(IsKey));
 
     private new sealed class Keys : IEqualityComparer<object>
     {
@@ -107,7 +110,10 @@ internal sealed class LoopState(List<object?> items, int depth)
         "depth0" => depth - 1L,
         "previtem" => Index > 0 ? items[Index - 1] : new Undefined("previtem"),
         "nextitem" => Index + 1 < items.Count ? items[Index + 1] : new Undefined("nextitem"),
-        "cycle" => new Callable("loop.cycle", arguments => arguments.Positional.Count > 0 ? arguments.Positional[Index % arguments.Positional.Count] : throw new TemplateError("loop.cycle() needs a value")),
+        "cycle" =>
+            new Callable("loop.cycle",
+                arguments => arguments.Positional.Count > 0
+                    ? arguments.Positional[Index % arguments.Positional.Count] : throw new TemplateError("loop.cycle() needs a value")),
         "changed" => new Callable("loop.changed", arguments =>
         {
             bool same = _lastChanged is not null && JinjaValue.Equal(_lastChanged, arguments.Positional);
@@ -130,7 +136,8 @@ internal sealed class Arguments(string callee, JinjaRun run, List<object?> posit
     /// <summary>Fails when there are more arguments, or other names, than the callee has.</summary>
     public Arguments Check(params string[] names)
     {
-        if (positional.Count > names.Length) throw new TemplateError($"{callee}() takes {names.Length} arguments, {positional.Count} were given");
+        if (positional.Count > names.Length)
+            throw new TemplateError($"{callee}() takes {names.Length} arguments, {positional.Count} were given");
         foreach ((string name, _) in named)
             if (!names.Contains(name)) throw new TemplateError($"{callee}() has no argument '{name}'");
         return this;
@@ -145,9 +152,12 @@ internal sealed class Arguments(string callee, JinjaRun run, List<object?> posit
         return at >= 0 ? named[at].Value : absent;
     }
 
-    public object? Require(int place, string name) => Has(place, name) ? Get(place, name) : throw new TemplateError($"{callee}() lacks the argument '{name}'");
+    public object? Require(int place, string name) =>
+        Has(place, name) ? Get(place, name) : throw new TemplateError($"{callee}() lacks the argument '{name}'");
 
-    public string Text(int place, string name) => Require(place, name) as string ?? throw new TemplateError($"{callee}(): '{name}' is {JinjaValue.KindOf(Get(place, name))}, expected a text");
+    public string Text(int place, string name) =>
+        Require(place, name) as string
+            ?? throw new TemplateError($"{callee}(): '{name}' is {JinjaValue.KindOf(Get(place, name))}, expected a text");
 
     public long Integer(int place, string name, long absent) => !Has(place, name) ? absent : Get(place, name) switch
     {
@@ -195,14 +205,17 @@ internal static class JinjaValue
         {
             (null, null) => true,
             (string x, string y) => x == y,
-            (List<object?> x, List<object?> y) => AreAlike(x, y) && x.Count == y.Count && x.Zip(y).All(pair => Equal(pair.First, pair.Second)),
-            (JinjaDict x, JinjaDict y) => x.Count == y.Count && x.All(entry => y.TryGetValue(entry.Key, out object? other) && Equal(entry.Value, other)),
+            (List<object?> x, List<object?> y) => AreAlike(x, y) && x.Count == y.Count
+                && x.Zip(y).All(pair => Equal(pair.First, pair.Second)),
+            (JinjaDict x, JinjaDict y) => x.Count == y.Count
+                && x.All(entry => y.TryGetValue(entry.Key, out object? other) && Equal(entry.Value, other)),
             (Undefined, Undefined) => true,
             _ => PythonNumber.IsNumber(a) && PythonNumber.IsNumber(b) ? PythonNumber.Equal(a!, b!) : ReferenceEquals(a, b),
         };
     }
 
-    private static bool AreAlike(List<object?> a, List<object?> b) => a is JinjaTuple == b is JinjaTuple && (a as JinjaView)?.IsRange == (b as JinjaView)?.IsRange;
+    private static bool AreAlike(List<object?> a, List<object?> b) =>
+        a is JinjaTuple == b is JinjaTuple && (a as JinjaView)?.IsRange == (b as JinjaView)?.IsRange;
 
     /// <summary>Items as a tuple where they come from one, else as a list.</summary>
     public static List<object?> Like(List<object?> from, List<object?> items) => from is JinjaTuple ? new JinjaTuple(items) : items;
@@ -218,8 +231,11 @@ internal static class JinjaValue
     public static int Compare(object? a, object? b) => (a, b) switch
     {
         (string x, string y) => CompareCodePoints(x, y),
-        (List<object?> x and not JinjaView, List<object?> y) when AreAlike(x, y) => x.Zip(y).Select(pair => Equal(pair.First, pair.Second) ? 0 : Compare(pair.First, pair.Second)).FirstOrDefault(order => order != 0, x.Count.CompareTo(y.Count)),
-        _ => PythonNumber.IsNumber(a) && PythonNumber.IsNumber(b) ? PythonNumber.Compare(a!, b!) ?? 0 : throw new TemplateError($"{KindOf(a)} and {KindOf(b)} have no order"),
+        (List<object?> x and not JinjaView, List<object?> y)
+            when AreAlike(x, y) => x.Zip(y).Select(pair => Equal(pair.First, pair.Second) ? 0 : Compare(pair.First, pair.Second))
+                .FirstOrDefault(order => order != 0, x.Count.CompareTo(y.Count)),
+        _ => PythonNumber.IsNumber(a) && PythonNumber.IsNumber(b)
+            ? PythonNumber.Compare(a!, b!) ?? 0 : throw new TemplateError($"{KindOf(a)} and {KindOf(b)} have no order"),
     };
 
     /// <summary>UTF-16 and code points differ in order only where surrogates meet the end of the basic plane.</summary>
@@ -256,7 +272,8 @@ internal static class JinjaValue
             JinjaView view => $"{view.Begin}[{string.Join(", ", view.Select(Representation))}])",
             JinjaGenerator => "<generator>",
             List<object?> list => $"[{string.Join(", ", list.Select(Representation))}]",
-            JinjaDict dictionary => $"{{{string.Join(", ", dictionary.Select(entry => $"{Representation(entry.Key)}: {Representation(entry.Value)}"))}}}",
+            JinjaDict dictionary =>
+                $"{{{string.Join(", ", dictionary.Select(entry => $"{Representation(entry.Key)}: {Representation(entry.Value)}"))}}}",
             Undefined => "Undefined",
             JinjaNamespace => "<Namespace>",
             Callable callable => $"<{callable.Name}>",

@@ -78,7 +78,8 @@ internal readonly record struct NumberSpec()
             int start = at;
             while (at < text.Length && char.IsAsciiDigit(text[at])) at++;
             if (start == at) return null;
-            return int.TryParse(text.AsSpan(start, at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number <= 1 << 24 ? number : throw new TemplateError("a format is too wide");
+            return int.TryParse(text.AsSpan(start, at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+                && number <= 1 << 24 ? number : throw new TemplateError("a format is too wide");
         }
     }
 
@@ -142,7 +143,8 @@ internal readonly record struct NumberSpec()
                 'e' => Exponential(size, Precision ?? 6).Text,
                 _ => General(size, Precision ?? 6, dotZero: type == '\0'),
             };
-        if (Alternate && double.IsFinite(size) && !text.Contains('.')) text = text.IndexOf('e') is var e and >= 0 ? text.Insert(e, ".") : text + ".";
+        if (Alternate && double.IsFinite(size) && !text.Contains('.'))
+            text = text.IndexOf('e') is var e and >= 0 ? text.Insert(e, ".") : text + ".";
         if (type == '%') text += "%";
         if (char.IsAsciiLetterUpper(type)) text = text.ToUpperInvariant();
         if (NoMinusZero && !text.AsSpan().ContainsAnyInRange('1', '9')) negative = false;

@@ -37,13 +37,15 @@ internal static partial class PythonNumber
         double number => number,
         bool flag => flag ? 1 : 0,
         long number => number,
-        _ => double.Parse(((BigInteger)value!).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) is var real && double.IsFinite(real) ? real
+        _ => double.Parse(((BigInteger)value!).ToString(CultureInfo.InvariantCulture), CultureInfo.InvariantCulture) is var real
+            && double.IsFinite(real) ? real
             : throw new TemplateError("the whole number is too large for a float"),
     };
 
     public static string Text(BigInteger value)
     {
-        if (value.GetBitLength() > MaxDigits * 3.3219280948873626) throw new TemplateError($"a whole number of more than {MaxDigits} digits cannot be written");
+        if (value.GetBitLength() > MaxDigits * 3.3219280948873626)
+            throw new TemplateError($"a whole number of more than {MaxDigits} digits cannot be written");
         JinjaRun.Step((int)(value.GetBitLength() / 16));
         return value.ToString(CultureInfo.InvariantCulture);
     }
@@ -54,7 +56,8 @@ internal static partial class PythonNumber
     /// <summary>Null where there is no order: one is no number.</summary>
     public static int? Compare(object a, object b)
     {
-        if (a is not double && b is not double) return a is BigInteger || b is BigInteger ? Big(a).CompareTo(Big(b)) : Small(a).CompareTo(Small(b));
+        if (a is not double && b is not double)
+            return a is BigInteger || b is BigInteger ? Big(a).CompareTo(Big(b)) : Small(a).CompareTo(Small(b));
         if (a is double x && b is double y) return double.IsNaN(x) || double.IsNaN(y) ? null : x.CompareTo(y);
         if (b is not double real) return -Compare(b, a);
         if (double.IsNaN(real)) return null;
@@ -77,7 +80,8 @@ internal static partial class PythonNumber
     /// <summary>Without its fraction; null for infinity and for what is no number.</summary>
     public static object? Truncated(double value) => double.IsFinite(value) ? Integer(new BigInteger(Math.Truncate(value))) : null;
 
-    /// <summary>Python's int() of a text: a sign, a prefix where the base has one, digits with single underscores between them. Null when it is none.</summary>
+    /// <summary>Python's int() of a text: a sign, a prefix where the base has one, digits with single underscores between them. Null when
+    /// it is none.</summary>
     /// <param name="text">White space around it is nothing.</param>
     /// <param name="numberBase">2 to 36, or 0 for what the prefix says.</param>
     public static object? Parse(string text, long numberBase = 10)
@@ -122,7 +126,8 @@ internal static partial class PythonNumber
         return word is "inf" or "infinity" ? sign * double.PositiveInfinity : word == "nan" ? double.NaN : null;
     }
 
-    [GeneratedRegex(@"\A[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][+-]?\d+(_\d+)*)?\z", RegexOptions.CultureInvariant | RegexOptions.ECMAScript)]
+    [GeneratedRegex(@"\A[+-]?(\d+(_\d+)*\.?(\d+(_\d+)*)?|\.\d+(_\d+)*)([eE][+-]?\d+(_\d+)*)?\z",
+        RegexOptions.CultureInvariant | RegexOptions.ECMAScript)]
     private static partial Regex Decimal();
 
     /// <summary>A finite float's magnitude as it is: digits and how many of them follow the point.</summary>
@@ -164,6 +169,7 @@ internal static partial class PythonNumber
         if (scale <= digits) return real;
         BigInteger kept = Drop(exact, scale - (int)digits);
         double result = double.Parse($"{kept}e{-digits}", CultureInfo.InvariantCulture);
-        return double.IsFinite(result) ? Math.CopySign(result, real) : throw new TemplateError("the rounded number is too large for a float");
+        return double.IsFinite(result)
+            ? Math.CopySign(result, real) : throw new TemplateError("the rounded number is too large for a float");
     }
 }

@@ -67,7 +67,8 @@ internal static class PythonText
                 '\\' => "\\\\",
                 _ when c.Value == quote => $"\\{quote}",
                 _ when c.Value < 32 || c.Value is >= 0x7F and < 0xA0 or 0xAD => $"\\x{c.Value:x2}",
-                _ when Rune.GetUnicodeCategory(c) is >= UnicodeCategory.SpaceSeparator and <= UnicodeCategory.PrivateUse or UnicodeCategory.OtherNotAssigned && c.Value != ' ' => c.Value < 0x10000 ? $"\\u{c.Value:x4}" : $"\\U{c.Value:x8}",
+                _ when Rune.GetUnicodeCategory(c) is >= UnicodeCategory.SpaceSeparator and <= UnicodeCategory.PrivateUse
+                    or UnicodeCategory.OtherNotAssigned && c.Value != ' ' => c.Value < 0x10000 ? $"\\u{c.Value:x4}" : $"\\U{c.Value:x8}",
                 _ => c.ToString(),
             });
         return result.Append(quote).ToString();
@@ -78,7 +79,8 @@ internal static class PythonText
         for (int i = 0; i < text.Length; i += Width(text, i)) yield return text.Substring(i, Width(text, i));
     }
 
-    private static int Width(string text, int at) => char.IsHighSurrogate(text[at]) && at + 1 < text.Length && char.IsLowSurrogate(text[at + 1]) ? 2 : 1;
+    private static int Width(string text, int at) =>
+        char.IsHighSurrogate(text[at]) && at + 1 < text.Length && char.IsLowSurrogate(text[at + 1]) ? 2 : 1;
 
     /// <summary>In characters, not in UTF-16 units.</summary>
     public static long Length(string text)
@@ -89,7 +91,8 @@ internal static class PythonText
         return count;
     }
 
-    public static string Character(string text, int index) => text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') ? Characters(text).ElementAt(index) : text[index].ToString();
+    public static string Character(string text, int index) =>
+        text.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF') ? Characters(text).ElementAt(index) : text[index].ToString();
 
     /// <param name="text">What is stripped.</param>
     /// <param name="characters">Those taken away; null for white space.</param>
@@ -103,15 +106,18 @@ internal static class PythonText
             return right ? StripRight(text) : text;
         }
         var set = new HashSet<Rune>(characters.EnumerateRunes());
-        while (left && Rune.DecodeFromUtf16(text, out Rune first, out int width) == System.Buffers.OperationStatus.Done && set.Contains(first)) text = StripRun(text, set, width);
+        while (left && Rune.DecodeFromUtf16(text, out Rune first, out int width) == System.Buffers.OperationStatus.Done
+            && set.Contains(first)) text = StripRun(text, set, width);
         int end = text.Length;
-        while (right && Rune.DecodeLastFromUtf16(text.AsSpan(0, end), out Rune last, out int width) == System.Buffers.OperationStatus.Done && set.Contains(last)) end -= width;
+        while (right && Rune.DecodeLastFromUtf16(text.AsSpan(0, end), out Rune last, out int width) == System.Buffers.OperationStatus.Done
+            && set.Contains(last)) end -= width;
         return text[..end];
     }
 
     private static string StripRun(string text, HashSet<Rune> set, int start)
     {
-        while (Rune.DecodeFromUtf16(text.AsSpan(start), out Rune c, out int width) == System.Buffers.OperationStatus.Done && set.Contains(c)) start += width;
+        while (Rune.DecodeFromUtf16(text.AsSpan(start), out Rune c, out int width) == System.Buffers.OperationStatus.Done
+            && set.Contains(c)) start += width;
         return text[start..];
     }
 
@@ -154,7 +160,8 @@ internal static class PythonText
         int end = text.Length;
         if (separator is not null)
         {
-            while (parts.Count < limit && end >= separator.Length && text.LastIndexOf(separator, end - 1 < 0 ? 0 : end - 1, StringComparison.Ordinal) is var at and >= 0)
+            while (parts.Count < limit && end >= separator.Length
+                && text.LastIndexOf(separator, end - 1 < 0 ? 0 : end - 1, StringComparison.Ordinal) is var at and >= 0)
             {
                 parts.Add(text[(at + separator.Length)..end]);
                 end = at;
@@ -184,7 +191,8 @@ internal static class PythonText
         int start = 0;
         for (int i = 0; i < text.Length; i++)
         {
-            if (text[i] is not ('\n' or '\r' or '\v' or '\f' or (>= '\u001C' and <= '\u001E') or '\u0085' or '\u2028' or '\u2029')) continue;
+            if (text[i] is not ('\n' or '\r' or '\v' or '\f' or (>= '\u001C' and <= '\u001E') or '\u0085' or '\u2028' or '\u2029'))
+                continue;
             int next = text[i] == '\r' && i + 1 < text.Length && text[i + 1] == '\n' ? i + 2 : i + 1;
             lines.Add(text[start..(keepEnds ? next : i)]);
             start = next;
@@ -239,7 +247,9 @@ internal static class PythonText
     }
 
     /// <summary>Also the characters whose upper case is several.</summary>
-    public static string Upper(string text) => string.Concat(text.Replace("ß", "SS").Replace("ŉ", "ʼN").Replace("ﬁ", "FI").Replace("ﬂ", "FL").Replace("ﬀ", "FF")).ToUpperInvariant();
+    public static string Upper(string text) =>
+        string.Concat(text.Replace("ß", "SS").Replace("ŉ", "ʼN").Replace("ﬁ", "FI").Replace("ﬂ", "FL").Replace("ﬀ", "FF"))
+            .ToUpperInvariant();
 
     public static string Lower(string text) => text.Replace("\u0130", "i\u0307").ToLowerInvariant();
 

@@ -4,7 +4,8 @@ namespace Flywheel.Loop;
 public static class CsvCell
 {
     /// <summary>
-    /// What a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection), also after blanks. What is quoted so
+    /// What a spreadsheet would take for a formula gets an apostrophe before it (OWASP, CSV injection), also after blanks. What is quoted
+    /// so
     /// already is quoted once more, so that it comes back as it was.
     /// </summary>
     public static string Harmless(string text) => IsDangerous(text) ? "'" + text : text;

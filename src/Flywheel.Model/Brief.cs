@@ -15,7 +15,8 @@ namespace Flywheel.Model;
 /// <param name="Length">Such as "two sentences" or "short"; empty when open.</param>
 /// <param name="Language">Such as "English"; empty when open.</param>
 public sealed record Brief(
-    string Name, string Kind, IReadOnlyList<string> Facts, IReadOnlyList<string> Categories, string Audience = "", string Tone = "", string Length = "", string Language = "")
+    string Name, string Kind, IReadOnlyList<string> Facts, IReadOnlyList<string> Categories, string Audience = "", string Tone = "",
+    string Length = "", string Language = "")
 {
     /// <summary>One line under the name.</summary>
     public const string Tagline = "tagline";
@@ -54,17 +55,24 @@ public sealed record Brief(
         return new Conversation([Message.User(text.ToString())]);
     }
 
-    /// <summary>The brief that a conversation's last request states, in the form that <see cref="ToConversation"/> writes, its fields in any order; null when it states none.</summary>
+    /// <summary>The brief that a conversation's last request states, in the form that <see cref="ToConversation"/> writes, its fields in
+    /// any order; null when it states none.</summary>
     public static Brief? Find(Conversation conversation)
     {
-        string? request = conversation.Messages.LastOrDefault(message => message.Role == Role.User && message.Text.StartsWith("Write a", StringComparison.Ordinal))?.Text;
+        string? request =
+            conversation.Messages.LastOrDefault(message =>
+                message.Role == Role.User && message.Text.StartsWith("Write a", StringComparison.Ordinal))?.Text;
         if (request is null) return null;
         string[] lines = request.Split('\n');
         string? kind = Kinds.FirstOrDefault(kind => new Brief("", kind, [], []).Order == lines[0]);
-        string[] facts = [.. lines.SkipWhile(line => line != "Facts:").Skip(1).TakeWhile(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..])];
-        string Field(string label) => lines.FirstOrDefault(line => line.StartsWith(label + ": ", StringComparison.Ordinal))?[(label.Length + 2)..] ?? "";
+        string[] facts =
+            [.. lines.SkipWhile(line => line != "Facts:").Skip(1).TakeWhile(line => line.StartsWith("- ", StringComparison.Ordinal))
+                .Select(line => line[2..])];
+        string Field(string label) =>
+            lines.FirstOrDefault(line => line.StartsWith(label + ": ", StringComparison.Ordinal))?[(label.Length + 2)..] ?? "";
         if (kind is null || Field("Name").Length == 0) return null;
-        return new Brief(Field("Name"), kind, facts, Field("Categories") is { Length: > 0 } categories ? categories.Split(", ") : [], Field("Audience"), Field("Tone"), Field("Length"), Field("Language"));
+        return new Brief(Field("Name"), kind, facts, Field("Categories") is { Length: > 0 } categories ? categories.Split(", ") : [],
+            Field("Audience"), Field("Tone"), Field("Length"), Field("Language"));
     }
 
     /// <summary>The lines under the order, a field each; that of the facts has several lines.</summary>

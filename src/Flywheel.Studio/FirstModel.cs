@@ -19,18 +19,22 @@ internal static class FirstModel
         var catalog = new ModelCatalog(store.Home);
         if (options.Model is not null) return (catalog.Keep(catalog.FindModel(options.Model), now), "named at the start of the server");
         if (await store.ChampionAsync(cancellation) is { } champion) return (ModelFolder.Open(store.FolderOf(champion)), null);
-        if (options.StarterModel is not null) return (catalog.Keep(ModelFolder.Open(options.StarterModel), now), "the starter model of a new home");
-        throw new FlywheelException($"{store.Home.Path} has no model yet and there is no starter model; train one with `flywheel train`, or import one with `flywheel import`, and name it with --model");
+        if (options.StarterModel is not null)
+            return (catalog.Keep(ModelFolder.Open(options.StarterModel), now), "the starter model of a new home");
+        throw new FlywheelException(
+            $"{store.Home.Path} has no model yet and there is no starter model; train one with `flywheel train`, or import one with `flywheel import`, and name it with --model");
     }
 
-    /// <summary>Makes an adapter available under a name, its own if none is given. What is served with it is recorded, so it is kept and registered first.</summary>
+    /// <summary>Makes an adapter available under a name, its own if none is given. What is served with it is recorded, so it is kept and
+    /// registered first.</summary>
     /// <exception cref="FlywheelException">There is none, it is another model's, or the name is taken.</exception>
     public static async Task LoadAdapterAsync(FlywheelStore store, ServedModel model, string wanted, string? name = null)
     {
         var catalog = new ModelCatalog(store.Home);
         AdapterFolder adapter = catalog.FindAdapter(wanted);
         name ??= adapter.Manifest.Name is { Length: > 0 } own ? own : adapter.ShortHash;
-        if (GenerationFields.IsNamed(model, name)) throw new FlywheelException($"the name '{name}' is the model's; give the adapter another");
+        if (GenerationFields.IsNamed(model, name))
+            throw new FlywheelException($"the name '{name}' is the model's; give the adapter another");
         adapter.CheckFits(model.Folder);
         adapter = catalog.Keep(adapter);
         await Task.Run(() => model.Engine.LoadAdapter(name, adapter));

@@ -12,10 +12,12 @@ public sealed record StudioOptions
     /// <summary>Loopback by default. Elsewhere everyone needs a key, unless <see cref="NoAuth"/> is said.</summary>
     public string Url { get; init; } = "http://127.0.0.1:5005";
 
-    /// <summary>Names that the server goes by besides loopback's and its address, such as studio.example.com. With any, everyone needs a key.</summary>
+    /// <summary>Names that the server goes by besides loopback's and its address, such as studio.example.com. With any, everyone needs a
+    /// key.</summary>
     public IReadOnlyList<string> Hosts { get; init; } = [];
 
-    /// <summary>IP addresses or networks of reverse proxies, whose X-Forwarded headers are believed. With any, everyone needs a key.</summary>
+    /// <summary>IP addresses or networks of reverse proxies, whose X-Forwarded headers are believed. With any, everyone needs a
+    /// key.</summary>
     public IReadOnlyList<string> Proxies { get; init; } = [];
 
     /// <summary>Origins whose pages may call the API from a browser, such as https://app.example.com.</summary>
@@ -24,7 +26,8 @@ public sealed record StudioOptions
     /// <summary>Nobody needs a key, except for administration: a proxy with its own sign-in stands before the server.</summary>
     public bool NoAuth { get; init; }
 
-    /// <summary>A model to release and serve, as <see cref="ModelCatalog"/> names it; null: the home's champion, else <see cref="StarterModel"/>.</summary>
+    /// <summary>A model to release and serve, as <see cref="ModelCatalog"/> names it; null: the home's champion, else
+    /// <see cref="StarterModel"/>.</summary>
     public string? Model { get; init; }
 
     /// <summary>Adapters of that model to load, as <see cref="ModelCatalog"/> names them.</summary>

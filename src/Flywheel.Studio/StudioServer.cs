@@ -67,7 +67,8 @@ public sealed class StudioServer : IAsyncDisposable
     /// <summary>The key that this start made because the home had none and needs one; it is nowhere else.</summary>
     public string? FirstKey { get; private init; }
 
-    /// <summary>The path of the link that makes the first account, which this start made because people can come in and none has one; it is nowhere else.</summary>
+    /// <summary>The path of the link that makes the first account, which this start made because people can come in and none has one; it is
+    /// nowhere else.</summary>
     public string? FirstLink { get; private init; }
 
     /// <summary>Where its models lie.</summary>
@@ -76,7 +77,9 @@ public sealed class StudioServer : IAsyncDisposable
     /// <summary>Where it is recorded what the server does, for people.</summary>
     public string Record => _store.Name;
 
-    private ListenAddress Listen => ListenAddress.Parse(_app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
+    private ListenAddress Listen =>
+        ListenAddress.Parse(
+            _app.Services.GetRequiredService<IServer>().Features.GetRequiredFeature<IServerAddressesFeature>().Addresses.First());
 
     /// <summary>Name, hash and size of the model that answers now.</summary>
     public ModelFolder Model => _host.Current.Folder;
@@ -135,7 +138,8 @@ public sealed class StudioServer : IAsyncDisposable
             // Only once it can be said: a key that nobody was told would be one that nobody revokes.
             // Where people have accounts they make the keys that they want.
             bool first = rules.NeedsKey && !rules.HasAccounts && (await keys.ListAsync(cancellation)).Count == 0;
-            string? key = first ? (await keys.CreateAsync("first", [Scopes.Inference, Scopes.Feedback], cancellation: cancellation)).Key : null;
+            string? key = first
+                ? (await keys.CreateAsync("first", [Scopes.Inference, Scopes.Feedback], cancellation: cancellation)).Key : null;
             string? link = rules.NeedsKey && await accounts.InviteFirstAsync(cancellation) is { } token ? Join.PathOf(token) : null;
             var server = new StudioServer(claim, store, host, app, options.DrainTime) { FirstKey = key, FirstLink = link };
             claim.Publish(server.Url);
@@ -183,7 +187,8 @@ public sealed class StudioServer : IAsyncDisposable
     {
         if (await store.ReleaseOverAsync(champion, folder.Hash, reason, cancellation) || options.Model is null) return;
         ModelRow other = (await store.ChampionAsync(cancellation))!;
-        throw new FlywheelException($"{other.Name} ({other.ShortHash}) was promoted while the server started with --model {options.Model}; start it again, without --model to serve that one");
+        throw new FlywheelException(
+            $"{other.Name} ({other.ShortHash}) was promoted while the server started with --model {options.Model}; start it again, without --model to serve that one");
     }
 
     /// <summary>A turn that ended before this server could be found has promoted in the record alone.</summary>
@@ -210,7 +215,8 @@ public sealed class StudioServer : IAsyncDisposable
         };
     }
 
-    private static WebApplication Build(StudioOptions options, AccessRules rules, ApiKeys keys, string adminSecret, FlywheelStore store, ServedModel model)
+    private static WebApplication Build(StudioOptions options, AccessRules rules, ApiKeys keys, string adminSecret, FlywheelStore store,
+        ServedModel model)
     {
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder(new WebApplicationOptions
         {
@@ -230,7 +236,8 @@ public sealed class StudioServer : IAsyncDisposable
             .SetMinimumLevel(LogLevel.Warning)
             .AddFilter("Flywheel", LogLevel.Information)
             .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None) // a failing start is thrown, and said once
-            .AddFilter("Microsoft.AspNetCore.HttpOverrides", LogLevel.Error) // anybody can send forwarding headers; those of strangers are passed over
+            // anybody can send forwarding headers; those of strangers are passed over
+            .AddFilter("Microsoft.AspNetCore.HttpOverrides", LogLevel.Error)
             .AddFilter("Microsoft.AspNetCore.StaticFiles", LogLevel.Error) // the pages' files come from the build's list, not from wwwroot
             .AddFilter("Microsoft.AspNetCore.DataProtection", LogLevel.Error); // that keys are not encrypted: they are the owner's alone
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
@@ -247,7 +254,8 @@ public sealed class StudioServer : IAsyncDisposable
         services.AddSingleton<ServingContext>();
         services.AddSingleton(provider =>
             new Generator(provider.GetRequiredService<ModelHost>(), provider.GetRequiredService<ServingContext>(),
-            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))), provider.GetRequiredService<RolloutHost>(), provider.GetRequiredService<UpstreamClient>()));
+            () => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(sizeof(ulong))), provider.GetRequiredService<RolloutHost>(),
+            provider.GetRequiredService<UpstreamClient>()));
         services.AddSingleton(options.Engine).AddSingleton<RolloutHost>().AddSingleton<UpstreamClient>();
         services.AddHostedService<RolloutService>();
         services.AddSingleton<ReleaseWatcher>().AddHostedService(provider => provider.GetRequiredService<ReleaseWatcher>());
@@ -258,11 +266,15 @@ public sealed class StudioServer : IAsyncDisposable
             // a scrape tells what is, not what was
             .AddPrometheusExporter(exporter => exporter.ScrapeResponseCacheDurationMilliseconds = 0));
         services.AddSingleton(new JobQueue(store, TimeProvider.System));
-        services.AddSingleton(provider => new JobKind(ImportJob.Kind, provider.GetRequiredService<ImportJob>().RunAsync, "import")).AddSingleton<ImportJob>();
-        services.AddSingleton(provider => new JobKind(BulkBriefs.Job, provider.GetRequiredService<BulkJob>().RunAsync, "write")).AddSingleton<BulkJob>().AddSingleton<BulkBriefs>();
+        services.AddSingleton(provider => new JobKind(ImportJob.Kind, provider.GetRequiredService<ImportJob>().RunAsync, "import"))
+            .AddSingleton<ImportJob>();
+        services.AddSingleton(provider => new JobKind(BulkBriefs.Job, provider.GetRequiredService<BulkJob>().RunAsync, "write"))
+            .AddSingleton<BulkJob>().AddSingleton<BulkBriefs>();
         services.AddSingleton(provider => new JobKind(Teacher.Job, provider.GetRequiredService<Teacher>().RunAsync, "training"));
-        services.AddSingleton(provider => new JobKind(OwnLearning.Job, provider.GetRequiredService<LearnJob>().RunAsync, "training")).AddSingleton<LearnJob>().AddSingleton<OwnLearning>();
-        services.AddSingleton(provider => new JobKind(FineTuneJob.Kind, provider.GetRequiredService<FineTuneJob>().RunAsync, "training")).AddSingleton<FineTuneJob>();
+        services.AddSingleton(provider => new JobKind(OwnLearning.Job, provider.GetRequiredService<LearnJob>().RunAsync, "training"))
+            .AddSingleton<LearnJob>().AddSingleton<OwnLearning>();
+        services.AddSingleton(provider => new JobKind(FineTuneJob.Kind, provider.GetRequiredService<FineTuneJob>().RunAsync, "training"))
+            .AddSingleton<FineTuneJob>();
         services.AddSingleton(new UploadedFiles(options.Home, TimeProvider.System)).AddSingleton<FineTunedAdapters>();
         services.AddHostedService(provider => provider.GetRequiredService<FineTunedAdapters>());
         services.AddSingleton(NewForgetJob);
@@ -273,15 +285,21 @@ public sealed class StudioServer : IAsyncDisposable
         else cookies.PersistKeysToFileSystem(CookieKeys(options.Home));
         if (store.IsShared) services.AddHostedService<SharedRecord>();
         services.AddAccess(rules, keys, adminSecret);
-        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>().AddSingleton<ChatWriter>().AddSingleton<Contestants>().AddSingleton<Arenas>();
-        services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>().AddSingleton<TranslationWriter>();
+        services.AddSingleton<Documents>().AddSingleton<Briefs>().AddSingleton<DraftWriter>().AddSingleton<Shares>().AddSingleton<Chats>()
+            .AddSingleton<ChatWriter>().AddSingleton<Contestants>().AddSingleton<Arenas>();
+        services.AddSingleton<TranslationMemory>().AddSingleton<Glossary>().AddSingleton<Translator>().AddSingleton<Translations>()
+            .AddSingleton<TranslationWriter>();
         services.AddSingleton<IDraftEngine>(new Apertium(TimeProvider.System, options.Apertium)).AddSingleton<IDraftEngine, ModelEngine>();
         services.AddSingleton<TaskDesk>().AddSingleton<TaskSheets>().AddSingleton<Archives>();
         services.AddSingleton(SpeechEngines.In(options.Home)).AddSingleton(SegmentCache.In(options.Home));
-        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(), provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync, Recordings.In(options.Home)));
-        services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>().AddSingleton(new Uploads(options.Home)).AddSingleton<Shortener>();
+        services.AddSingleton(provider => new Renderer(provider.GetRequiredService<SpeechEngines>(),
+            provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync,
+            Recordings.In(options.Home)));
+        services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>()
+            .AddSingleton(new Uploads(options.Home)).AddSingleton<Shortener>();
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
-        services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice")).AddSingleton<DubJob>().AddSingleton<Dubs>().AddSingleton(new DubFolders(options.Home));
+        services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice"))
+            .AddSingleton<DubJob>().AddSingleton<Dubs>().AddSingleton(new DubFolders(options.Home));
         services.AddSingleton(Recordings.In(options.Home)).AddHostedService<VoiceSweep>();
         services.AddSingleton(options).AddSingleton<Teacher>();
         // What is typed comes in one message; the fields' own limits, at three bytes a character, stay well below.
@@ -389,7 +407,8 @@ public sealed class StudioServer : IAsyncDisposable
         }
         catch (IOException e) when (e.InnerException is AddressInUseException)
         {
-            throw new FlywheelException($"port {new Uri(url).Port} is in use: another program listens on {url}; stop it, or choose another port with --port (0 takes a free one)", e);
+            throw new FlywheelException(
+                $"port {new Uri(url).Port} is in use: another program listens on {url}; stop it, or choose another port with --port (0 takes a free one)", e);
         }
         catch (Exception e) when (e is SocketException or UnauthorizedAccessException || e.InnerException is SocketException)
         {

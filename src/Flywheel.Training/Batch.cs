@@ -39,7 +39,8 @@ internal sealed class Batch
     /// <param name="everyToken">Learn every token (next-token training), or only those that the dataset marks.</param>
     public static Batch Read(TokenDataset data, IReadOnlyList<Segment> segments, bool everyToken)
     {
-        var batch = new Batch(segments.Sum(segment => segment.NumInputs), segments.Count) { Documents = [.. segments.Select(segment => segment.Document)] };
+        var batch = new Batch(segments.Sum(segment => segment.NumInputs),
+            segments.Count) { Documents = [.. segments.Select(segment => segment.Document)] };
         List<long> rows = [], targets = [];
         List<int> rowSegments = [];
         List<float> sampled = [];

@@ -54,7 +54,8 @@ internal sealed class DataOrder
     /// <summary>
     /// Units in the dataset's order, packed: all of them, or every k-th so that about <paramref name="maxTokens"/> remain.
     /// </summary>
-    public static IEnumerable<List<Segment>> Sample(TokenDataset data, bool split, int context, int microTokens, long maxTokens = long.MaxValue)
+    public static IEnumerable<List<Segment>> Sample(TokenDataset data, bool split, int context, int microTokens,
+        long maxTokens = long.MaxValue)
     {
         List<Segment> micro = [];
         long size = 0, stride = 1 + (data.Manifest.NumTokens - 1) / maxTokens, index = 0;
@@ -90,7 +91,9 @@ internal sealed class DataOrder
             for (int i = 0; i < perUnit; i++)
             {
                 int length = data.Length(document + i);
-                if (length - 1 > context) throw new FlywheelException($"{data.Path}: document {document + i} has {length} tokens, the model's context is {context}");
+                if (length - 1 > context)
+                    throw new FlywheelException(
+                        $"{data.Path}: document {document + i} has {length} tokens, the model's context is {context}");
                 unit[i] = new Segment(document + i, 0, length);
             }
             yield return unit;
@@ -100,7 +103,8 @@ internal sealed class DataOrder
     /// <summary>Where each step starts in the endless sequence of epochs, and the end of the last.</summary>
     private long[] Plan(TrainRecipe recipe)
     {
-        if (recipe.Steps <= 0 && recipe.Epochs <= 0) throw new FlywheelException("train: neither 'steps' nor 'epochs' is given, expected one of them to be positive");
+        if (recipe.Steps <= 0 && recipe.Epochs <= 0)
+            throw new FlywheelException("train: neither 'steps' nor 'epochs' is given, expected one of them to be positive");
         long end = recipe.Steps > 0 ? long.MaxValue : Math.Max(1, (long)Math.Round(recipe.Epochs * _units.Length));
         List<long> starts = [0];
         long at = 0;

@@ -52,10 +52,12 @@ internal sealed class DecoderModel : IDisposable
         {
             Tensor weight = AddJoint(true, [.. modules.Select(module => module + ".weight")]);
             Tensor? bias = hasBias ? Add([.. modules.Select(module => module + ".bias")]) : null;
-            LoraPart[] adapters = [.. modules.Where(module => lora?.Targets.Contains(module[(module.LastIndexOf('.') + 1)..]) == true).Select(module =>
+            LoraPart[] adapters =
+                [.. modules.Where(module => lora?.Targets.Contains(module[(module.LastIndexOf('.') + 1)..]) == true).Select(module =>
             {
                 (_, long row, long[] shape) = _byName[module + ".weight"];
-                return new LoraPart(module, Trained(module + ".lora_A.weight", [lora!.Rank, shape[1]]), Trained(module + ".lora_B.weight", [shape[0], lora.Rank]), row);
+                return new LoraPart(module, Trained(module + ".lora_A.weight", [lora!.Rank, shape[1]]),
+                    Trained(module + ".lora_B.weight", [shape[0], lora.Rank]), row);
             })];
             _adapters.AddRange(adapters);
             return new Projection(weight, bias, adapters, lora?.ToConfig("").Scale ?? 0, halfStep);
@@ -64,7 +66,9 @@ internal sealed class DecoderModel : IDisposable
         Tensor AddJoint(bool hidden, string[] names)
         {
             long[] shape = [names.Sum(name => shapes[name][0]), .. shapes[names[0]][1..]];
-            Tensor tensor = lora is null ? Trained(names[0], shape, hidden ? [.. names.Select(name => shapes[name][0])] : []) : Arena.Zeros(shape).DetachFromDisposeScope();
+            Tensor tensor = lora is null
+                ? Trained(names[0], shape, hidden ? [.. names.Select(name => shapes[name][0])] : []) : Arena.Zeros(shape)
+                    .DetachFromDisposeScope();
             if (lora is not null) _frozen.Add(tensor);
             long row = 0;
             foreach (string name in names)
@@ -104,7 +108,8 @@ internal sealed class DecoderModel : IDisposable
         {
             float[] values = new float[shape.Aggregate(1L, (product, size) => product * size)];
             double deviation = name.EndsWith("embed_tokens.weight", StringComparison.Ordinal) || name == "lm_head.weight" ? 0.02
-                : name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? 0
+                : name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal)
+                ? 0
                 : shape.Length == 2 ? 0.5 / Math.Sqrt(shape[1]) : 0;
             if (name.EndsWith("norm.weight", StringComparison.Ordinal)) Array.Fill(values, 1);
             else if (deviation > 0)
@@ -127,7 +132,8 @@ internal sealed class DecoderModel : IDisposable
     {
         DecoderModel model = Create(folder.Config, recipe?.Lora, recipe);
         using IWeightFile weights = folder.OpenWeights();
-        foreach ((string name, long[] shape) in folder.Config.Tensors()) model.Write(name, weights.ReadFloats(weights.Require(name, shape)));
+        foreach ((string name,
+            long[] shape) in folder.Config.Tensors()) model.Write(name, weights.ReadFloats(weights.Require(name, shape)));
         for (int i = 0; i < model._adapters.Count; i++)
         {
             var random = new SeededRandom((ulong)seed, 2_000_000 + (ulong)i);
@@ -139,10 +145,12 @@ internal sealed class DecoderModel : IDisposable
     }
 
     private static DecoderModel Create(ModelConfig config, LoraRecipe? lora, TrainRecipe? recipe) =>
-        new(config, lora, recipe?.Precision == "bfloat16" ? HalfProducts.RowStep(recipe.MicroTokens) : 0) { Recompute = recipe?.GradientCheckpointing ?? false };
+        new(config, lora, recipe?.Precision == "bfloat16" ? HalfProducts.RowStep(recipe.MicroTokens) : 0)
+            { Recompute = recipe?.GradientCheckpointing ?? false };
 
     /// <summary>The trained adapters: module, A [r, in] and B [out, r].</summary>
-    public IEnumerable<(string Module, float[] A, float[] B)> Adapters() => _adapters.Select(part => (part.Module, Values(part.A).ToArray(), Values(part.B).ToArray()));
+    public IEnumerable<(string Module, float[] A, float[] B)> Adapters() =>
+        _adapters.Select(part => (part.Module, Values(part.A).ToArray(), Values(part.B).ToArray()));
 
     private static unsafe Span<float> Values(Tensor tensor) => new(Rows.Floats(tensor), checked((int)tensor.numel()));
 
@@ -167,12 +175,14 @@ internal sealed class DecoderModel : IDisposable
     /// <param name="zWeight">Of the squared logarithm of each softmax's denominator.</param>
     /// <param name="logProbs">Takes each target's log-probability, [M].</param>
     /// <returns>That sum.</returns>
-    public double Learn(Batch batch, float[] weights, float zWeight = 0, float[]? logProbs = null) => Learn(batch, _ => weights, zWeight, logProbs ?? new float[weights.Length]);
+    public double Learn(Batch batch, float[] weights, float zWeight = 0, float[]? logProbs = null) =>
+        Learn(batch, _ => weights, zWeight, logProbs ?? new float[weights.Length]);
 
     /// <summary>
     /// The same with weights that depend on the log-probabilities of the same pass: the layers run once, the output matrix twice.
     /// </summary>
-    public double Learn(Batch batch, Func<float[], float[]> weightsOf, float zWeight = 0) => Learn(batch, hidden => weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), zWeight, new float[batch.Targets.Length]);
+    public double Learn(Batch batch, Func<float[], float[]> weightsOf, float zWeight = 0) =>
+        Learn(batch, hidden => weightsOf(OutputHead.LogProbs(hidden, _output, batch.Targets)), zWeight, new float[batch.Targets.Length]);
 
     private double Learn(Batch batch, Func<Tensor, float[]> weightsOf, float zWeight, float[] logProbs)
     {
@@ -204,11 +214,16 @@ internal sealed class DecoderModel : IDisposable
         return loss;
     }
 
-    /// <returns>The loss, the gradient of <paramref name="x"/>, and of the output matrix where that is the embedding too, whose gradient is not whole yet.</returns>
-    private (double Loss, Tensor Gradient, Tensor? DOutput) LearnHead(Tensor x, Batch batch, Func<Tensor, float[]> weightsOf, float zWeight, float[] logProbs)
+    /// <returns>The loss, the gradient of <paramref name="x"/>, and of the output matrix where that is the embedding too, whose gradient is
+    /// not whole yet.</returns>
+    private (double Loss, Tensor Gradient, Tensor? DOutput) LearnHead(Tensor x, Batch batch, Func<Tensor, float[]> weightsOf, float zWeight,
+        float[] logProbs)
     {
-        using Tensor selected = batch.Rows.Length == batch.Tokens.Length ? x.alias() : TokenEmbedding.Forward(x, batch.Rows), hidden = RmsNorm.Forward(selected, _finalNorm, Config.RmsNormEps); // [M, C]
-        (double loss, Tensor dHidden, Tensor? dOutput) = OutputHead.Learn(hidden, _output, batch.Targets, weightsOf(hidden), zWeight, logProbs, half: _halfStep > 0);
+        // [M, C]
+        using Tensor selected = batch.Rows.Length == batch.Tokens.Length ? x.alias() : TokenEmbedding.Forward(x, batch.Rows),
+            hidden = RmsNorm.Forward(selected, _finalNorm, Config.RmsNormEps);
+        (double loss, Tensor dHidden, Tensor? dOutput) =
+            OutputHead.Learn(hidden, _output, batch.Targets, weightsOf(hidden), zWeight, logProbs, half: _halfStep > 0);
         if (dOutput is not null && !Config.TieEmbeddings)
         {
             Gradient.Add(_output, dOutput);
@@ -229,7 +244,8 @@ internal sealed class DecoderModel : IDisposable
     {
         using var noGrad = no_grad();
         using var scope = NewDisposeScope();
-        using Tensor x = Trunk(batch), selected = batch.Rows.Length == batch.Tokens.Length ? x.alias() : TokenEmbedding.Forward(x, batch.Rows);
+        using Tensor x = Trunk(batch), selected = batch.Rows.Length == batch.Tokens.Length
+            ? x.alias() : TokenEmbedding.Forward(x, batch.Rows);
         return OutputHead.LogProbs(RmsNorm.Forward(selected, _finalNorm, Config.RmsNormEps), _output, batch.Targets);
     }
 
@@ -255,7 +271,8 @@ internal sealed class DecoderModel : IDisposable
         return x;
     }
 
-    private HeadLayout Layout(Batch batch) => new(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.RmsNormEps, _rope, batch.SegmentLengths);
+    private HeadLayout Layout(Batch batch) =>
+        new(Config.NumHeads, Config.NumKvHeads, Config.HeadDim, Config.RmsNormEps, _rope, batch.SegmentLengths);
 
     public void Dispose()
     {

@@ -2,7 +2,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Training;
 
-/// <summary>A model that has learnt nothing yet, as a folder: where games begin, of which there are none before there is a player.</summary>
+/// <summary>A model that has learnt nothing yet, as a folder: where games begin, of which there are none before there is a
+/// player.</summary>
 public static class RandomModel
 {
     /// <param name="models">Folder of models; the new one appears in it.</param>

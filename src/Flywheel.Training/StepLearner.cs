@@ -5,7 +5,8 @@ namespace Flywheel.Training;
 
 /// <summary>The figures of one optimiser step or one evaluation.</summary>
 /// <param name="Loss">Mean over what the objective counts: target tokens, pairs or answers.</param>
-/// <param name="Accuracy">Share of pairs or answers that are right (<see cref="Objective.NumJudged"/>); null where there is no such thing.</param>
+/// <param name="Accuracy">Share of pairs or answers that are right (<see cref="Objective.NumJudged"/>); null where there is no such
+/// thing.</param>
 /// <param name="MicroLosses">Each micro-batch's part of the loss.</param>
 internal readonly record struct Score(double Loss, double? Accuracy, double[]? MicroLosses = null);
 
@@ -26,18 +27,21 @@ internal sealed class StepLearner(TrainRecipe recipe, double[]? reference, IColl
 
     /// <summary>Adds the gradient of this rank's micro-batches to the parameters; the score is that of all of them.</summary>
     /// <param name="added">Called after each micro-batch, with its index.</param>
-    public Score Accumulate(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, Action<int>? added = null) =>
+    public Score Accumulate(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros,
+        Action<int>? added = null) =>
         Run(model, data, micros, added ?? (_ => { }));
 
     /// <summary>The loss alone.</summary>
-    public Score Evaluate(DecoderModel model, TokenDataset data, IEnumerable<IReadOnlyList<Segment>> micros) => Run(model, data, [.. micros], null);
+    public Score Evaluate(DecoderModel model, TokenDataset data, IEnumerable<IReadOnlyList<Segment>> micros) =>
+        Run(model, data, [.. micros], null);
 
     /// <summary>
     /// Log-probability of each document's targets under <paramref name="model"/>: computed once, before the first step of a training
     /// whose objective needs it, and kept.
     /// </summary>
     /// <param name="done">Told of micro-batches that are done, and of how many there are for this rank.</param>
-    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation, ICollectives? world = null, Action<int, int>? done = null)
+    public static double[] Reference(DecoderModel model, TokenDataset data, int microTokens, CancellationToken cancellation,
+        ICollectives? world = null, Action<int, int>? done = null)
     {
         world ??= new SingleRank();
         List<Segment>[] micros = [.. DataOrder.Sample(data, split: false, model.Config.MaxPositions, microTokens)];
@@ -53,7 +57,8 @@ internal sealed class StepLearner(TrainRecipe recipe, double[]? reference, IColl
             done?.Invoke(index + 1 - first, end - first);
         }
         // Whole documents in the dataset's order: each rank has computed one stretch of them.
-        int[] starts = [.. Enumerable.Range(0, world.Size + 1).Select(rank => CollectivesExtensions.Block(micros.Length, rank, world.Size).First)
+        int[] starts =
+            [.. Enumerable.Range(0, world.Size + 1).Select(rank => CollectivesExtensions.Block(micros.Length, rank, world.Size).First)
             .Select(micro => micro < micros.Length ? (int)micros[micro][0].Document : sums.Length)];
         world.AllGather<double>(sums, [.. starts.Zip(starts.Skip(1), (from, to) => to - from)], starts[..^1]);
         return sums;
@@ -61,7 +66,8 @@ internal sealed class StepLearner(TrainRecipe recipe, double[]? reference, IColl
 
     private Score Run(DecoderModel model, TokenDataset data, IReadOnlyList<IReadOnlyList<Segment>> micros, Action<int>? added)
     {
-        Batch[] Read(Func<int, bool> isIn) => [.. micros.Select(micro => Batch.Read(data, [.. micro.Where((_, place) => isIn(place))], EveryToken))];
+        Batch[] Read(Func<int, bool> isIn) =>
+            [.. micros.Select(micro => Batch.Read(data, [.. micro.Where((_, place) => isIn(place))], EveryToken))];
         bool withOthers = _objective.Form.WithOthers;
         Batch[] batches = Read(place => !withOthers || place % 2 == 0);
         var counts = new StepCounts(
@@ -71,7 +77,8 @@ internal sealed class StepLearner(TrainRecipe recipe, double[]? reference, IColl
             withOthers ? Drift(model, Read(place => place % 2 == 1)) : 0);
         (double Loss, int Right)[] scores = _world.Map(batches.Length, index =>
         {
-            (double, int) score = batches[index].Targets.Length > 0 ? Pass(model, batches[index], counts, learn: added is not null) : default;
+            (double, int) score = batches[index].Targets.Length > 0
+                ? Pass(model, batches[index], counts, learn: added is not null) : default;
             added?.Invoke(index);
             return score;
         });
@@ -87,7 +94,8 @@ internal sealed class StepLearner(TrainRecipe recipe, double[]? reference, IColl
         {
             var scored = new ScoredBatch
             {
-                Step = counts, LogProbs = logProbs, RowDocuments = batch.RowSegments, Labels = batch.Labels, SampledLogProbs = batch.SampledLogProbs,
+                Step = counts, LogProbs = logProbs, RowDocuments = batch.RowSegments, Labels = batch.Labels,
+                SampledLogProbs = batch.SampledLogProbs,
                 Gains = _objective.NeedsReference ? Gains(batch, logProbs) : [],
             };
             (float[] weights, loss, right) = _objective.Weigh(scored, recipe);
@@ -107,7 +115,8 @@ internal sealed class StepLearner(TrainRecipe recipe, double[]? reference, IColl
     /// <summary><see cref="StepCounts.Drift"/>.</summary>
     private double Drift(DecoderModel model, Batch[] others)
     {
-        double[] sums = _world.Map(others.Length, index => others[index].Targets.Length > 0 ? Gains(others[index], model.LogProbs(others[index])).Sum() : 0);
+        double[] sums = _world.Map(others.Length,
+            index => others[index].Targets.Length > 0 ? Gains(others[index], model.LogProbs(others[index])).Sum() : 0);
         return Math.Max(0, sums.Sum() / Math.Max(1, others.Sum(batch => batch.SegmentLengths.Length)));
     }
 

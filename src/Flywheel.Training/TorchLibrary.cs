@@ -43,7 +43,8 @@ public static partial class TorchLibrary
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.OSArchitecture != Architecture.X64)
             throw new FlywheelException($"training runs on Linux x64 only for now; this is {RuntimeInformation.RuntimeIdentifier}");
-        string torchFolder = Find(Environment.GetEnvironmentVariable(FolderVariable), "LibTorchFolder", "libtorch_cpu.so", "libtorch-cpu-linux-x64");
+        string torchFolder = Find(Environment.GetEnvironmentVariable(FolderVariable), "LibTorchFolder", "libtorch_cpu.so",
+            "libtorch-cpu-linux-x64");
         string shim = Path.Combine(Find(null, "TorchSharpFolder", "libLibTorchSharp.so", "TorchSharp"), "libLibTorchSharp.so");
         foreach (string name in new[] { "libc10.so", "libtorch_cpu.so", "libtorch.so" }) Open(Path.Combine(torchFolder, name));
         if (!SystemHasVersion()) shim = MendedCopy(shim);
@@ -58,7 +59,8 @@ public static partial class TorchLibrary
     /// <param name="package">What brings it.</param>
     internal static string Find(string? named, string metadata, string file, string package)
     {
-        string? recorded = typeof(TorchLibrary).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(pair => pair.Key == metadata)?.Value;
+        string? recorded = typeof(TorchLibrary).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .FirstOrDefault(pair => pair.Key == metadata)?.Value;
         string[] folders = string.IsNullOrEmpty(named) ? [AppContext.BaseDirectory, recorded ?? ""] : [named];
         return folders.FirstOrDefault(folder => File.Exists(Path.Combine(folder, file))) ?? throw new FlywheelException(
             $"{file} is not in {string.Join(" nor in ", folders)}; " + (string.IsNullOrEmpty(named)
@@ -98,7 +100,8 @@ public static partial class TorchLibrary
 
     /// <summary>The system's libstdc++ is new enough when it exports the symbol that came with the version.</summary>
     private static bool SystemHasVersion() =>
-        NativeLibrary.TryLoad("libstdc++.so.6", out nint library) && NativeLibrary.TryGetExport(library, "_ZSt21ios_base_library_initv", out _);
+        NativeLibrary.TryLoad("libstdc++.so.6", out nint library)
+            && NativeLibrary.TryGetExport(library, "_ZSt21ios_base_library_initv", out _);
 
     /// <summary>A copy of TorchSharp's library, named by its content, whose demand for the newer libstdc++ is weak.</summary>
     private static string MendedCopy(string shim)

@@ -9,8 +9,10 @@ public class AptTests
     public void Mirror_OneLineFormat_IsFound()
     {
         using var folder = new TempFolder();
-        File.WriteAllText(folder["sources.list"], "# deb http://no.example/debian bookworm main\ndeb-src http://no.example/debian bookworm main\ndeb http://no.example/debian bookworm-updates main\ndeb [arch=amd64 signed-by=/k.gpg] http://yes.example/debian bookworm main contrib\n");
-        Assert.Equal("deb [arch=amd64 signed-by=/k.gpg] http://yes.example/debian bookworm main\n", AptMirror.Find(folder.Path, "bookworm").ToSourceLine());
+        File.WriteAllText(folder["sources.list"],
+            "# deb http://no.example/debian bookworm main\ndeb-src http://no.example/debian bookworm main\ndeb http://no.example/debian bookworm-updates main\ndeb [arch=amd64 signed-by=/k.gpg] http://yes.example/debian bookworm main contrib\n");
+        Assert.Equal("deb [arch=amd64 signed-by=/k.gpg] http://yes.example/debian bookworm main\n",
+            AptMirror.Find(folder.Path, "bookworm").ToSourceLine());
     }
 
     [Fact]
@@ -18,15 +20,18 @@ public class AptTests
     {
         using var folder = new TempFolder();
         Directory.CreateDirectory(folder["sources.list.d"]);
-        File.WriteAllText(folder["sources.list.d/a.sources"], "Enabled: no\nTypes: deb\nURIs: http://no.example\nSuites: bookworm\nComponents: main\n\nTypes: deb\n# a comment\nURIs: http://yes.example/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n");
-        Assert.Equal("deb [signed-by=/k.gpg] http://yes.example/debian bookworm main\n", AptMirror.Find(folder.Path, "bookworm").ToSourceLine());
+        File.WriteAllText(folder["sources.list.d/a.sources"],
+            "Enabled: no\nTypes: deb\nURIs: http://no.example\nSuites: bookworm\nComponents: main\n\nTypes: deb\n# a comment\nURIs: http://yes.example/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By: /k.gpg\n");
+        Assert.Equal("deb [signed-by=/k.gpg] http://yes.example/debian bookworm main\n",
+            AptMirror.Find(folder.Path, "bookworm").ToSourceLine());
     }
 
     [Fact]
     public void Mirror_None_SaysWhatIsMissing()
     {
         using var folder = new TempFolder();
-        Assert.Contains("no entry for 'bookworm'", Assert.Throws<FlywheelException>(() => AptMirror.Find(folder.Path, "bookworm")).Message, StringComparison.Ordinal);
+        Assert.Contains("no entry for 'bookworm'", Assert.Throws<FlywheelException>(() => AptMirror.Find(folder.Path, "bookworm")).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>The real catalogues of this machine's release; skipped where there is no mirror.</summary>
@@ -44,14 +49,21 @@ public class AptTests
         {
             Assert.Skip(e.Message);
         }
-        Recipe recipe = new() { Name = "real", Base = "base", Data = [new() { Source = "appstream", As = "copy" }, new() { Source = "packages", Tag = "role::program", As = "copy" }], Train = new() { Objective = "supervised", Epochs = 1 } };
+        Recipe recipe = new() { Name = "real", Base = "base",
+            Data = [new() { Source = "appstream", As = "copy" }, new() { Source = "packages", Tag = "role::program", As = "copy" }],
+            Train = new() { Objective = "supervised", Epochs = 1 } };
         DataCollection collection = DataCollection.Collect(recipe, folder.Path, home);
-        Assert.All(collection.Report.Sources, source => Assert.Equal(source.Read, source.Kept + source.Drops.Where(drop => drop.Key.StartsWith("item: ", StringComparison.Ordinal)).Sum(drop => drop.Value.Count)));
+        Assert.All(collection.Report.Sources,
+            source =>
+                Assert.Equal(source.Read,
+                    source.Kept + source.Drops.Where(drop => drop.Key.StartsWith("item: ", StringComparison.Ordinal))
+                        .Sum(drop => drop.Value.Count)));
         SourceItem[] train = [.. collection.Items(Split.Train)], held = [.. collection.Items(Split.Validation)];
         Assert.True(train.Length > 5_000, $"{train.Length} items");
         Assert.InRange(held.Length / (double)train.Length, 0.01, 0.04);
         Assert.Empty(train.Select(item => item.Group).Intersect(held.Select(item => item.Group)));
-        foreach (Conversation conversation in train.SelectMany(item => item.Examples).Cast<ConversationExample>().Select(example => example.Conversation))
+        foreach (Conversation conversation in train.SelectMany(item => item.Examples).Cast<ConversationExample>()
+            .Select(example => example.Conversation))
         {
             string answer = conversation.Messages[1].Text;
             Assert.InRange(answer.Length, 10, 900);

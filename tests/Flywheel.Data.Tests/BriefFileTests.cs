@@ -5,7 +5,8 @@ namespace Flywheel.Data.Tests;
 
 public sealed class BriefFileTests : IDisposable
 {
-    private const string Good = """{"id": "a", "name": "Olmo", "categories": ["Desk"], "facts": ["made of ash"], "audience": "", "tone": ""}""";
+    private const string Good =
+        """{"id": "a", "name": "Olmo", "categories": ["Desk"], "facts": ["made of ash"], "audience": "", "tone": ""}""";
 
     private readonly TempFolder _folder = new();
 
@@ -23,13 +24,16 @@ public sealed class BriefFileTests : IDisposable
     [InlineData("[\"made of ash\"]", "\"ash\"", "briefs.jsonl:2: field 'facts' is no list of texts")]
     [InlineData("\"tone\": \"\"", "\"ton\": \"\"", "briefs.jsonl:2: field 'tone' is missing")]
     public void Read_BadLine_NamesFileLineAndField(string good, string bad, string expected) =>
-        Assert.Contains(expected, Assert.Throws<FlywheelException>(() => Read(Good, Good.Replace(good, bad, StringComparison.Ordinal))).Message, StringComparison.Ordinal);
+        Assert.Contains(expected,
+            Assert.Throws<FlywheelException>(() => Read(Good, Good.Replace(good, bad, StringComparison.Ordinal))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Read_EmptyOrMissing_SaysSo()
     {
         Assert.Contains("holds no brief", Assert.Throws<FlywheelException>(() => Read("")).Message, StringComparison.Ordinal);
-        Assert.Contains("no such file", Assert.Throws<FlywheelException>(() => BriefFile.Read(_folder["none"])).Message, StringComparison.Ordinal);
+        Assert.Contains("no such file", Assert.Throws<FlywheelException>(() => BriefFile.Read(_folder["none"])).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>What the model was tested by must not be what it learnt from or was chosen by.</summary>

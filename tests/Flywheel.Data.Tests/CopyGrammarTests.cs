@@ -42,21 +42,26 @@ public sealed class CopyGrammarTests : IDisposable
     }
 
     /// <summary>The grammar that the first model learnt from; its lists are not lengthened here.</summary>
-    private static CopyGrammar Real => CopyGrammar.Load(Path.Combine(TestFiles.Root, "tasks", "copywriting", "grammar.yaml"), corpora: null);
+    private static CopyGrammar Real =>
+        CopyGrammar.Load(Path.Combine(TestFiles.Root, "tasks", "copywriting", "grammar.yaml"), corpora: null);
 
     [Fact]
     public void Write_AnyOrder_SaysEveryFactAndTheNameAndNothingElse()
     {
         CopyGrammar grammar = Real;
-        HashSet<string> frame = [.. grammar.Sentences.Concat(grammar.Taglines).SelectMany(sentence => Words(GrammarText.Slot().Replace(sentence.Text, " ")))];
+        HashSet<string> frame =
+            [.. grammar.Sentences.Concat(grammar.Taglines).SelectMany(sentence => Words(GrammarText.Slot().Replace(sentence.Text, " ")))];
         Gen.Int.Sample(seed =>
         {
             var composer = new CopyComposer(grammar, new Random(seed));
             CopyOrder order = composer.Order();
             string text = composer.Write(order, Brief.Description);
             foreach (TypedFact fact in order.Facts) Assert.Contains(fact.Text, text, StringComparison.OrdinalIgnoreCase);
-            Assert.True(order.Facts.Count == 0 || text.Contains(order.Name, StringComparison.Ordinal), $"'{order.Name}' is not in '{text}'");
-            HashSet<string> supported = [.. Words(string.Join(' ', [order.Name, order.Noun, order.Audience, .. order.Facts.Select(fact => fact.Text)])), "a", "an", "is", .. frame];
+            Assert.True(order.Facts.Count == 0 || text.Contains(order.Name, StringComparison.Ordinal),
+                $"'{order.Name}' is not in '{text}'");
+            HashSet<string> supported =
+                [.. Words(string.Join(' ', [order.Name, order.Noun, order.Audience, .. order.Facts.Select(fact => fact.Text)])), "a", "an",
+                    "is", .. frame];
             Assert.Empty(Words(text).Except(supported));
             Assert.True(text[^1] is '.' or '!' or '?' || text.Contains("\n- ", StringComparison.Ordinal), text);
         }, iter: 400);
@@ -72,7 +77,8 @@ public sealed class CopyGrammarTests : IDisposable
             CopyOrder order = composer.Order();
             string text = composer.Write(order, Brief.Tagline);
             Assert.Contains(order.Name, text, StringComparison.Ordinal);
-            Assert.True(order.Facts.Count == 0 || order.Facts.Any(fact => text.Contains(fact.Text, StringComparison.OrdinalIgnoreCase)) || text.Contains(order.Audience, StringComparison.Ordinal), text);
+            Assert.True(order.Facts.Count == 0 || order.Facts.Any(fact => text.Contains(fact.Text, StringComparison.OrdinalIgnoreCase))
+                || text.Contains(order.Audience, StringComparison.Ordinal), text);
         }, iter: 400);
     }
 
@@ -90,7 +96,8 @@ public sealed class CopyGrammarTests : IDisposable
         {
             var composer = new CopyComposer(grammar, new Random(seed));
             string text = composer.Write(composer.Order(), Brief.Ad);
-            Assert.DoesNotMatch(@"\b[Aa] [aeio](?!ne\b|nce\b|u)|\b[Aa]n [bcdfgjklmnpqrstvwxz]|\b(a|an|the|is|with|it|that) \1\b|\ba (a|an|no)\b(?!-)|sss\b|[.!?]{2}|,,| [.,:;]", text);
+            Assert.DoesNotMatch(
+                @"\b[Aa] [aeio](?!ne\b|nce\b|u)|\b[Aa]n [bcdfgjklmnpqrstvwxz]|\b(a|an|the|is|with|it|that) \1\b|\ba (a|an|no)\b(?!-)|sss\b|[.!?]{2}|,,| [.,:;]", text);
         }, iter: 600);
     }
 
@@ -116,7 +123,8 @@ public sealed class CopyGrammarTests : IDisposable
             taglines:
             - {text: "{Name}: {any}"}
             """);
-        var order = new CopyOrder("Old Kiln", grammar.Fields[0], "Bakery", "bakery", "", "", [new TypedFact(Enum.Parse<FactForm>(form, ignoreCase: true), fact)]);
+        var order = new CopyOrder("Old Kiln", grammar.Fields[0], "Bakery", "bakery", "", "",
+            [new TypedFact(Enum.Parse<FactForm>(form, ignoreCase: true), fact)]);
         Assert.Equal("Old Kiln is a bakery. " + expected, new CopyComposer(grammar, new Random(1)).Write(order, Brief.Description));
         Assert.Equal("Old Kiln: " + fact, new CopyComposer(grammar, new Random(1)).Write(order, Brief.Tagline));
     }
@@ -124,9 +132,12 @@ public sealed class CopyGrammarTests : IDisposable
     [Fact]
     public void Load_CommonFacts_GoToTheFieldsOfTheirGroups()
     {
-        CopyGrammar grammar = Load(Small.Replace("sentences:", "common:\n- {says: [the door sticks]}\n- {groups: [shop], note: [cash only]}\n- {groups: [place], no: [no lift]}\nsentences:", StringComparison.Ordinal));
+        CopyGrammar grammar =
+            Load(Small.Replace("sentences:",
+                "common:\n- {says: [the door sticks]}\n- {groups: [shop], note: [cash only]}\n- {groups: [place], no: [no lift]}\nsentences:", StringComparison.Ordinal));
         GrammarField field = Assert.Single(grammar.Fields);
-        Assert.Equal("the door sticks||no lift", string.Join('|', field.Facts(FactForm.Says).Concat(["", .. field.Facts(FactForm.Note), .. field.Facts(FactForm.No)])));
+        Assert.Equal("the door sticks||no lift",
+            string.Join('|', field.Facts(FactForm.Says).Concat(["", .. field.Facts(FactForm.Note), .. field.Facts(FactForm.No)])));
     }
 
     [Fact]
@@ -136,14 +147,18 @@ public sealed class CopyGrammarTests : IDisposable
         string[] first = [.. GrammarSource.Read(grammar, 60, 1).Select(item => string.Join('\n', item.Examples[0].Texts))];
         Assert.Equal(first, GrammarSource.Read(grammar, 60, 1).Select(item => string.Join('\n', item.Examples[0].Texts)));
         Assert.NotEqual(first, GrammarSource.Read(grammar, 60, 2).Select(item => string.Join('\n', item.Examples[0].Texts)));
-        string[] kinds = [.. GrammarSource.Read(grammar, 300, 1).Select(item => item.Examples[0].Texts.First().Split('\n')[0]).Where(line => line.StartsWith("Write a", StringComparison.Ordinal)).Distinct().Order()];
-        Assert.Equal(["Write a description.", "Write a feature list.", "Write a post.", "Write a tagline.", "Write an ad.", "Write an e-mail."], kinds);
+        string[] kinds =
+            [.. GrammarSource.Read(grammar, 300, 1).Select(item => item.Examples[0].Texts.First().Split('\n')[0])
+                .Where(line => line.StartsWith("Write a", StringComparison.Ordinal)).Distinct().Order()];
+        Assert.Equal(["Write a description.", "Write a feature list.", "Write a post.", "Write a tagline.", "Write an ad.",
+            "Write an e-mail."], kinds);
     }
 
     [Theory]
     [InlineData("{at: more,", "{at: amid,", "field 'at' of 'It has {has}.' is 'amid', expected open, more, close, notes or call")]
     [InlineData("It has {has}.", "It has {hat}.", "has the slot 'hat', expected name, kind")]
-    [InlineData("a {city} oven", "a {town} oven", "'a {town} oven' asks for 'town', expected a list under words, coined, Coined or n:FROM-TO")]
+    [InlineData("a {city} oven", "a {town} oven",
+        "'a {town} oven' asks for 'town', expected a list under words, coined, Coined or n:FROM-TO")]
     [InlineData("  lets: [sit outside]", "  let: [sit outside]", "line 10")]
     [InlineData("taglines:", "tags:", "line 20")]
     [InlineData("nouns: [Bakery, Office=office shop]", "nouns: []", "has no nouns or no audience")]
@@ -157,14 +172,18 @@ public sealed class CopyGrammarTests : IDisposable
     [Fact]
     public void Fill_WordsThatAskForIt_GetArticleAndPlural()
     {
-        CopyGrammar grammar = Load(Small.Replace("[Leeds, Oslo]", "[orange]", StringComparison.Ordinal).Replace("[two, nine]", "[peach]", StringComparison.Ordinal));
+        CopyGrammar grammar =
+            Load(Small.Replace("[Leeds, Oslo]", "[orange]", StringComparison.Ordinal)
+                .Replace("[two, nine]", "[peach]", StringComparison.Ordinal));
         Assert.Equal("an orange oven", GrammarText.Fill("a {city} oven", grammar, new Random(1)));
         Assert.Equal("ripe peaches", GrammarText.Fill("ripe {number}s", grammar, new Random(1)));
         Assert.Equal("a peach and an orange", GrammarText.Fill("an {number} and a {city}", grammar, new Random(1)));
-        Assert.Equal("shelves, knives, leaves and potatoes, scarfs and reefs", GrammarText.Fill("shelfs, knifes, leafs and potatos, scarfs and reefs", grammar, new Random(1)));
+        Assert.Equal("shelves, knives, leaves and potatoes, scarfs and reefs",
+            GrammarText.Fill("shelfs, knifes, leafs and potatos, scarfs and reefs", grammar, new Random(1)));
         Assert.Equal("carries, plays, washes and mixes", GrammarText.Fill("carrys, plays, washs and mixs", grammar, new Random(1)));
         Assert.Matches("^[a-z]{4,} from [A-Z][a-z]{3,}$", GrammarText.Fill("{coined} from {Coined}", grammar, new Random(1)));
-        Assert.Equal(["a unicorn", "an hour", "a one-way street", "an owl", "an unpaved road"], new[] { "unicorn", "hour", "one-way street", "owl", "unpaved road" }.Select(GrammarText.WithArticle));
+        Assert.Equal(["a unicorn", "an hour", "a one-way street", "an owl", "an unpaved road"],
+            new[] { "unicorn", "hour", "one-way street", "owl", "unpaved road" }.Select(GrammarText.WithArticle));
     }
 
     [Fact]
@@ -186,7 +205,8 @@ public sealed class CopyGrammarTests : IDisposable
         string[] asked = [.. Enumerable.Range(0, 300).Select(seed => BriefForms.Ask(brief, new Random(seed)).Text)];
         Assert.True(asked.Distinct().Count() > 30);
         foreach (string text in asked)
-            foreach (string part in (string[])["Write a description.", "Name: Old Kiln", "opens at six", "on Mill Lane", "Bakery", "Audience: early risers", "Tone: warm", "Length: short"])
+            foreach (string part in (string[])["Write a description.", "Name: Old Kiln", "opens at six", "on Mill Lane", "Bakery",
+                "Audience: early risers", "Tone: warm", "Length: short"])
                 Assert.Contains(part, text, StringComparison.OrdinalIgnoreCase);
     }
 

@@ -8,7 +8,8 @@ public sealed class DatasetTests : IDisposable
 {
     private readonly TempFolder _folder = new();
     private readonly FlywheelHome _home;
-    private readonly Tokenizer _tokenizer = Tokenizer.Train(["the tea is ready and the kettle sings a song", "user assistant answer question"], 300);
+    private readonly Tokenizer _tokenizer =
+        Tokenizer.Train(["the tea is ready and the kettle sings a song", "user assistant answer question"], 300);
 
     public DatasetTests() => _home = new FlywheelHome(_folder["home"]);
 
@@ -39,13 +40,16 @@ public sealed class DatasetTests : IDisposable
     public void Tokenise_Supervised_IsTheChatTemplateAndDropsWhatIsTooLong()
     {
         Rows("rows.jsonl", 40);
-        File.AppendAllText(_folder["rows.jsonl"], $$"""{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"{{new string('x', 500)}}"}],"id":"long","group":"prompt 0"}""" + "\n");
+        File.AppendAllText(_folder["rows.jsonl"],
+            $$"""{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"{{new string('x', 500)}}"}],"id":"long","group":"prompt 0"}""" + "\n");
         Recipe recipe = Recipe("supervised", Jsonl("rows.jsonl"));
         DataCollection collection = DataCollection.Collect(recipe, _folder.Path, _home);
         BuiltData built = DatasetBuilder.Tokenise(collection, recipe, _home, _tokenizer, 128);
         Assert.Equal("long", built.Report.Sources[0].Drops["item: over 128 tokens"].Example);
         var template = new ChatTemplate(_tokenizer);
-        (int[] Tokens, byte[] Targets)[] expected = [.. collection.Items(Split.Train).Where(item => item.Id != "long").Select(item => template.Document(((ConversationExample)item.Examples[0]).Conversation))];
+        (int[] Tokens, byte[] Targets)[] expected =
+            [.. collection.Items(Split.Train).Where(item => item.Id != "long")
+                .Select(item => template.Document(((ConversationExample)item.Examples[0]).Conversation))];
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
         Assert.Equal(expected.Length, train.NumDocuments);
         for (int i = 0; i < expected.Length; i++)
@@ -61,7 +65,8 @@ public sealed class DatasetTests : IDisposable
     {
         Rows("rows.jsonl", 200);
         Recipe recipe = Recipe("supervised", Jsonl("rows.jsonl", repeat: 2));
-        BuiltData first = DatasetBuilder.Build(recipe, _folder.Path, _home, _tokenizer, 128), second = DatasetBuilder.Build(recipe, _folder.Path, _home, _tokenizer, 128);
+        BuiltData first = DatasetBuilder.Build(recipe, _folder.Path, _home, _tokenizer, 128),
+            second = DatasetBuilder.Build(recipe, _folder.Path, _home, _tokenizer, 128);
         Assert.Equal((first.TrainPath, first.ValidationPath), (second.TrainPath, second.ValidationPath));
         Assert.NotNull(first.ValidationPath);
         // The held-out examples are rows that can be read again, once each.
@@ -73,7 +78,10 @@ public sealed class DatasetTests : IDisposable
     [Fact]
     public void Tokenise_Pairs_StandSideBySide()
     {
-        File.WriteAllLines(_folder["pairs.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"input":{"messages":[{"role":"user","content":"q{{i}}"}]},"preferred_output":[{"role":"assistant","content":"good {{i}}"}],"non_preferred_output":[{"role":"assistant","content":"bad {{i}}"}]}"""));
+        File.WriteAllLines(_folder["pairs.jsonl"],
+            Enumerable.Range(0, 30)
+                .Select(i =>
+                    $$"""{"input":{"messages":[{"role":"user","content":"q{{i}}"}]},"preferred_output":[{"role":"assistant","content":"good {{i}}"}],"non_preferred_output":[{"role":"assistant","content":"bad {{i}}"}]}"""));
         BuiltData built = DatasetBuilder.Build(Recipe("preference", Jsonl("pairs.jsonl")), _folder.Path, _home, _tokenizer, 128);
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
         Assert.True(train.Manifest.Pairs);
@@ -90,15 +98,20 @@ public sealed class DatasetTests : IDisposable
     [Fact]
     public void Tokenise_JudgedAnswers_StandBesideAnotherAnswer()
     {
-        File.WriteAllLines(_folder["judged.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"messages":[{"role":"user","content":"q{{i % 15}}"},{"role":"assistant","content":"first"},{"role":"user","content":"again"},{"role":"assistant","content":"answer {{i}}"}],"label":{{(i % 3 == 0 ? "true" : "false")}}}"""));
+        File.WriteAllLines(_folder["judged.jsonl"],
+            Enumerable.Range(0, 30)
+                .Select(i =>
+                    $$"""{"messages":[{"role":"user","content":"q{{i % 15}}"},{"role":"assistant","content":"first"},{"role":"user","content":"again"},{"role":"assistant","content":"answer {{i}}"}],"label":{{(i % 3 == 0 ? "true" : "false")}}}"""));
         BuiltData built = DatasetBuilder.Build(Recipe("kto", Jsonl("judged.jsonl")), _folder.Path, _home, _tokenizer, 128);
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
         Assert.True(train.Manifest.IsOf(DocumentForm.Judged));
         for (long i = 0; i < train.NumDocuments; i += 2)
         {
-            string[] own = _tokenizer.Decode(Document(train, i).Tokens).Split("answer "), other = _tokenizer.Decode(Document(train, i + 1).Tokens).Split("answer ");
+            string[] own = _tokenizer.Decode(Document(train, i).Tokens).Split("answer "),
+                other = _tokenizer.Decode(Document(train, i + 1).Tokens).Split("answer ");
             Assert.Equal(own[0], other[0]);
-            int number = int.Parse(own[1].Split('\n', '<')[0], System.Globalization.CultureInfo.InvariantCulture), foreign = int.Parse(other[1].Split('\n', '<')[0], System.Globalization.CultureInfo.InvariantCulture);
+            int number = int.Parse(own[1].Split('\n', '<')[0], System.Globalization.CultureInfo.InvariantCulture),
+                foreign = int.Parse(other[1].Split('\n', '<')[0], System.Globalization.CultureInfo.InvariantCulture);
             Assert.NotEqual(number % 15, foreign % 15);
             Assert.Equal(number % 3 == 0 ? 1 : -1, train.Label(i));
             (int[] tokens, byte[] marks) = Document(train, i);
@@ -110,7 +123,10 @@ public sealed class DatasetTests : IDisposable
     [Fact]
     public void Tokenise_SampledAnswers_KeepTheirTokensAndLogProbs()
     {
-        File.WriteAllLines(_folder["sampled.jsonl"], Enumerable.Range(0, 30).Select(i => $$"""{"messages":[{"role":"user","content":"q{{i}}"}],"tokens":[{{i + 1}},104,104],"logprobs":[-0.5,-{{i}}.25,-1],"reward":{{i % 2}}.5}"""));
+        File.WriteAllLines(_folder["sampled.jsonl"],
+            Enumerable.Range(0, 30)
+                .Select(i =>
+                    $$"""{"messages":[{"role":"user","content":"q{{i}}"}],"tokens":[{{i + 1}},104,104],"logprobs":[-0.5,-{{i}}.25,-1],"reward":{{i % 2}}.5}"""));
         BuiltData built = DatasetBuilder.Build(Recipe("policy", Jsonl("sampled.jsonl")), _folder.Path, _home, _tokenizer, 128);
         using TokenDataset train = TokenDataset.Open(built.TrainPath);
         Assert.True(train.Manifest.IsOf(DocumentForm.Sampled));
@@ -129,10 +145,12 @@ public sealed class DatasetTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"label":"good"}""", "field 'label' is \"good\"")]
+    [InlineData("""{"messages":[{"role":"user","content":"q"},{"role":"assistant","content":"a"}],"label":"good"}""",
+        "field 'label' is \"good\"")]
     [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":[1,2],"logprobs":[-1],"reward":1}""", "have 2 and 1 numbers")]
     [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":[1],"logprobs":[0.5],"reward":1}""", "at most 0")]
-    [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":["a"],"logprobs":[-1],"reward":1}""", "field 'tokens' is no list of numbers")]
+    [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":["a"],"logprobs":[-1],"reward":1}""",
+        "field 'tokens' is no list of numbers")]
     [InlineData("""{"messages":[{"role":"user","content":"q"}],"tokens":[1],"logprobs":[-1]}""", "field 'reward' is missing")]
     public void Parse_JudgementsThatAreNone_NamesTheField(string line, string expected) =>
         Assert.Contains(expected, Assert.Throws<FlywheelException>(() => JsonlSource.Parse(line, "x")).Message, StringComparison.Ordinal);
@@ -142,7 +160,8 @@ public sealed class DatasetTests : IDisposable
     {
         File.WriteAllLines(_folder["rows.jsonl"], Enumerable.Range(0, 3000).Select(i => Row($"question {i % 1000}", $"answer {i}")));
         DataCollection collection = DataCollection.Collect(Recipe("supervised", Jsonl("rows.jsonl")), _folder.Path, _home);
-        string[] train = [.. collection.Items(Split.Train).Select(item => item.Group).Distinct()], held = [.. collection.Items(Split.Validation).Select(item => item.Group).Distinct()];
+        string[] train = [.. collection.Items(Split.Train).Select(item => item.Group).Distinct()],
+            held = [.. collection.Items(Split.Validation).Select(item => item.Group).Distinct()];
         Assert.Empty(train.Intersect(held));
         Assert.Equal(1000, train.Length + held.Length);
         Assert.InRange(held.Length, 8, 35);
@@ -164,7 +183,8 @@ public sealed class DatasetTests : IDisposable
     public void Collect_Limit_KeepsTheFirst()
     {
         Rows("rows.jsonl", 40);
-        DataCollection collection = DataCollection.Collect(Recipe("supervised", Jsonl("rows.jsonl") with { Limit = 7 }), _folder.Path, _home);
+        DataCollection collection = DataCollection.Collect(Recipe("supervised", Jsonl("rows.jsonl") with { Limit = 7 }), _folder.Path,
+            _home);
         Assert.Equal((7, 7), (collection.Report.Sources[0].Read, collection.Report.Sources[0].Kept));
     }
 
@@ -174,7 +194,8 @@ public sealed class DatasetTests : IDisposable
         Directory.CreateDirectory(_folder["turn"]);
         File.WriteAllLines(_folder["turn/train.jsonl"], [.. Enumerable.Range(0, 99).Select(i => Row($"q{i}", "a")), Row("q0", "A.")]);
         File.WriteAllLines(_folder["turn/heldout.jsonl"], Enumerable.Range(100, 20).Select(i => Row($"q{i}", "a")));
-        DataCollection collection = DataCollection.Collect(Recipe("supervised", new SourceRecipe { Source = "dataset", Path = "turn" }), _folder.Path, _home);
+        DataCollection collection = DataCollection.Collect(Recipe("supervised", new SourceRecipe { Source = "dataset", Path = "turn" }),
+            _folder.Path, _home);
         Assert.Equal((100, 20), (collection.Items(Split.Train).Count(), collection.Items(Split.Validation).Count()));
     }
 
@@ -193,7 +214,10 @@ public sealed class DatasetTests : IDisposable
         File.WriteAllText(_folder["empty.jsonl"], "\n");
         File.WriteAllBytes(_folder["binary.txt"], [65, 66, 0xFF, 67]);
         File.WriteAllText(_folder["one.jsonl"], Row("kettle", "tea"));
-        var error = Assert.Throws<FlywheelException>(() => DatasetBuilder.Build(Recipe(objective, new SourceRecipe { Source = source, Path = path }), _folder.Path, _home, _tokenizer, 128));
+        var error =
+            Assert.Throws<FlywheelException>(() =>
+                DatasetBuilder.Build(Recipe(objective, new SourceRecipe { Source = source, Path = path }), _folder.Path, _home, _tokenizer,
+                    128));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_home.Datasets)); // nothing half-written
     }
@@ -209,12 +233,14 @@ public sealed class DatasetTests : IDisposable
         File.WriteAllLines(_folder["rows.jsonl"], Enumerable.Range(0, 9).Select(i =>
         {
             (string question, string answer) = ($"question {i}", i is 3 or 5 ? new string('x', 400) : $"answer {i}");
-            string messages = $$"""[{"role":"user","content":"{{question}}"}{{(objective is "supervised" or "kto" ? $$""",{"role":"assistant","content":"{{answer}}"}""" : "")}}]""";
+            string messages =
+                $$"""[{"role":"user","content":"{{question}}"}{{(objective is "supervised" or "kto" ? $$""",{"role":"assistant","content":"{{answer}}"}""" : "")}}]""";
             return objective switch
             {
                 "supervised" => $$"""{"messages":{{messages}}}""",
                 "kto" => $$"""{"messages":{{messages}},"label":true}""",
-                "policy" => $$"""{"messages":{{messages}},"tokens":[{{string.Join(',', Enumerable.Repeat(70, i is 3 or 5 ? 200 : 5))}}],"logprobs":[{{string.Join(',', Enumerable.Repeat(-1, i is 3 or 5 ? 200 : 5))}}],"reward":1}""",
+                "policy" =>
+                    $$"""{"messages":{{messages}},"tokens":[{{string.Join(',', Enumerable.Repeat(70, i is 3 or 5 ? 200 : 5))}}],"logprobs":[{{string.Join(',', Enumerable.Repeat(-1, i is 3 or 5 ? 200 : 5))}}],"reward":1}""",
                 _ => $$"""{"input":{"messages":{{messages}}},"preferred_output":[{"role":"assistant","content":"{{answer}}"}],"non_preferred_output":[{"role":"assistant","content":"no"}]}""",
             };
         }));
@@ -223,23 +249,29 @@ public sealed class DatasetTests : IDisposable
         Assert.Equal((9, 7, 2), (source.Read, source.Kept, source.Drops["item: over 128 tokens"].Count));
         int documents = (int)built.Report.Splits.Values.Sum(split => split.Documents) / (objective is "preference" or "kto" ? 2 : 1);
         Assert.Equal(documents, source.Examples);
-        Assert.Contains($"Read 9 items, kept 7 as {documents} examples", File.ReadAllText(Path.Combine(built.TrainPath, "report.md")), StringComparison.Ordinal);
+        Assert.Contains($"Read 9 items, kept 7 as {documents} examples", File.ReadAllText(Path.Combine(built.TrainPath, "report.md")),
+            StringComparison.Ordinal);
     }
 
     [Fact]
     public void Build_NothingFits_ShowsTheReport()
     {
         File.WriteAllText(_folder["one.jsonl"], Row("kettle", new string('x', 400)));
-        var error = Assert.Throws<FlywheelException>(() => DatasetBuilder.Build(Recipe("supervised", Jsonl("one.jsonl")), _folder.Path, _home, _tokenizer, 64));
+        var error =
+            Assert.Throws<FlywheelException>(() =>
+                DatasetBuilder.Build(Recipe("supervised", Jsonl("one.jsonl")), _folder.Path, _home, _tokenizer, 64));
         Assert.Contains("item: over 64 tokens", error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_home.Datasets));
     }
 
-    private void Rows(string name, int count) => File.WriteAllLines(_folder[name], Enumerable.Range(0, count).Select(i => Row($"question {i}", $"the answer {i}")));
+    private void Rows(string name, int count) =>
+        File.WriteAllLines(_folder[name], Enumerable.Range(0, count).Select(i => Row($"question {i}", $"the answer {i}")));
 
-    private static string Row(string question, string answer) => $$"""{"messages":[{"role":"user","content":"{{question}}"},{"role":"assistant","content":"{{answer}}"}]}""";
+    private static string Row(string question, string answer) =>
+        $$"""{"messages":[{"role":"user","content":"{{question}}"},{"role":"assistant","content":"{{answer}}"}]}""";
 
-    private static Recipe Recipe(string objective, params SourceRecipe[] data) => new() { Name = "test", Base = "base", Data = data, Train = new TrainRecipe { Objective = objective, Epochs = 1 } };
+    private static Recipe Recipe(string objective, params SourceRecipe[] data) =>
+        new() { Name = "test", Base = "base", Data = data, Train = new TrainRecipe { Objective = objective, Epochs = 1 } };
 
     private static SourceRecipe Jsonl(string path, int repeat = 1) => new() { Source = "jsonl", Path = path, Repeat = repeat };
 

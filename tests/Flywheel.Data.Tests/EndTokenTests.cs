@@ -15,7 +15,8 @@ public sealed class EndTokenTests : IDisposable
         ModelFolder model = TinyModel.Create(_folder["models"]);
         File.Delete(Path.Combine(model.Path, "flywheel.json"));
         File.WriteAllText(Path.Combine(model.Path, "chat_template.jinja"),
-            "{% for m in messages %}[{{ m.role }}] {{ m.content }}" + end + "{% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}");
+            "{% for m in messages %}[{{ m.role }}] {{ m.content }}" + end
+                + "{% endfor %}{% if add_generation_prompt %}[assistant] {% endif %}");
         model = ModelFolder.Open(model.Path);
         return new DocumentEncoder(model.Tokenizer, objective, 256, model);
     }
@@ -54,7 +55,8 @@ public sealed class EndTokenTests : IDisposable
     {
         ModelFolder model = TinyModel.Create(_folder["models"]);
         var encoder = new DocumentEncoder(model.Tokenizer, "kto", 4096, model);
-        Conversation conversation = s_conversation with { Tools = [new ToolDefinition("look", "Looks.", """{"type":"object","properties":{}}""")] };
+        Conversation conversation = s_conversation
+            with { Tools = [new ToolDefinition("look", "Looks.", """{"type":"object","properties":{}}""")] };
         EncodedDocument document = Assert.Single(encoder.Encode("a", new JudgedExample(conversation, true)));
         Assert.Equal(model.ChatTemplate.Prompt(conversation with { Messages = [conversation.Messages[0]] }).Length, document.PromptLength);
     }

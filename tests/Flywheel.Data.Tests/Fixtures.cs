@@ -108,6 +108,7 @@ internal static class Fixtures
 
         """;
 
-    public static Product Product(string id = "appstream:org.example.Brushwood", string name = "Brushwood", string summary = "Paint pictures with twigs", params string[] paragraphs) =>
+    public static Product Product(string id = "appstream:org.example.Brushwood", string name = "Brushwood",
+        string summary = "Paint pictures with twigs", params string[] paragraphs) =>
         new(id, "brushwood", name, summary, [.. paragraphs.Select(Block.Paragraph)], ["Graphics"], ["painting"]);
 }

@@ -39,8 +39,13 @@ public sealed class FlipSecondaryStructureTests : IDisposable
     public void Read_ArchiveAndRows_GiveTheSameChains()
     {
         string[] archive = [.. FlipSecondaryStructure.Read(Archive(
-            ("sequences.fasta", ">b\nMK\nA\n>a\nGG\n"), ("mask.fasta", ">a\n11\n>b\n011\n"), ("sampled.fasta", ">a SET=test VALIDATION=False\nHE\n>b SET=train VALIDATION=True\nCCH\n"))).Select(row => row.ToJsonString())];
-        string[] rows = [.. FlipSecondaryStructure.Read(Rows("""{"id": "a", "set": "test", "sequence": "GG", "labels": "HE", "mask": "11"}""", """{"id": "b", "set": "validation", "sequence": "MKA", "labels": "CCH", "mask": "011"}""")).Select(row => row.ToJsonString())];
+            ("sequences.fasta", ">b\nMK\nA\n>a\nGG\n"), ("mask.fasta", ">a\n11\n>b\n011\n"),
+            ("sampled.fasta", ">a SET=test VALIDATION=False\nHE\n>b SET=train VALIDATION=True\nCCH\n"))).Select(row => row.ToJsonString())];
+        string[] rows =
+            [.. FlipSecondaryStructure
+                .Read(Rows("""{"id": "a", "set": "test", "sequence": "GG", "labels": "HE", "mask": "11"}""",
+                    """{"id": "b", "set": "validation", "sequence": "MKA", "labels": "CCH", "mask": "011"}"""))
+                    .Select(row => row.ToJsonString())];
         Assert.Equal(rows, archive);
     }
 
@@ -57,20 +62,28 @@ public sealed class FlipSecondaryStructureTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"id": "a", "set": "exam", "sequence": "GG", "labels": "HE", "mask": "11"}""", "chain 'a' is of set 'exam', expected train, validation or test")]
-    [InlineData("""{"id": "a", "set": "test", "sequence": "GG", "labels": "H", "mask": "11"}""", "chain 'a' has 2 residues, 1 labels and 2 marks, expected as many of each")]
-    [InlineData("""{"id": "a", "set": "test", "sequence": "GG", "labels": "HX", "mask": "11"}""", "chain 'a' has the label 'X' at position 2, expected H, E or C")]
+    [InlineData("""{"id": "a", "set": "exam", "sequence": "GG", "labels": "HE", "mask": "11"}""",
+        "chain 'a' is of set 'exam', expected train, validation or test")]
+    [InlineData("""{"id": "a", "set": "test", "sequence": "GG", "labels": "H", "mask": "11"}""",
+        "chain 'a' has 2 residues, 1 labels and 2 marks, expected as many of each")]
+    [InlineData("""{"id": "a", "set": "test", "sequence": "GG", "labels": "HX", "mask": "11"}""",
+        "chain 'a' has the label 'X' at position 2, expected H, E or C")]
     [InlineData("""{"id": "a", "set": "test", "sequence": 3}""", "field 'sequence' is 3, expected a text")]
     public void Read_WrongChain_IsNamed(string row, string expected) =>
-        Assert.EndsWith(expected, Assert.Throws<FlywheelException>(() => FlipSecondaryStructure.Read(Rows(row)).ToArray()).Message, StringComparison.Ordinal);
+        Assert.EndsWith(expected, Assert.Throws<FlywheelException>(() => FlipSecondaryStructure.Read(Rows(row)).ToArray()).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Read_DamagedArchive_IsSaidPlainly()
     {
         File.WriteAllText(_folder["splits.zip"], "no archive");
-        Assert.Contains("is damaged", Assert.Throws<FlywheelException>(() => FlipSecondaryStructure.Read(_folder["splits.zip"]).ToArray()).Message, StringComparison.Ordinal);
+        Assert.Contains("is damaged",
+            Assert.Throws<FlywheelException>(() => FlipSecondaryStructure.Read(_folder["splits.zip"]).ToArray()).Message,
+            StringComparison.Ordinal);
         File.Delete(_folder["splits.zip"]);
-        Assert.Contains("has no sequences.fasta", Assert.Throws<FlywheelException>(() => FlipSecondaryStructure.Read(Archive(("other.fasta", ""))).ToArray()).Message, StringComparison.Ordinal);
+        Assert.Contains("has no sequences.fasta",
+            Assert.Throws<FlywheelException>(() => FlipSecondaryStructure.Read(Archive(("other.fasta", ""))).ToArray()).Message,
+            StringComparison.Ordinal);
     }
 
     /// <summary>The counts that the data's own description gives; where the mirror has it.</summary>
@@ -109,7 +122,9 @@ public sealed class FlipSecondaryStructureTests : IDisposable
                     if (line.StartsWith("Range: ", StringComparison.Ordinal)) range = line["Range: ".Length..];
                 ranges.Add(range);
                 byte[] body = content[(range is null ? 0 : int.Parse(range["bytes=".Length..^1]))..];
-                stream.Write(Encoding.ASCII.GetBytes($"HTTP/1.1 {(range is null ? "200 OK" : "206 Partial Content")}\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n"));
+                stream.Write(
+                    Encoding.ASCII.GetBytes(
+                        $"HTTP/1.1 {(range is null ? "200 OK" : "206 Partial Content")}\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n"));
                 stream.Write(body);
             }
         }, TestContext.Current.CancellationToken);
@@ -117,12 +132,15 @@ public sealed class FlipSecondaryStructureTests : IDisposable
         Assert.Equal(_folder["file"], SourceDownload.Fetch(new Uri(address), sha, _folder["file"]));
         Assert.Equal(content, File.ReadAllBytes(_folder["file"]));
         SourceDownload.Fetch(new Uri(address), sha, _folder["file"]); // is there: nothing is asked
-        string wrong = Assert.Throws<FlywheelException>(() => SourceDownload.Fetch(new Uri(address), new string('0', 64), _folder["other"])).Message;
+        string wrong =
+            Assert.Throws<FlywheelException>(() => SourceDownload.Fetch(new Uri(address), new string('0', 64), _folder["other"])).Message;
         Assert.Contains($"has the SHA-256 {sha}, expected {new string('0', 64)}", wrong, StringComparison.Ordinal);
         Assert.Equal(["bytes=7-", null], ranges);
         Assert.Equal([_folder["file"]], Directory.GetFiles(_folder.Path));
         await serving;
         server.Stop();
-        Assert.Contains("could not be fetched", Assert.Throws<FlywheelException>(() => SourceDownload.Fetch(new Uri(address), sha, _folder["more"])).Message, StringComparison.Ordinal);
+        Assert.Contains("could not be fetched",
+            Assert.Throws<FlywheelException>(() => SourceDownload.Fetch(new Uri(address), sha, _folder["more"])).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -6,8 +6,10 @@ namespace Flywheel.Data.Tests;
 
 public class JsonlSourceTests
 {
-    private const string Good = """{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}],"id":"a","group":"g","licence":"MIT","feedback_ids":["f1"]}""";
-    private const string Pair = """{"input":{"messages":[{"role":"user","content":"Name it"}]},"preferred_output":[{"role":"assistant","content":"Kettle"}],"non_preferred_output":[{"role":"assistant","content":"Thing"}]}""";
+    private const string Good =
+        """{"messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":"Hello"}],"id":"a","group":"g","licence":"MIT","feedback_ids":["f1"]}""";
+    private const string Pair =
+        """{"input":{"messages":[{"role":"user","content":"Name it"}]},"preferred_output":[{"role":"assistant","content":"Kettle"}],"non_preferred_output":[{"role":"assistant","content":"Thing"}]}""";
 
     [Fact]
     public void Parse_Conversation_KeepsLineage()
@@ -27,7 +29,8 @@ public class JsonlSourceTests
 
     [Fact]
     public void Parse_SamePrompt_IsOneGroup() =>
-        Assert.Equal(JsonlSource.Parse(Pair, "x").Group, JsonlSource.Parse(Pair.Replace("Kettle", "Pot", StringComparison.Ordinal), "y").Group);
+        Assert.Equal(JsonlSource.Parse(Pair, "x").Group,
+            JsonlSource.Parse(Pair.Replace("Kettle", "Pot", StringComparison.Ordinal), "y").Group);
 
     [Theory]
     [InlineData("{\"messages\":", "not valid JSON")]
@@ -56,7 +59,8 @@ public class JsonlSourceTests
     public void Read_Latin1_IsRefusedWithItsLine()
     {
         using var folder = new TempFolder();
-        File.WriteAllBytes(folder["rows.jsonl"], System.Text.Encoding.Latin1.GetBytes($"{Good}\n{Good.Replace("Hello", "café", StringComparison.Ordinal)}\n"));
+        File.WriteAllBytes(folder["rows.jsonl"],
+            System.Text.Encoding.Latin1.GetBytes($"{Good}\n{Good.Replace("Hello", "café", StringComparison.Ordinal)}\n"));
         var error = Assert.Throws<FlywheelException>(() => JsonlSource.Read(folder["rows.jsonl"]).ToList());
         Assert.StartsWith($"{folder["rows.jsonl"]}:2: is not UTF-8 at byte 0xE9 after ", error.Message, StringComparison.Ordinal);
     }
@@ -70,7 +74,9 @@ public class JsonlSourceTests
     }
 
     [Fact]
-    public void Parse_AnyDamage_IsReadOrRefused() => Gen.Select(Gen.Bool.Select(pair => pair ? Pair : Good), Gen.Int[0, 150], Gen.Int[0, 8], Gen.String[Gen.Char["{}[]\":,0nulltrue\\u "], 0, 6]).Sample((line, at, cut, put) =>
+    public void Parse_AnyDamage_IsReadOrRefused() =>
+    Gen.Select(Gen.Bool.Select(pair => pair ? Pair : Good), Gen.Int[0, 150], Gen.Int[0, 8],
+        Gen.String[Gen.Char["{}[]\":,0nulltrue\\u "], 0, 6]).Sample((line, at, cut, put) =>
     {
         at = Math.Min(at, line.Length);
         try

@@ -6,14 +6,19 @@ public class NearDuplicatesTests
 {
     private static readonly string[] Words = ["tea", "river", "opens", "at", "seven", "the", "red", "oak"];
 
-    private static readonly Gen<string> Text = Gen.Int[0, 7].Array[1, 60].Select(numbers => string.Join(' ', numbers.Select(number => Words[number])));
+    private static readonly Gen<string> Text =
+        Gen.Int[0, 7].Array[1, 60].Select(numbers => string.Join(' ', numbers.Select(number => Words[number])));
 
-    /// <summary>The oracle compares with every text that was kept: none of the kept is near another, and what was dropped is near one.</summary>
+    /// <summary>The oracle compares with every text that was kept: none of the kept is near another, and what was dropped is near
+    /// one.</summary>
     [Fact]
-    public void Add_AnyTexts_AgreesWithComparingEveryPair() => Gen.Select(Text.Array[1, 12], Gen.Double[0.8, 1]).Sample((texts, threshold) =>
+    public void Add_AnyTexts_AgreesWithComparingEveryPair() =>
+    Gen.Select(Text.Array[1, 12], Gen.Double[0.8, 1]).Sample((texts, threshold) =>
     {
         // Near ones too: each text once more without its last word.
-        string[] all = [.. texts.SelectMany(text => new[] { text, text.Contains(' ', StringComparison.Ordinal) ? text[..text.LastIndexOf(' ')] : text, text })];
+        string[] all =
+            [.. texts.SelectMany(text => new[] { text, text.Contains(' ', StringComparison.Ordinal) ? text[..text.LastIndexOf(' ')] : text,
+                text })];
         var near = new NearDuplicates(threshold);
         List<string> kept = [];
         foreach (string text in all)

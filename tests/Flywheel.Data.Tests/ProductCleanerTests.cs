@@ -8,7 +8,10 @@ public class ProductCleanerTests
     [Fact]
     public void Clean_Product_KeepsProseAndCountsTheRest()
     {
-        Product? clean = _cleaner.Clean(Fixtures.Product(summary: "Brushwood is a painting program.", paragraphs: ["It paints with twigs and leaves. See https://brushwood.example for more. It dries fast.", "This package contains the program.", "Features:"]), _report);
+        Product? clean =
+            _cleaner.Clean(Fixtures.Product(summary: "Brushwood is a painting program.",
+                paragraphs: ["It paints with twigs and leaves. See https://brushwood.example for more. It dries fast.",
+                    "This package contains the program.", "Features:"]), _report);
         Assert.NotNull(clean);
         Assert.Equal("Painting program", clean.Summary);
         Assert.Equal(["It paints with twigs and leaves. It dries fast."], clean.Paragraphs);
@@ -20,7 +23,8 @@ public class ProductCleanerTests
     {
         const string prose = "Brushwood mixes colours like wet paint, by hand.";
         Assert.NotNull(_cleaner.Clean(Fixtures.Product(paragraphs: prose), _report));
-        Assert.Null(_cleaner.Clean(Fixtures.Product("packages:brushwood", paragraphs: prose.ToUpperInvariant().ToLowerInvariant()), _report));
+        Assert.Null(_cleaner.Clean(Fixtures.Product("packages:brushwood", paragraphs: prose.ToUpperInvariant().ToLowerInvariant()),
+            _report));
         Assert.Equal(1, _report.Drops["paragraph: seen before"].Count);
         Assert.Equal(1, _report.Drops["summary: seen before"].Count);
         Assert.Equal("packages:brushwood", _report.Drops["item: nothing left"].Example);
@@ -40,5 +44,6 @@ public class ProductCleanerTests
 
     [Fact]
     public void Clean_FirstSentenceFaulty_DropsTheParagraph() =>
-        Assert.Empty(_cleaner.Clean(Fixtures.Product(paragraphs: "This package provides twigs. They can be bent in all directions."), _report)!.Blocks);
+        Assert.Empty(_cleaner.Clean(Fixtures.Product(paragraphs: "This package provides twigs. They can be bent in all directions."),
+            _report)!.Blocks);
 }

@@ -75,7 +75,9 @@ public sealed class TaskItemsTests : IDisposable
                 train: {"{"} objective: supervised, steps: 1 {"}"}
                 """, "mix");
             DataCollection collection = DataCollection.Collect(recipe, _folder.Path, Home);
-            Conversation[] learnt = [.. collection.Items(Split.Train).SelectMany(item => item.Examples).Select(example => ((ConversationExample)example).Conversation)];
+            Conversation[] learnt =
+                [.. collection.Items(Split.Train).SelectMany(item => item.Examples)
+                    .Select(example => ((ConversationExample)example).Conversation)];
             Assert.Equal(2 * (300 - heldOut.Count), learnt.Length);
             Assert.DoesNotContain(learnt, conversation => heldOut.Contains(conversation.Messages[^1].Text));
             Assert.Equal(heldOut.Count, collection.Items(Split.Validation).Count());
@@ -93,7 +95,8 @@ public sealed class TaskItemsTests : IDisposable
                 fields: {number: "{{ n }}"}
                 answer: "x"
             """, "split: {by: \"{{ number|int % 10 }}\", held_out: 0.3}");
-        var sides = TaskItems.Read(task, Home).GroupBy(item => int.Parse(item.Fields["number"]) % 10).ToDictionary(group => group.Key, group => group.Select(item => item.Split).Distinct().Count());
+        var sides = TaskItems.Read(task, Home).GroupBy(item => int.Parse(item.Fields["number"]) % 10)
+            .ToDictionary(group => group.Key, group => group.Select(item => item.Split).Distinct().Count());
         Assert.Equal(10, sides.Count);
         Assert.All(sides.Values, count => Assert.Equal(1, count));
     }
@@ -103,9 +106,13 @@ public sealed class TaskItemsTests : IDisposable
     {
         TaskFolder task = Task("""
               - {source: jsonl, path: rows.jsonl, fields: {number: "{{ n }}"}, answer: "{{ twice }}", keep: "{{ n != 3 }}"}
-            """, "", """{"n": 1, "twice": "2"}""", """{"n": 3, "twice": "6"}""", "", """{"n": 1, "twice": "2"}""", """{"n": 2, "twice": "4"}""");
+            """, "", """{"n": 1, "twice": "2"}""", """{"n": 3, "twice": "6"}""", "", """{"n": 1, "twice": "2"}""",
+            """{"n": 2, "twice": "4"}""");
         Assert.Equal([("1", "2"), ("2", "4")], TaskItems.Read(task, Home).Select(item => (item.Fields["number"], item.Answer)));
-        Assert.Equal("Twice 2?|It is 4.", string.Join('|', ((ConversationExample)TaskItems.Conversations(task, 1, Home).Last().Examples[0]).Conversation.Messages.Select(message => message.Text)));
+        Assert.Equal("Twice 2?|It is 4.",
+            string.Join('|',
+                ((ConversationExample)TaskItems.Conversations(task, 1, Home).Last().Examples[0]).Conversation.Messages.Select(message =>
+                    message.Text)));
     }
 
     [Theory]
@@ -119,13 +126,15 @@ public sealed class TaskItemsTests : IDisposable
         TaskFolder task = Task("""
               - {source: jsonl, path: rows.jsonl, fields: {number: "{{ n }}"}, answer: "{{ twice }}"}
             """, "", row);
-        Assert.StartsWith($"{Path.Combine(task.Path, expected)}", Assert.Throws<FlywheelException>(() => TaskItems.Read(task, Home).ToList()).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{Path.Combine(task.Path, expected)}",
+            Assert.Throws<FlywheelException>(() => TaskItems.Read(task, Home).ToList()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void HeldOut_File_IsMeasuredOnAndAllSourcesAreLearntFrom()
     {
-        TaskFolder task = Task(Drawn, "split: {file: rows.jsonl, fields: {number: \"{{ n }}\"}}", """{"n": 7, "answer": "14"}""", """{"n": 8, "answer": "16"}""");
+        TaskFolder task = Task(Drawn, "split: {file: rows.jsonl, fields: {number: \"{{ n }}\"}}", """{"n": 7, "answer": "14"}""",
+            """{"n": 8, "answer": "16"}""");
         Assert.Equal([("7", "14"), ("8", "16")], TaskItems.HeldOut(task, Home).Select(item => (item.Fields["number"], item.Answer)));
         Assert.All(TaskItems.Read(task, Home), item => Assert.Equal(Split.Train, item.Split));
     }
@@ -152,15 +161,19 @@ public sealed class TaskItemsTests : IDisposable
     [Fact]
     public void CmuDictionary_BothForms_GiveTheSamePhones()
     {
-        File.WriteAllText(_folder["cmu.txt"], ";;; comment\nAARDVARK  AA1 R D V AA1 R K\nA(2)  EY1\nallergan AO1 L ER0 JH AH0 N # place\n'TIS  T IH1 Z\nK2  K EY1 T UW1\nAARDVARK(2)  AA1\n");
-        File.WriteAllText(_folder["festival.out"], "MNCL\n(\"aardvark\" nil (((aa r d) 1) ((v aa r k) 1)))\n(\"a\" n (((ey) 1)))\n(\"allergan\" nil (((ao) 1) ((l er) 0) ((jh ax n) 0)))\n(\"'tis\" nil (((t ih z) 1)))\n");
+        File.WriteAllText(_folder["cmu.txt"],
+            ";;; comment\nAARDVARK  AA1 R D V AA1 R K\nA(2)  EY1\nallergan AO1 L ER0 JH AH0 N # place\n'TIS  T IH1 Z\nK2  K EY1 T UW1\nAARDVARK(2)  AA1\n");
+        File.WriteAllText(_folder["festival.out"],
+            "MNCL\n(\"aardvark\" nil (((aa r d) 1) ((v aa r k) 1)))\n(\"a\" n (((ey) 1)))\n(\"allergan\" nil (((ao) 1) ((l er) 0) ((jh ax n) 0)))\n(\"'tis\" nil (((t ih z) 1)))\n");
         string[] expected = ["aardvark: AA1 R D V AA1 R K", "a: EY1", "allergan: AO1 L ER0 JH AH0 N", "'tis: T IH1 Z"];
         Assert.Equal(expected, Rows("cmu.txt"));
         Assert.Equal(expected, Rows("festival.out"));
         File.WriteAllText(_folder["bad.txt"], "CAT  K AE9 T\n");
-        Assert.StartsWith($"{_folder["bad.txt"]}:1: the entry holds 'AE9', expected symbols of 'phone'", Assert.Throws<FlywheelException>(() => Rows("bad.txt")).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{_folder["bad.txt"]}:1: the entry holds 'AE9', expected symbols of 'phone'",
+            Assert.Throws<FlywheelException>(() => Rows("bad.txt")).Message, StringComparison.Ordinal);
         File.WriteAllText(_folder["worse.out"], "(\"cat\" nil)\n");
-        Assert.Contains("expected an entry such as", Assert.Throws<FlywheelException>(() => Rows("worse.out")).Message, StringComparison.Ordinal);
+        Assert.Contains("expected an entry such as", Assert.Throws<FlywheelException>(() => Rows("worse.out")).Message,
+            StringComparison.Ordinal);
 
         string[] Rows(string file) => [.. CmuDictionary.Read(_folder[file]).Select(row => $"{row["word"]}: {row["phones"]}")];
     }
@@ -183,8 +196,10 @@ public sealed class TaskItemsTests : IDisposable
     [Fact]
     public void PackageTranslations_Join_ByTheTextThatWasTranslated()
     {
-        const string English = "Package: cat\nDescription-md5: 1\nDescription-en: joins files\n Long.\n\nPackage: dog\nDescription-md5: 2\nDescription-en: guards files\n\nPackage: new\nDescription-md5: 3\nDescription-en: a new text\n";
-        const string German = "Package: cat\nDescription-md5: 1\nDescription-de: verbindet Dateien\n Lang.\n\nPackage: new\nDescription-md5: 9\nDescription-de: alter Text\n\nPackage: dog\nDescription-md5: 2\nDescription-de: guards files\n";
+        const string English =
+            "Package: cat\nDescription-md5: 1\nDescription-en: joins files\n Long.\n\nPackage: dog\nDescription-md5: 2\nDescription-en: guards files\n\nPackage: new\nDescription-md5: 3\nDescription-en: a new text\n";
+        const string German =
+            "Package: cat\nDescription-md5: 1\nDescription-de: verbindet Dateien\n Lang.\n\nPackage: new\nDescription-md5: 9\nDescription-de: alter Text\n\nPackage: dog\nDescription-md5: 2\nDescription-de: guards files\n";
         JsonObject row = Assert.Single(PackageTranslations.Read(new StringReader(English), new StringReader(German), "de"));
         Assert.Equal("""{"package":"cat","english":"joins files","translation":"verbindet Dateien"}""", row.ToJsonString());
     }

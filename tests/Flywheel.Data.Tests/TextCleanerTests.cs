@@ -15,7 +15,9 @@ public class TextCleanerTests
     public void Line_Raw_IsPlain(string raw, string expected) => Assert.Equal(expected, TextCleaner.Line(raw));
 
     [Fact]
-    public void Line_AnyText_IsCleanAndStaysSo() => Gen.String[Gen.Frequency((3, Gen.Char), (3, Gen.Char["  \t\n&;lt#38\u2019\u2026()'\"<>https:/"]), (2, Gen.Char.AlphaNumeric)), 0, 40].Sample(raw =>
+    public void Line_AnyText_IsCleanAndStaysSo() =>
+    Gen.String[Gen.Frequency((3, Gen.Char), (3, Gen.Char["  \t\n&;lt#38\u2019\u2026()'\"<>https:/"]), (2, Gen.Char.AlphaNumeric)), 0, 40]
+        .Sample(raw =>
     {
         string line = TextCleaner.Line(raw);
         Assert.Equal(line, TextCleaner.Line(line));
@@ -33,7 +35,8 @@ public class TextCleanerTests
 
     [Fact]
     public void Sentences_Abbreviations_DoNotEnd() =>
-        Assert.Equal(["It reads formats, e.g. PNG, from disk.", "It is fast!", "Version 2 is here."], TextCleaner.Sentences("It reads formats, e.g. PNG, from disk. It is fast! Version 2 is here."));
+        Assert.Equal(["It reads formats, e.g. PNG, from disk.", "It is fast!", "Version 2 is here."],
+            TextCleaner.Sentences("It reads formats, e.g. PNG, from disk. It is fast! Version 2 is here."));
 
     [Theory]
     [InlineData("Draws maps from walks and rides.", null)]
@@ -51,5 +54,6 @@ public class TextCleanerTests
     public void IsEnglish_Prose_IsTold(string text, bool expected) => Assert.Equal(expected, TextCleaner.IsEnglish(text));
 
     [Fact]
-    public void Normalise_DifferentForm_IsEqual() => Assert.Equal(TextCleaner.Normalise("Edit, pictures - FAST!"), TextCleaner.Normalise("edit pictures fast"));
+    public void Normalise_DifferentForm_IsEqual() =>
+    Assert.Equal(TextCleaner.Normalise("Edit, pictures - FAST!"), TextCleaner.Normalise("edit pictures fast"));
 }

@@ -38,7 +38,8 @@ public sealed class CommandLineTests
     {
         (int code, string output) = await RunAsync("C.UTF-8", "help");
         Assert.Equal(0, code);
-        foreach (string verb in Verbs.All.Where(verb => !verb.Hidden).Select(verb => verb.Name)) Assert.Contains($"\n  {verb} ", output, StringComparison.Ordinal);
+        foreach (string verb in Verbs.All.Where(verb => !verb.Hidden).Select(verb => verb.Name))
+            Assert.Contains($"\n  {verb} ", output, StringComparison.Ordinal);
         Assert.Contains("\n  test ", output, StringComparison.Ordinal);
         Assert.DoesNotContain("Example: flywheel", output, StringComparison.Ordinal);
         (_, string serve) = await RunAsync("C.UTF-8", "help", "bench", "serve");

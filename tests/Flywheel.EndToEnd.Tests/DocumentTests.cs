@@ -14,9 +14,11 @@ public sealed partial class DocumentTests
             .SelectMany(folder => Directory.GetFiles(folder, "*.md", SearchOption.AllDirectories))];
         var broken = from page in pages
                      from Match link in Link().Matches(Code().Replace(File.ReadAllText(page), ""))
-                     let target = link.Groups["path"].Value is { Length: > 0 } path ? Path.Combine(Path.GetDirectoryName(page)!, path) : page
+                     let target = link.Groups["path"].Value is { Length: > 0 } path
+                         ? Path.Combine(Path.GetDirectoryName(page)!, path) : page
                      let heading = link.Groups["heading"].Value
-                     where !Path.Exists(target) || heading.Length > 0 && target.EndsWith(".md", StringComparison.Ordinal) && !Headings(target).Contains(heading)
+                     where !Path.Exists(target) || heading.Length > 0 && target.EndsWith(".md", StringComparison.Ordinal)
+                         && !Headings(target).Contains(heading)
                      select $"{Path.GetRelativePath(TestFiles.Root, page)}: {link.Value}";
         Assert.Empty(broken);
     }

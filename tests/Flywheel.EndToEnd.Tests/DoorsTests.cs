@@ -20,19 +20,25 @@ public sealed partial class DoorsTests : IDisposable
     [Fact]
     public async Task Turn_ServerListensOnEveryAddress_Promotes()
     {
-        await using ServerProcess server = await ServerProcess.StartAsync(_folder["home"], "--model", Model().Path, "--url", "http://0.0.0.0:0");
+        await using ServerProcess server = await ServerProcess.StartAsync(_folder["home"], "--model", Model().Path, "--url",
+            "http://0.0.0.0:0");
         string key = await FirstKeyAsync(server);
         for (int person = 0; person < 8; person++)
             for (int ask = 0; ask < 4; ask++)
             {
                 JsonNode answer = await PostAsync(server, "/v1/chat/completions", key, new()
                 {
-                    ["model"] = "flywheel", ["user"] = $"person {person}", ["max_tokens"] = 8, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = $"Write a tagline.\nName: Wheel {person}{ask}" }),
+                    ["model"] = "flywheel", ["user"] = $"person {person}", ["max_tokens"] = 8,
+                    ["messages"] = new JsonArray(new JsonObject { ["role"] = "user",
+                        ["content"] = $"Write a tagline.\nName: Wheel {person}{ask}" }),
                 });
-                await PostAsync(server, "/feedback", key, new() { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "demonstration", ["value"] = $"Write with wheel {person}{ask}.", ["user"] = $"person {person}" });
+                await PostAsync(server, "/feedback", key,
+                    new() { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "demonstration",
+                        ["value"] = $"Write with wheel {person}{ask}.", ["user"] = $"person {person}" });
             }
         File.WriteAllLines(_folder["regression.jsonl"], [.. new[] { "wheel", "cart" }
-            .Select(thing => new Conversation([Message.User($"Say what a {thing} is."), Message.Assistant($"A {thing} turns.")]).ToString())]);
+            .Select(thing =>
+                new Conversation([Message.User($"Say what a {thing} is."), Message.Assistant($"A {thing} turns.")]).ToString())]);
         File.WriteAllText(_folder["turn.yaml"], """
             name: mini
             seed: 3
@@ -48,19 +54,22 @@ public sealed partial class DoorsTests : IDisposable
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
         string champion = (await store.ChampionAsync())!.Hash;
         Assert.NotEqual(Model().Hash, champion);
-        Assert.Equal(champion, (string)JsonNode.Parse(await server.Http.GetStringAsync("/health"))!["model_hash"]!); // the running server swapped
+        // the running server swapped
+        Assert.Equal(champion, (string)JsonNode.Parse(await server.Http.GetStringAsync("/health"))!["model_hash"]!);
     }
 
     [Fact]
     public async Task Keys_CreateListRevoke_HoldForTheRunningServer()
     {
-        await using ServerProcess server = await ServerProcess.StartAsync(_folder["home"], "--model", Model().Path, "--url", "http://0.0.0.0:0");
+        await using ServerProcess server = await ServerProcess.StartAsync(_folder["home"], "--model", Model().Path, "--url",
+            "http://0.0.0.0:0");
         string away = new UriBuilder(server.Url) { Host = $"{Network.OwnAddress()}" }.Uri.ToString();
         string first = await FirstKeyAsync(server);
         Assert.Equal(46, first.Length);
         Assert.Contains(new Uri(away).Authority, server.Output, StringComparison.Ordinal); // what to tell the others
 
-        (int code, string made) = await ServerProcess.RunAsync(_folder["home"], "keys", "create", "laptop", "--scope", "inference", "--user", "ann", "--expires", "30d");
+        (int code, string made) = await ServerProcess.RunAsync(_folder["home"], "keys", "create", "laptop", "--scope", "inference",
+            "--user", "ann", "--expires", "30d");
         Assert.True(code == 0, made);
         string key = Key().Match(made).Value;
         Assert.StartsWith(key, made, StringComparison.Ordinal); // alone on the first line, for scripts
@@ -103,7 +112,8 @@ public sealed partial class DoorsTests : IDisposable
         Assert.Contains("only owner", refused, StringComparison.Ordinal);
         (_, string listed) = await ServerProcess.RunAsync(_folder["home"], "people");
         Assert.Matches("ann .* owner .* open", listed);
-        Assert.Equal([AuditAct.Password, AuditAct.ResetLink, AuditAct.Join, AuditAct.Invite], (await store.AuditAsync(10)).Select(row => row.Act));
+        Assert.Equal([AuditAct.Password, AuditAct.ResetLink, AuditAct.Join, AuditAct.Invite],
+            (await store.AuditAsync(10)).Select(row => row.Act));
         Assert.Equal([ann.User, Actor.CommandLine], (await store.AuditAsync(2)).Select(row => row.Who));
     }
 
@@ -115,7 +125,8 @@ public sealed partial class DoorsTests : IDisposable
     [InlineData("up", "--port", "0", "--proxy", "everyone", "--proxy")]
     [InlineData("up", "--port", "0", "--cors", "*", "--cors")]
     [InlineData("up", "--model", "x", "--url", "http://localhost:0", "--url")]
-    public async Task Setting_NotReadable_IsNamedWithWhatWasExpected(string verb, string one, string two, string three, string four, string says)
+    public async Task Setting_NotReadable_IsNamedWithWhatWasExpected(string verb, string one, string two, string three, string four,
+        string says)
     {
         (int code, string output) = await ServerProcess.RunAsync(_folder["home"], verb, one, two, three, four);
         Assert.Equal(2, code);
@@ -138,7 +149,8 @@ public sealed partial class DoorsTests : IDisposable
 
     private static async Task<JsonNode> PostAsync(ServerProcess server, string path, string key, JsonObject body)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            path) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
         request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
         using HttpResponseMessage response = await server.Http.SendAsync(request);
         string text = await response.Content.ReadAsStringAsync();

@@ -80,7 +80,8 @@ public sealed partial class NginxTests : IAsyncLifetime
         using HttpClient http = Client();
         using (var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions"))
         {
-            var body = new JsonObject { ["model"] = "flywheel", ["stream"] = true, ["n"] = 16, ["max_tokens"] = 1900, ["logit_bias"] = bias, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Write." }) };
+            var body = new JsonObject { ["model"] = "flywheel", ["stream"] = true, ["n"] = 16, ["max_tokens"] = 1900, ["logit_bias"] = bias,
+                ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Write." }) };
             request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
             using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
             Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
@@ -128,7 +129,8 @@ public sealed partial class NginxTests : IAsyncLifetime
             Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("/admin/status")).StatusCode);
             using var promote = new StringContent("{\"model\": \"x\"}", Encoding.UTF8, "application/json");
             Assert.Equal(HttpStatusCode.Unauthorized, (await http.PostAsync("/admin/promote", promote)).StatusCode);
-            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", AdminSecret.Read(new FlywheelHome(_folder["home"])));
+            http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer",
+                AdminSecret.Read(new FlywheelHome(_folder["home"])));
             Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/admin/status")).StatusCode);
         }
     }
@@ -140,11 +142,15 @@ public sealed partial class NginxTests : IAsyncLifetime
         using SocketsHttpHandler handler = Handler();
         using var http = new HttpClient(handler, disposeHandler: false) { BaseAddress = new Uri($"https://{Name}:{_port}") };
         string form = await http.GetStringAsync("/sign-in");
-        using HttpResponseMessage entered = await http.PostAsync("/sign-in", new FormUrlEncodedContent([new("key", _key), new("__RequestVerificationToken", Token().Match(form).Groups[1].Value)]));
-        string cookie = entered.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal));
-        foreach (string attribute in new[] { "secure", "httponly", "samesite=strict" }) Assert.Contains("; " + attribute, cookie, StringComparison.OrdinalIgnoreCase);
+        using HttpResponseMessage entered = await http.PostAsync("/sign-in",
+            new FormUrlEncodedContent([new("key", _key), new("__RequestVerificationToken", Token().Match(form).Groups[1].Value)]));
+        string cookie = entered.Headers.GetValues("Set-Cookie")
+            .Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal));
+        foreach (string attribute in new[] { "secure", "httponly", "samesite=strict" })
+            Assert.Contains("; " + attribute, cookie, StringComparison.OrdinalIgnoreCase);
 
-        JsonNode negotiated = JsonNode.Parse(await (await http.PostAsync("/_blazor/negotiate?negotiateVersion=1", null)).Content.ReadAsStringAsync())!;
+        JsonNode negotiated =
+            JsonNode.Parse(await (await http.PostAsync("/_blazor/negotiate?negotiateVersion=1", null)).Content.ReadAsStringAsync())!;
         var address = new Uri($"wss://{Name}:{_port}/_blazor?id={(string)negotiated["connectionToken"]!}");
         using (var foreign = new ClientWebSocket())
         {
@@ -154,8 +160,10 @@ public sealed partial class NginxTests : IAsyncLifetime
         }
         using var socket = new ClientWebSocket();
         socket.Options.SetRequestHeader("Origin", $"https://{Name}:{_port}");
-        using (var invoker = new HttpMessageInvoker(handler, disposeHandler: false)) await socket.ConnectAsync(address, invoker, CancellationToken.None);
-        await socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"blazorpack\",\"version\":1}\u001e"), WebSocketMessageType.Text, true, CancellationToken.None);
+        using (var invoker = new HttpMessageInvoker(handler,
+            disposeHandler: false)) await socket.ConnectAsync(address, invoker, CancellationToken.None);
+        await socket.SendAsync(Encoding.UTF8.GetBytes("{\"protocol\":\"blazorpack\",\"version\":1}\u001e"), WebSocketMessageType.Text, true,
+            CancellationToken.None);
         byte[] answer = new byte[64];
         WebSocketReceiveResult received = await socket.ReceiveAsync(answer, CancellationToken.None);
         Assert.Equal("{}\u001e", Encoding.UTF8.GetString(answer, 0, received.Count));
@@ -167,7 +175,8 @@ public sealed partial class NginxTests : IAsyncLifetime
         string text = Example().Match(File.ReadAllText(Path.Combine(TestFiles.Root, "docs", "deploy.md"))).Groups[1].Value;
         foreach ((string theirs, string ours) in new[]
         {
-            ("listen 443 ssl;", $"listen 127.0.0.1:{_port} ssl;"), ($"/etc/ssl/{Name}.crt", _folder["tls.crt"]), ($"/etc/ssl/{Name}.key", _folder["tls.key"]), ("http://127.0.0.1:5005", _server.Url),
+            ("listen 443 ssl;", $"listen 127.0.0.1:{_port} ssl;"), ($"/etc/ssl/{Name}.crt", _folder["tls.crt"]),
+            ($"/etc/ssl/{Name}.key", _folder["tls.key"]), ("http://127.0.0.1:5005", _server.Url),
         })
         {
             Assert.Contains(theirs, text, StringComparison.Ordinal);
@@ -195,7 +204,9 @@ public sealed partial class NginxTests : IAsyncLifetime
             await socket.ConnectAsync(IPAddress.Loopback, context.DnsEndPoint.Port, cancellation);
             return new NetworkStream(socket, ownsSocket: true);
         },
-        SslOptions = { RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate is not null && certificate.GetCertHashString() == _certificate.GetCertHashString() },
+        SslOptions =
+            { RemoteCertificateValidationCallback = (_, certificate, _, _) =>
+                certificate is not null && certificate.GetCertHashString() == _certificate.GetCertHashString() },
     };
 
     private static async Task<bool> AnswersAsync(int port)

@@ -26,7 +26,8 @@ public sealed class ServerKillTests
             int before = generations.Count + feedback.Count;
             await using ServerProcess server = await ServerProcess.StartAsync(home.Path, "--model", model);
             using var stop = new CancellationTokenSource();
-            Task[] clients = [.. Enumerable.Range(0, Clients).Select(client => HammerAsync(server, client % 2 == 0, generations, feedback, stop.Token))];
+            Task[] clients =
+                [.. Enumerable.Range(0, Clients).Select(client => HammerAsync(server, client % 2 == 0, generations, feedback, stop.Token))];
             // At the latest after some seconds of a busy machine; at the earliest when the record has begun to grow.
             int wanted = before + random.Next(1, 120);
             DateTime patience = DateTime.UtcNow.AddSeconds(10);
@@ -45,12 +46,15 @@ public sealed class ServerKillTests
             Assert.Equal(text, record.Payload!.Text);
         }
         foreach ((Guid id, Guid generation) in feedback)
-            Assert.True((await store.FeedbackAsync(generation)).Any(row => row.Id == id), $"feedback {id} was acknowledged and is lost (seed {Seed})");
-        TestContext.Current.SendDiagnosticMessage($"{generations.Count} generations and {feedback.Count} feedbacks acknowledged over {Rounds} kills, none lost");
+            Assert.True((await store.FeedbackAsync(generation)).Any(row => row.Id == id),
+                $"feedback {id} was acknowledged and is lost (seed {Seed})");
+        TestContext.Current.SendDiagnosticMessage(
+            $"{generations.Count} generations and {feedback.Count} feedbacks acknowledged over {Rounds} kills, none lost");
     }
 
     /// <summary>Asks and judges until the server is gone; notes only what was answered in full.</summary>
-    private static async Task HammerAsync(ServerProcess server, bool streaming, ConcurrentDictionary<Guid, string> generations, ConcurrentDictionary<Guid, Guid> feedback, CancellationToken stop)
+    private static async Task HammerAsync(ServerProcess server, bool streaming, ConcurrentDictionary<Guid, string> generations,
+        ConcurrentDictionary<Guid, Guid> feedback, CancellationToken stop)
     {
         while (!stop.IsCancellationRequested)
         {
@@ -58,10 +62,12 @@ public sealed class ServerKillTests
             {
                 (Guid id, string text) = streaming ? await StreamAsync(server) : await WholeAsync(server);
                 generations[id] = text;
-                JsonObject receipt = await server.PostAsync("/feedback", new() { ["inference_id"] = id.ToString(), ["metric_name"] = "keep", ["value"] = true });
+                JsonObject receipt = await server.PostAsync("/feedback",
+                    new() { ["inference_id"] = id.ToString(), ["metric_name"] = "keep", ["value"] = true });
                 feedback[Guid.Parse((string)receipt["feedback_id"]!)] = id;
             }
-            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException or System.Text.Json.JsonException)
+            catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException
+                or System.Text.Json.JsonException)
             {
                 return; // killed in the middle of an answer: nothing was acknowledged
             }
@@ -77,7 +83,9 @@ public sealed class ServerKillTests
     /// <summary>A stream counts from the event with the finish reason, whatever becomes of the rest.</summary>
     private static async Task<(Guid Id, string Text)> StreamAsync(ServerProcess server)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(Request(stream: true).ToJsonString(), Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            "/v1/chat/completions") { Content = new StringContent(Request(stream: true).ToJsonString(), Encoding.UTF8,
+                "application/json") };
         using HttpResponseMessage response = await server.Http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
         var text = new StringBuilder();

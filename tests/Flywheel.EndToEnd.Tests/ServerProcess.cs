@@ -44,7 +44,8 @@ internal sealed class ServerProcess : IAsyncDisposable
         {
             if (line is null) return;
             lock (output) output.AppendLine(line);
-            if (line.StartsWith("Flywheel is ready at ", StringComparison.Ordinal)) ready.TrySetResult(line["Flywheel is ready at ".Length..].Trim());
+            if (line.StartsWith("Flywheel is ready at ", StringComparison.Ordinal))
+                ready.TrySetResult(line["Flywheel is ready at ".Length..].Trim());
         }
         process.OutputDataReceived += (_, line) => Read(line.Data);
         process.ErrorDataReceived += (_, line) => Read(line.Data);
@@ -53,7 +54,9 @@ internal sealed class ServerProcess : IAsyncDisposable
         process.BeginOutputReadLine();
         process.BeginErrorReadLine();
         string url = await ready.Task.WaitAsync(TimeSpan.FromMinutes(2));
-        return new ServerProcess(process, output) { Url = url, Http = new HttpClient(new AdminSecretHandler(new FlywheelHome(home))) { BaseAddress = new Uri(url), Timeout = TimeSpan.FromMinutes(2) } };
+        return new ServerProcess(process, output) { Url = url,
+            Http = new HttpClient(new AdminSecretHandler(new FlywheelHome(home))) { BaseAddress = new Uri(url),
+                Timeout = TimeSpan.FromMinutes(2) } };
     }
 
     /// <summary>Runs the program to its end.</summary>
@@ -89,7 +92,8 @@ internal sealed class ServerProcess : IAsyncDisposable
 
     public async Task<JsonObject> PostAsync(string path, JsonObject body)
     {
-        using HttpResponseMessage response = await Http.PostAsync(path, new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
+        using HttpResponseMessage response = await Http.PostAsync(path,
+            new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
         string text = await response.Content.ReadAsStringAsync();
         Assert.True(response.IsSuccessStatusCode, $"{path} {body.ToJsonString()}: {(int)response.StatusCode} {text}");
         return JsonNode.Parse(text)!.AsObject();
@@ -105,7 +109,8 @@ internal sealed class ServerProcess : IAsyncDisposable
     private static Process Launch(string home, string[] arguments)
     {
         // From a folder that is not the project's: nothing may depend on where the caller stands.
-        var start = new ProcessStartInfo("env", [.. Interruptible, Program, .. arguments]) { WorkingDirectory = Path.GetTempPath(), RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("env", [.. Interruptible, Program, .. arguments]) { WorkingDirectory = Path.GetTempPath(),
+            RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["FLYWHEEL_HOME"] = home;
         start.Environment["DOTNET_NOLOGO"] = "1";
         return Process.Start(start)!;

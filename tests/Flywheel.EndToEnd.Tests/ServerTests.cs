@@ -62,7 +62,8 @@ public sealed class ServerTests : IDisposable
     public async Task Up_HomeCannotBeMade_SaysWhere()
     {
         File.WriteAllText(_folder["file"], "");
-        (int code, string output) = await ServerProcess.RunAsync(Path.Combine(_folder["file"], "home"), "up", "--port", "0", "--model", Model().Path);
+        (int code, string output) = await ServerProcess.RunAsync(Path.Combine(_folder["file"], "home"), "up", "--port", "0", "--model",
+            Model().Path);
         Assert.Equal(2, code);
         Assert.Contains("cannot write to the home", output, StringComparison.Ordinal);
     }
@@ -75,8 +76,10 @@ public sealed class ServerTests : IDisposable
         await using ServerProcess server = await StartAsync(context: 2048);
         JsonObject bias = [];
         foreach (int end in Model(2048).Config.EosTokenIds) bias[$"{end}"] = -100;
-        var request = new JsonObject { ["model"] = "flywheel", ["prompt"] = "The wheel", ["max_tokens"] = 1500, ["stream"] = true, ["logit_bias"] = bias };
-        using var message = new HttpRequestMessage(HttpMethod.Post, "/v1/completions") { Content = new StringContent(request.ToJsonString(), null, "application/json") };
+        var request = new JsonObject { ["model"] = "flywheel", ["prompt"] = "The wheel", ["max_tokens"] = 1500, ["stream"] = true,
+            ["logit_bias"] = bias };
+        using var message = new HttpRequestMessage(HttpMethod.Post,
+            "/v1/completions") { Content = new StringContent(request.ToJsonString(), null, "application/json") };
         using HttpResponseMessage response = await server.Http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead);
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
         await lines.ReadLineAsync();

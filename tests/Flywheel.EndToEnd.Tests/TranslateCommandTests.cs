@@ -23,7 +23,8 @@ public sealed class TranslateCommandTests : IDisposable
         string file = _folder["guide.md"];
         await File.WriteAllTextAsync(file, "# Open the box.\n\nSomething new entirely.\n");
 
-        (int code, string output) = await ServerProcess.RunAsync(_folder["home"], "translate", file, "--from", "en", "--to", "es", "--engine", "none");
+        (int code, string output) = await ServerProcess.RunAsync(_folder["home"], "translate", file, "--from", "en", "--to", "es",
+            "--engine", "none");
 
         Assert.True(code == 0, output);
         Assert.Contains("2 segments, 1 from the memory", output, StringComparison.Ordinal);
@@ -33,10 +34,12 @@ public sealed class TranslateCommandTests : IDisposable
     [Fact]
     public async Task Translate_SubtitlesByApertium_KeepTheirTimes()
     {
-        Assert.SkipUnless(Tool.Exists("apertium") && File.Exists("/usr/share/apertium/modes/eng-spa.mode"), "apertium with eng-spa is not installed: apt-get install apertium apertium-eng-spa");
+        Assert.SkipUnless(Tool.Exists("apertium") && File.Exists("/usr/share/apertium/modes/eng-spa.mode"),
+            "apertium with eng-spa is not installed: apt-get install apertium apertium-eng-spa");
         string file = _folder["film.srt"], output = _folder["out.srt"];
         await File.WriteAllTextAsync(file, "1\n00:00:01,000 --> 00:00:03,500\n<i>The house is blue.</i>\n");
-        (int code, string said) = await ServerProcess.RunAsync(_folder["home"], "translate", file, "--from", "en", "--to", "es", "-o", output);
+        (int code, string said) = await ServerProcess.RunAsync(_folder["home"], "translate", file, "--from", "en", "--to", "es", "-o",
+            output);
         Assert.True(code == 0, said);
         Assert.Equal("1\n00:00:01,000 --> 00:00:03,500\n<i>La casa es azul.</i>\n", await File.ReadAllTextAsync(output));
     }
@@ -49,7 +52,8 @@ public sealed class TranslateCommandTests : IDisposable
     [InlineData("absent.txt", "es", "model", "POST /v1/translate")]
     public async Task Translate_WrongArgument_IsSaidInWords(string name, string to, string engine, string words)
     {
-        (int code, string output) = await ServerProcess.RunAsync(_folder["home"], "translate", _folder[name], "--from", "en", "--to", to, "--engine", engine);
+        (int code, string output) = await ServerProcess.RunAsync(_folder["home"], "translate", _folder[name], "--from", "en", "--to", to,
+            "--engine", engine);
         Assert.NotEqual(0, code);
         Assert.Contains(words, output.ReplaceLineEndings(" "), StringComparison.Ordinal);
         Assert.DoesNotContain("   at ", output, StringComparison.Ordinal);

@@ -13,7 +13,8 @@ public sealed class AdapterTests : IDisposable
 
     public static TheoryData<string, int, string[]> Variants => new()
     {
-        { "qwen3", 4, All }, { "llama", 1, All }, { "qwen2", 20, ["q_proj", "v_proj"] }, { "qwen3", 3, ["k_proj", "down_proj"] }, { "llama", 9, ["up_proj", "o_proj"] },
+        { "qwen3", 4, All }, { "llama", 1, All }, { "qwen2", 20, ["q_proj", "v_proj"] }, { "qwen3", 3, ["k_proj", "down_proj"] },
+        { "llama", 9, ["up_proj", "o_proj"] },
     };
 
     // The oracle is another path to the same numbers: factors multiplied out and added to the base, loaded as a plain model.
@@ -27,7 +28,8 @@ public sealed class AdapterTests : IDisposable
         await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Weights = WeightFormat.Fp32, Threads = 2 });
         await using InferenceEngine merged = OpenMerged(config, adapter);
         engine.LoadAdapter("one", adapter);
-        float[] expected = await merged.LogitsAsync(prompt), actual = await engine.LogitsAsync(prompt, "one"), without = await engine.LogitsAsync(prompt);
+        float[] expected = await merged.LogitsAsync(prompt), actual = await engine.LogitsAsync(prompt, "one"),
+            without = await engine.LogitsAsync(prompt);
         for (int i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-4f);
         Assert.True(TestEngine.Divergence(without, actual) > 1e-3, "the adapter changes nothing");
     }
@@ -40,11 +42,13 @@ public sealed class AdapterTests : IDisposable
     public async Task Generations_AdaptersMixed_SameBitsAsAlone(WeightFormat format)
     {
         ModelConfig config = TestEngine.Config();
-        AdapterFolder[] adapters = [Adapter(config, 5, 4, All), Adapter(config, 6, 20, ["q_proj", "up_proj"]), Adapter(config, 7, 1, ["down_proj"])];
+        AdapterFolder[] adapters = [Adapter(config, 5, 4, All), Adapter(config, 6, 20, ["q_proj", "up_proj"]),
+            Adapter(config, 7, 1, ["down_proj"])];
         var random = new Random(4);
         GenerationRequest[] requests = [.. Enumerable.Range(0, 24).Select(i => new GenerationRequest
         {
-            PromptTokens = [.. Enumerable.Range(0, 70).Select(t => t * 5 % 261), .. Enumerable.Range(0, random.Next(1, 90)).Select(t => i % 3 == 0 ? t % 7 : random.Next(261))],
+            PromptTokens = [.. Enumerable.Range(0, 70).Select(t => t * 5 % 261),
+                .. Enumerable.Range(0, random.Next(1, 90)).Select(t => i % 3 == 0 ? t % 7 : random.Next(261))],
             MaxTokens = random.Next(5, 50),
             TopLogprobs = 2,
             Adapter = i % 4 == 0 ? null : $"adapter {i % 4 - 1}",
@@ -55,8 +59,10 @@ public sealed class AdapterTests : IDisposable
         var alone = new List<List<SampledToken>>();
         await using (InferenceEngine single = Open(threads: 1, batch: 1, speculate: false))
             foreach (GenerationRequest request in requests) alone.Add(await single.Submit(request).Tokens.ToListAsync());
-        await using (InferenceEngine plain = TestEngine.Open(config, new EngineOptions { Weights = format, Threads = 1, MaxBatch = 1 })) // none was ever loaded
-            for (int i = 0; i < requests.Length; i += 4) TestEngine.AssertSame(alone[i], await plain.Submit(requests[i]).Tokens.ToListAsync());
+        // none was ever loaded
+        await using (InferenceEngine plain = TestEngine.Open(config, new EngineOptions { Weights = format, Threads = 1, MaxBatch = 1 }))
+            for (int i = 0; i < requests.Length; i += 4)
+                TestEngine.AssertSame(alone[i], await plain.Submit(requests[i]).Tokens.ToListAsync());
         await using InferenceEngine engine = Open(threads: 2, batch: 9, speculate: true);
         for (int round = 0; round < 2; round++)
         {
@@ -71,7 +77,8 @@ public sealed class AdapterTests : IDisposable
 
         InferenceEngine Open(int threads, int batch, bool speculate)
         {
-            InferenceEngine opened = TestEngine.Open(config, new EngineOptions { Weights = format, Threads = threads, MaxBatch = batch, Speculate = speculate });
+            InferenceEngine opened = TestEngine.Open(config,
+                new EngineOptions { Weights = format, Threads = threads, MaxBatch = batch, Speculate = speculate });
             for (int i = 0; i < adapters.Length; i++) opened.LoadAdapter($"adapter {i}", adapters[i]);
             return opened;
         }
@@ -83,7 +90,8 @@ public sealed class AdapterTests : IDisposable
         ModelConfig config = TestEngine.Config();
         await using InferenceEngine engine = TestEngine.Open(config);
         engine.LoadAdapter("tone", Adapter(config, 5, 4, All));
-        var request = new GenerationRequest { PromptTokens = [1, 2, 3], MaxTokens = 300, Adapter = "tone", Sampler = new() { Temperature = 0 } };
+        var request = new GenerationRequest { PromptTokens = [1, 2, 3], MaxTokens = 300, Adapter = "tone",
+            Sampler = new() { Temperature = 0 } };
         List<SampledToken> before = await engine.Submit(request).Tokens.ToListAsync();
         GenerationStream running = engine.Submit(request);
         Assert.True(engine.UnloadAdapter("tone"));
@@ -112,7 +120,9 @@ public sealed class AdapterTests : IDisposable
     public async Task Steps_WithAdapters_AllocateNothing()
     {
         ModelConfig config = TestEngine.Config();
-        await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 2, MaxBatch = 4, CacheBytes = 40 * 8192 }); // 40 pages of fp16: soon full
+        // 40 pages of fp16: soon full
+        await using InferenceEngine engine = TestEngine.Open(config,
+            new EngineOptions { Threads = 2, MaxBatch = 4, CacheBytes = 40 * 8192 });
         for (int i = 0; i < 2; i++) engine.LoadAdapter($"{i}", Adapter(config, i, 4, All));
         long least = long.MaxValue; // of runs: a table that grows once is no allocation a token
         for (int run = 0; run < 9; run++)
@@ -130,14 +140,16 @@ public sealed class AdapterTests : IDisposable
         Assert.Equal(0, least);
     }
 
-    private AdapterFolder Adapter(ModelConfig config, int seed, int rank, string[] targets) => TestEngine.Adapter(_folder[$"{seed} {rank}"], config, seed, rank, targets);
+    private AdapterFolder Adapter(ModelConfig config, int seed, int rank, string[] targets) =>
+        TestEngine.Adapter(_folder[$"{seed} {rank}"], config, seed, rank, targets);
 
     private InferenceEngine OpenMerged(ModelConfig config, AdapterFolder adapter)
     {
         string basePath = _folder["base.safetensors"], path = _folder["merged.safetensors"];
         TestEngine.WriteWeights(basePath, config, 1);
         using (SafetensorsFile weights = SafetensorsFile.Open(basePath))
-            SafetensorsWriter.Write(path, [.. config.Tensors().Select(tensor => (tensor.Name, TensorType.F32, tensor.Shape, (Action<Stream>)(stream =>
+            SafetensorsWriter.Write(path,
+                [.. config.Tensors().Select(tensor => (tensor.Name, TensorType.F32, tensor.Shape, (Action<Stream>)(stream =>
             {
                 float[] values = weights.ReadFloats(weights.Tensors[tensor.Name]);
                 adapter.AddTo(tensor.Name, values);

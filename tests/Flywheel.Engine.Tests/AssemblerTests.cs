@@ -4,7 +4,8 @@ using Assembler = Flywheel.Engine.Kernels.Assembler;
 
 namespace Flywheel.Engine.Tests;
 
-/// <summary>Each instruction that the kernels' assembler writes, with any registers and addresses, as Iced's disassembler reads it.</summary>
+/// <summary>Each instruction that the kernels' assembler writes, with any registers and addresses, as Iced's disassembler reads
+/// it.</summary>
 public class AssemblerTests
 {
     private delegate string Emit(Assembler code, Operands o);
@@ -89,7 +90,8 @@ public class AssemblerTests
             code.JumpIfNotZero(start);
             code.Land(jump);
             code.Return();
-            string[] fill = vectorBytes == 64 ? ["mov eax,16909060", "vpbroadcastd zmm9,eax"] : ["mov eax,16909060", "vmovd xmm9,eax", "vpbroadcastd ymm9,xmm9"];
+            string[] fill = vectorBytes == 64 ? ["mov eax,16909060", "vpbroadcastd zmm9,eax"] : ["mov eax,16909060", "vmovd xmm9,eax",
+                "vpbroadcastd ymm9,xmm9"];
             string[] read = [.. Read(code)];
             int end = code.Position - 4; // vzeroupper, ret
             Assert.Equal([$"je {end}", .. fill, $"jne {start}", "vzeroupper", "ret"], read);
@@ -131,7 +133,8 @@ public class AssemblerTests
         for (int i = 0; i < instruction.OpCount; i++)
             operands.Add(instruction.GetOpKind(i) switch
             {
-                OpKind.Register => instruction.GetOpRegister(i).ToString().ToLowerInvariant() + (i == 0 && instruction.HasOpMask ? $"{{{instruction.OpMask.ToString().ToLowerInvariant()}}}" : ""),
+                OpKind.Register => instruction.GetOpRegister(i).ToString().ToLowerInvariant()
+                    + (i == 0 && instruction.HasOpMask ? $"{{{instruction.OpMask.ToString().ToLowerInvariant()}}}" : ""),
                 OpKind.Memory => Place(instruction) + (instruction.IsBroadcast ? "{bcst}" : ""),
                 OpKind.NearBranch64 => $"{instruction.NearBranchTarget}",
                 _ => $"{(long)instruction.GetImmediate(i)}",
@@ -140,7 +143,8 @@ public class AssemblerTests
     }
 
     private static string Place(Instruction instruction) =>
-        Place(instruction.MemoryBase.ToString(), instruction.MemoryIndex == Register.None ? null : instruction.MemoryIndex.ToString(), instruction.MemoryIndexScale, (int)instruction.MemoryDisplacement64);
+        Place(instruction.MemoryBase.ToString(), instruction.MemoryIndex == Register.None ? null : instruction.MemoryIndex.ToString(),
+            instruction.MemoryIndexScale, (int)instruction.MemoryDisplacement64);
 
     private static string Place(string from, string? index, int scale, int displacement) =>
         $"[{from}{(index is null ? "" : $"+{index}*{scale}")}{displacement:+0;-0;+0}]".ToLowerInvariant();
@@ -154,11 +158,13 @@ public class AssemblerTests
         {
             _vectorBytes = vectorBytes;
             int count = vectorBytes == 64 ? 32 : 16;
-            (A, B, C, Bits, Target) = (random.Next(count), random.Next(count), random.Next(count), (byte)random.Next(32), (Gpr)random.Next(16));
+            (A, B, C, Bits, Target) = (random.Next(count), random.Next(count), random.Next(count), (byte)random.Next(32),
+                (Gpr)random.Next(16));
             Gpr? index = random.Next(2) == 0 ? null : (Gpr)random.Next(16);
             if (index == Gpr.Rsp) index = null;
             int[] displacements = [0, 4, 8, 16, 32, 64, -64, 127, 128, -128, 8128, -8192, 8192, random.Next(-100_000, 100_000)];
-            Memory = new Address((Gpr)random.Next(16), displacements[random.Next(displacements.Length)], index, index is null ? 1 : 1 << random.Next(4));
+            Memory = new Address((Gpr)random.Next(16), displacements[random.Next(displacements.Length)], index,
+                index is null ? 1 : 1 << random.Next(4));
         }
 
         public int A { get; }

@@ -18,7 +18,8 @@ public unsafe class AttentionTests
     }
 
     private static readonly Gen<Shape> Shapes =
-        Gen.Select(Gen.Int[1, 20], Gen.Int[1, 9], Gen.Int[0, 600], Gen.Int[1, 7], Gen.Int[0, 1_000_000], (eighths, group, start, rows, seed) => new Shape(8 * eighths, group, start, rows, seed));
+        Gen.Select(Gen.Int[1, 20], Gen.Int[1, 9], Gen.Int[0, 600], Gen.Int[1, 7], Gen.Int[0, 1_000_000],
+            (eighths, group, start, rows, seed) => new Shape(8 * eighths, group, start, rows, seed));
 
     [Theory]
     [MemberData(nameof(Tables))]
@@ -31,7 +32,8 @@ public unsafe class AttentionTests
             int row = shape.Seed % shape.Rows, width = shape.Group * shape.HeadDim;
             float[] alone = Attend(kernels, type, shape, row, row + 1);
             Assert.Equal(alone, together[(row * width)..((row + 1) * width)]);
-            for (int i = 0; i < together.Length; i++) KernelTests.AssertSame(expected[i], together[i], type == KvType.Fp32 ? 1e-5f : 1e-3f); // without fused additions an integer may round the other way
+            // without fused additions an integer may round the other way
+            for (int i = 0; i < together.Length; i++) KernelTests.AssertSame(expected[i], together[i], type == KvType.Fp32 ? 1e-5f : 1e-3f);
         }, iter: 12);
     }
 
@@ -64,7 +66,8 @@ public unsafe class AttentionTests
             KvTile.Write(type, tiles, token, x, n, isKey);
             for (int i = 0; i < n; i++)
             {
-                (int from, int to) = isKey ? (i / 32 * 32, Math.Min(n, i / 32 * 32 + 32)) : (0, n); // a value has one scale for the whole head
+                // a value has one scale for the whole head
+                (int from, int to) = isKey ? (i / 32 * 32, Math.Min(n, i / 32 * 32 + 32)) : (0, n);
                 float largest = new Span<float>(x + from, to - from).ToArray().Max(MathF.Abs);
                 byte* tile = tiles + i / 32 * KvTile.Bytes(type);
                 float found = isKey ? KvTile.Read(type, tile, i % 32, token, true) : KvTile.Read(type, tile, token, i % 32, false);
@@ -132,7 +135,10 @@ public unsafe class AttentionTests
         var result = new double[rows * group * d];
         for (int line = 0; line < rows * group; line++)
         {
-            double[] scores = [.. Enumerable.Range(0, start + line / group + 1).Select(j => Enumerable.Range(0, d).Sum(i => (double)problem.Queries[line * d + i] * problem.Keys[j * d + i]) / Math.Sqrt(d))];
+            double[] scores =
+                [.. Enumerable.Range(0, start + line / group + 1)
+                    .Select(j =>
+                        Enumerable.Range(0, d).Sum(i => (double)problem.Queries[line * d + i] * problem.Keys[j * d + i]) / Math.Sqrt(d))];
             double most = scores.Max(), total = scores.Sum(score => Math.Exp(score - most));
             for (int j = 0; j < scores.Length; j++)
                 for (int i = 0; i < d; i++) result[line * d + i] += Math.Exp(scores[j] - most) / total * problem.Values[j * d + i];
@@ -141,16 +147,19 @@ public unsafe class AttentionTests
     }
 
     /// <summary>[rows, group, D]: rows <paramref name="from"/> to <paramref name="to"/>.</summary>
-    private static float[] Attend(KernelTable kernels, KvType type, Shape shape, int from, int to) => Attend(kernels, type, new Problem(shape), from, to);
+    private static float[] Attend(KernelTable kernels, KvType type, Shape shape, int from, int to) =>
+        Attend(kernels, type, new Problem(shape), from, to);
 
     private static float[] Attend(KernelTable kernels, KvType type, Problem problem, int from, int to)
     {
         using var arena = new NativeArena();
         (int d, int group, int start, int rows, _) = problem.Shape;
-        int positions = start + rows, blocks = (d + 31) / 32, lines = (to - from) * group, numPages = KvPool.PagesFor(positions), bytes = KvTile.Bytes(type);
+        int positions = start + rows, blocks = (d + 31) / 32, lines = (to - from) * group, numPages = KvPool.PagesFor(positions),
+            bytes = KvTile.Bytes(type);
         var pages = (byte**)arena.Allocate<nint>(numPages);
         for (int page = 0; page < numPages; page++) pages[page] = arena.Allocate<byte>(2 * blocks * bytes);
-        float* queries = KernelTests.Copy(arena, problem.Queries), keys = KernelTests.Copy(arena, problem.Keys), values = KernelTests.Copy(arena, problem.Values);
+        float* queries = KernelTests.Copy(arena, problem.Queries), keys = KernelTests.Copy(arena, problem.Keys),
+            values = KernelTests.Copy(arena, problem.Values);
         for (int j = 0; j < positions; j++)
         {
             KvTile.Write(type, pages[j / 32], j % 32, keys + j * d, d, isKey: true);
@@ -158,16 +167,20 @@ public unsafe class AttentionTests
         }
         var job = new AttentionJob
         {
-            Type = type, Pages = pages, ValueOffset = blocks * bytes, NumBlocks = blocks, NumLines = lines, Queries = arena.Allocate<byte>(blocks * lines * 128),
-            QueryScales = arena.Allocate<float>(lines), Limits = arena.Allocate<int>(lines), Scores = arena.Allocate<float>(lines * AttentionJob.SpanTokens),
-            Weights = arena.Allocate<short>(lines * AttentionJob.SpanTokens), WeightScales = arena.Allocate<float>(lines * AttentionJob.SpanPages), Wide = arena.Allocate<short>(1024),
+            Type = type, Pages = pages, ValueOffset = blocks * bytes, NumBlocks = blocks, NumLines = lines,
+            Queries = arena.Allocate<byte>(blocks * lines * 128),
+            QueryScales = arena.Allocate<float>(lines), Limits = arena.Allocate<int>(lines),
+            Scores = arena.Allocate<float>(lines * AttentionJob.SpanTokens),
+            Weights = arena.Allocate<short>(lines * AttentionJob.SpanTokens),
+            WeightScales = arena.Allocate<float>(lines * AttentionJob.SpanPages), Wide = arena.Allocate<short>(1024),
         };
         for (int line = 0; line < lines; line++)
         {
             job.Limits[line] = start + from + line / group + 1;
             job.SetQuery(line, queries + (from * group + line) * d, d, 1 / MathF.Sqrt(d));
         }
-        float* result = arena.Allocate<float>(AttentionJob.ResultFloats(blocks, lines)), next = arena.Allocate<float>(AttentionJob.ResultFloats(blocks, lines));
+        float* result = arena.Allocate<float>(AttentionJob.ResultFloats(blocks, lines)),
+            next = arena.Allocate<float>(AttentionJob.ResultFloats(blocks, lines));
         kernels.AttendSpan(&job, 0, result);
         for (int span = 1; span < AttentionJob.NumSpans(job.Longest); span++)
         {

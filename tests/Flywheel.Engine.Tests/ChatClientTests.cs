@@ -68,7 +68,8 @@ public sealed class ChatClientTests : IAsyncLifetime
             return $"sunny in {city}";
         }, "get_weather");
         using IChatClient client = _client.AsBuilder().UseFunctionInvocation().Build();
-        ChatResponse response = await client.GetResponseAsync("How is the weather?", new ChatOptions { Tools = [weather], ToolMode = ChatToolMode.RequireAny, AllowMultipleToolCalls = false, Seed = 3 });
+        ChatResponse response = await client.GetResponseAsync("How is the weather?",
+            new ChatOptions { Tools = [weather], ToolMode = ChatToolMode.RequireAny, AllowMultipleToolCalls = false, Seed = 3 });
         Assert.Single(called);
         FunctionCallContent call = response.Messages.SelectMany(message => message.Contents).OfType<FunctionCallContent>().First();
         Assert.Equal("get_weather", call.Name);
@@ -82,7 +83,9 @@ public sealed class ChatClientTests : IAsyncLifetime
     public async Task Stream_WithRequiredFunction_EndsInACall()
     {
         AIFunction time = AIFunctionFactory.Create((bool utc) => utc, "get_time");
-        List<ChatResponseUpdate> updates = await _client.GetStreamingResponseAsync("Time?", new ChatOptions { Tools = [time], ToolMode = ChatToolMode.RequireSpecific("get_time"), Seed = 4 }).ToListAsync();
+        List<ChatResponseUpdate> updates =
+            await _client.GetStreamingResponseAsync("Time?",
+                new ChatOptions { Tools = [time], ToolMode = ChatToolMode.RequireSpecific("get_time"), Seed = 4 }).ToListAsync();
         FunctionCallContent call = Assert.Single(updates.SelectMany(update => update.Contents).OfType<FunctionCallContent>());
         Assert.IsType<JsonElement>(call.Arguments!["utc"]);
         Assert.Equal(ChatFinishReason.ToolCalls, updates[^1].FinishReason);
@@ -97,7 +100,8 @@ public sealed class ChatClientTests : IAsyncLifetime
         var client = new EngineChatClient(_engine, () => 1, bias);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
-            await foreach (ChatResponseUpdate _ in client.GetStreamingResponseAsync("Write.", cancellationToken: cancel.Token)) await cancel.CancelAsync();
+            await foreach (ChatResponseUpdate _ in client.GetStreamingResponseAsync("Write.", cancellationToken: cancel.Token))
+                await cancel.CancelAsync();
         });
         for (int i = 0; i < 500 && _engine.Loop.NumLive > 0; i++) await Task.Delay(10);
         Assert.Equal(0, _engine.Loop.NumLive);
@@ -113,7 +117,8 @@ public sealed class ChatClientTests : IAsyncLifetime
         await Throws("long", [new ChatMessage(ChatRole.User, string.Concat(Enumerable.Repeat("zq ", 5000)))], null, "longest text");
 
         async Task Throws(string _, ChatMessage[] messages, ChatOptions? options, string says) =>
-            Assert.Contains(says, (await Assert.ThrowsAsync<FlywheelException>(() => _client.GetResponseAsync(messages, options))).Message, StringComparison.Ordinal);
+            Assert.Contains(says, (await Assert.ThrowsAsync<FlywheelException>(() => _client.GetResponseAsync(messages, options))).Message,
+                StringComparison.Ordinal);
     }
 
     [Fact]
@@ -128,7 +133,8 @@ public sealed class ChatClientTests : IAsyncLifetime
         Assert.Equal(4, cut.Length);
         Assert.Equal(32, generator.GetService<EmbeddingGeneratorMetadata>()!.DefaultModelDimensions);
         await Assert.ThrowsAsync<FlywheelException>(() => generator.GenerateAsync([""]));
-        await Assert.ThrowsAsync<FlywheelException>(() => generator.GenerateAsync(["x"], new EmbeddingGenerationOptions { Dimensions = 33 }));
+        await Assert.ThrowsAsync<FlywheelException>(() =>
+            generator.GenerateAsync(["x"], new EmbeddingGenerationOptions { Dimensions = 33 }));
     }
 
     [Fact]
@@ -142,5 +148,6 @@ public sealed class ChatClientTests : IAsyncLifetime
 
     private enum Tone { Plain, Warm }
 
-    private sealed record Copy([property: System.ComponentModel.DataAnnotations.MaxLength(20)] string Tagline, Tone Tone, [property: System.ComponentModel.DataAnnotations.Range(1, 5)] int Stars);
+    private sealed record Copy([property: System.ComponentModel.DataAnnotations.MaxLength(20)] string Tagline, Tone Tone,
+        [property: System.ComponentModel.DataAnnotations.Range(1, 5)] int Stars);
 }

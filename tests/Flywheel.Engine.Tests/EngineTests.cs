@@ -7,7 +7,8 @@ public class EngineTests
 {
     public static TheoryData<string, bool, WeightFormat> Variants => new()
     {
-        { "qwen3", true, WeightFormat.Q8_0 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 }, { "qwen2", true, WeightFormat.Q8_0 }, { "qwen3", false, WeightFormat.Q4_0 },
+        { "qwen3", true, WeightFormat.Q8_0 }, { "qwen3", false, WeightFormat.Fp32 }, { "llama", true, WeightFormat.Fp32 },
+        { "qwen2", true, WeightFormat.Q8_0 }, { "qwen3", false, WeightFormat.Q4_0 },
     };
 
     // Alone, one after the other, against all at once in a small batch, submitted at random times, some cancelled.
@@ -17,14 +18,18 @@ public class EngineTests
     {
         ModelConfig config = TestEngine.Config(type, tied);
         await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 2, Weights = format, MaxBatch = 5 });
-        await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Threads = 1, Weights = format, MaxBatch = 1, Speculate = false });
+        await using InferenceEngine single = TestEngine.Open(config,
+            new EngineOptions { Threads = 1, Weights = format, MaxBatch = 1, Speculate = false });
         var random = new Random(7);
         GenerationRequest[] requests = [.. Enumerable.Range(0, 14).Select(i => new GenerationRequest
         {
-            PromptTokens = [.. Enumerable.Range(0, i % 4 == 0 ? random.Next(130, 400) : random.Next(1, 20)).Select(_ => random.Next(config.VocabSize))],
+            PromptTokens =
+                [.. Enumerable.Range(0, i % 4 == 0 ? random.Next(130, 400) : random.Next(1, 20))
+                    .Select(_ => random.Next(config.VocabSize))],
             MaxTokens = random.Next(1, 40),
             TopLogprobs = i % 3,
-            Sampler = new() { Temperature = i % 5 == 0 ? 0 : 1, TopP = i % 2 == 0 ? 1 : 0.9f, Seed = (ulong)i, RepetitionPenalty = i % 4 == 1 ? 1.2f : 1 },
+            Sampler = new() { Temperature = i % 5 == 0 ? 0 : 1, TopP = i % 2 == 0 ? 1 : 0.9f, Seed = (ulong)i,
+                RepetitionPenalty = i % 4 == 1 ? 1.2f : 1 },
         })];
         var alone = new List<List<SampledToken>>();
         foreach (GenerationRequest request in requests) alone.Add(await single.Submit(request).Tokens.ToListAsync());
@@ -52,7 +57,8 @@ public class EngineTests
     {
         await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = WeightFormat.Q8_0, Threads = 2 });
         int[] prompt = [.. Enumerable.Range(0, 290).Select(i => i * 7 % 261)];
-        List<SampledToken> answer = await engine.Submit(new() { PromptTokens = prompt, MaxTokens = 30, Sampler = new() { Temperature = 0 } }).Tokens.ToListAsync();
+        List<SampledToken> answer =
+            await engine.Submit(new() { PromptTokens = prompt, MaxTokens = 30, Sampler = new() { Temperature = 0 } }).Tokens.ToListAsync();
         float[] scores = await engine.ScoreAsync([.. prompt, .. answer.Select(token => token.Id)]);
         Assert.Equal(answer.Select(token => token.Logprob), scores[prompt.Length..]);
     }
@@ -64,8 +70,10 @@ public class EngineTests
         int[] prompt = [.. Enumerable.Range(0, 50)];
         foreach (WeightFormat format in Enum.GetValues<WeightFormat>())
         {
-            await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = format, Threads = 2 }, kernels: kernels);
-            await using InferenceEngine scalar = TestEngine.Open(options: new EngineOptions { Weights = format, Threads = 1 }, kernels: "scalar");
+            await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Weights = format, Threads = 2 },
+                kernels: kernels);
+            await using InferenceEngine scalar = TestEngine.Open(options: new EngineOptions { Weights = format, Threads = 1 },
+                kernels: "scalar");
             float[] a = await engine.LogitsAsync(prompt), b = await scalar.LogitsAsync(prompt);
             if (Engine.Kernels.KernelTable.IsExact) Assert.Equal(b, a);
             else Assert.True(TestEngine.Divergence(a, b) < 1e-3);
@@ -78,7 +86,8 @@ public class EngineTests
     {
         await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 6 });
         int[] choices = [7, 40, 41, 200], then = [3, 4, 5];
-        int[][] prompts = [.. Enumerable.Range(0, 40).Select(i => Enumerable.Range(0, 3 + i % 17).Select(j => (i * 31 + j * 7) % 250).ToArray())];
+        int[][] prompts =
+            [.. Enumerable.Range(0, 40).Select(i => Enumerable.Range(0, 3 + i % 17).Select(j => (i * 31 + j * 7) % 250).ToArray())];
         WeighedTokens[] weighed = await Task.WhenAll(prompts.Select(prompt => engine.WeighAsync(prompt, choices, then)));
         foreach ((int[] prompt, WeighedTokens found) in prompts.Zip(weighed))
         {
@@ -128,7 +137,8 @@ public class EngineTests
         int end = tokens[6].Id;
         await using InferenceEngine engine = TestEngine.Open(config with { EosTokenIds = [end] });
         GenerationStream stream = engine.Submit(Greedy([1, 2, 3], 20));
-        Assert.Equal(tokens.Select(token => token.Id).TakeWhile(id => id != end).Append(end), (await stream.Tokens.ToListAsync()).Select(token => token.Id));
+        Assert.Equal(tokens.Select(token => token.Id).TakeWhile(id => id != end).Append(end),
+            (await stream.Tokens.ToListAsync()).Select(token => token.Id));
         Assert.Equal(FinishReason.Stop, stream.FinishReason);
     }
 
@@ -163,7 +173,8 @@ public class EngineTests
     {
         await using InferenceEngine engine = TestEngine.Open();
         var options = new SamplerOptions();
-        options = name switch { "temperature" => options with { Temperature = value }, "top_p" => options with { TopP = value }, "min_p" => options with { MinP = value }, _ => options with { RepetitionPenalty = value } };
+        options = name switch { "temperature" => options with { Temperature = value }, "top_p" => options with { TopP = value },
+            "min_p" => options with { MinP = value }, _ => options with { RepetitionPenalty = value } };
         var error = Assert.Throws<FlywheelException>(() => engine.Submit(new() { PromptTokens = [1], MaxTokens = 1, Sampler = options }));
         Assert.StartsWith($"{name} is {value}", error.Message);
     }
@@ -183,7 +194,8 @@ public class EngineTests
     [InlineData(40)]
     public async Task Submit_MoreThanFits_WaitsAndGivesTheSameResult(int pages)
     {
-        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 6, CacheBytes = pages * 16384 });
+        await using InferenceEngine engine =
+            TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 6, CacheBytes = pages * 16384 });
         await using InferenceEngine single = TestEngine.Open(options: new EngineOptions { Threads = 1, MaxBatch = 1, Speculate = false });
         GenerationRequest[] requests = [.. Enumerable.Range(0, 10).Select(i => new GenerationRequest
         {
@@ -191,7 +203,8 @@ public class EngineTests
             MaxTokens = 250,
             Sampler = new() { Seed = (ulong)i, Temperature = 0.8f, FrequencyPenalty = i % 2 },
         })];
-        List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
+        List<SampledToken>[] together =
+            await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
         for (int i = 0; i < requests.Length; i++) TestEngine.AssertSame(await single.Submit(requests[i]).Tokens.ToListAsync(), together[i]);
         Assert.True(engine.Loop.NumPostponed > 0, "nobody had to give way");
     }
@@ -236,7 +249,8 @@ public class EngineTests
     [Fact]
     public async Task Steps_AfterWarmUp_AllocateNothing()
     {
-        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, CacheBytes = 20 * 16384 }); // 20 pages: soon full
+        // 20 pages: soon full
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, CacheBytes = 20 * 16384 });
         long least = long.MaxValue; // of runs: a table that grows once is no allocation a token
         for (int run = 0; run < 6; run++)
         {
@@ -267,12 +281,14 @@ public class EngineTests
         await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, MaxBatch = 7 });
         for (int round = 0; round < 2; round++)
         {
-            List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
+            List<SampledToken>[] together =
+                await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
             for (int i = 0; i < requests.Length; i++) TestEngine.AssertSame(alone[i], together[i]);
         }
         // 300 equal tokens are 9 pages: all but the first request take them over, in the second round all.
         Assert.True(engine.Loop.NumSharedPages >= 9 * 23, $"{engine.Loop.NumSharedPages} pages were shared");
-        Assert.True(engine.Loop.NumCopiedTokens >= 12 * 12, $"{engine.Loop.NumCopiedTokens} tokens were copied"); // the 12 beyond those pages
+        // the 12 beyond those pages
+        Assert.True(engine.Loop.NumCopiedTokens >= 12 * 12, $"{engine.Loop.NumCopiedTokens} tokens were copied");
     }
 
     // Texts that part somewhere in a page, for every type of cache: what the first holds before is copied, bit for bit.
@@ -282,7 +298,9 @@ public class EngineTests
     [InlineData(KvType.Int8)]
     public async Task Prefix_PartsWithinAPage_BeginningIsCopiedWithTheSameResult(KvType kv)
     {
-        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, Kv = kv }), fresh = TestEngine.Open(options: new EngineOptions { Threads = 1, Kv = kv, CacheBytes = 1, MaxBatch = 1 }, config: TestEngine.Config() with { MaxPositions = 32 });
+        await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Threads = 2, Kv = kv }),
+            fresh = TestEngine.Open(options: new EngineOptions { Threads = 1, Kv = kv, CacheBytes = 1, MaxBatch = 1 },
+                config: TestEngine.Config() with { MaxPositions = 32 });
         int[] known = [.. Enumerable.Range(0, 32).Select(t => t * 3 % 261)];
         await engine.Submit(Greedy(known, 1)).Tokens.ToListAsync();
         long copied = 0;
@@ -290,7 +308,8 @@ public class EngineTests
         {
             int[] prompt = [.. known[..same], .. Enumerable.Range(0, 28 - same).Select(t => 200 + same + t)];
             await engine.Submit(Greedy(prompt, 4)).Tokens.ToListAsync(); // leaves its page, too
-            TestEngine.AssertSame(await fresh.Submit(Greedy(prompt, 4)).Tokens.ToListAsync(), await engine.Submit(Greedy(prompt, 4)).Tokens.ToListAsync());
+            TestEngine.AssertSame(await fresh.Submit(Greedy(prompt, 4)).Tokens.ToListAsync(),
+                await engine.Submit(Greedy(prompt, 4)).Tokens.ToListAsync());
             copied += same >= 8 ? same : 0;
         }
         Assert.True(engine.Loop.NumCopiedTokens >= copied, $"{engine.Loop.NumCopiedTokens} tokens were copied, expected {copied}");
@@ -340,14 +359,18 @@ public class EngineTests
     public async Task Prefix_SmallCache_EvictsAndStaysExact()
     {
         ModelConfig config = TestEngine.Config() with { MaxPositions = 200 };
-        await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 1, MaxBatch = 4, CacheBytes = 21 * 2 * 2 * 2 * 16 * 32 * 4 });
-        await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Threads = 1, MaxBatch = 1, CacheBytes = 7 * 2 * 2 * 2 * 16 * 32 * 4 });
+        await using InferenceEngine engine = TestEngine.Open(config,
+            new EngineOptions { Threads = 1, MaxBatch = 4, CacheBytes = 21 * 2 * 2 * 2 * 16 * 32 * 4 });
+        await using InferenceEngine single = TestEngine.Open(config,
+            new EngineOptions { Threads = 1, MaxBatch = 1, CacheBytes = 7 * 2 * 2 * 2 * 16 * 32 * 4 });
         var random = new Random(3);
         var running = new List<Task>();
         for (int i = 0; i < 60; i++)
         {
             int stem = random.Next(4), length = random.Next(1, 150);
-            var request = new GenerationRequest { PromptTokens = [.. Enumerable.Range(0, length).Select(t => (t * (stem + 2) + stem) % 261)], MaxTokens = 40, Sampler = new() { Seed = (ulong)i } };
+            var request =
+                new GenerationRequest { PromptTokens = [.. Enumerable.Range(0, length).Select(t => (t * (stem + 2) + stem) % 261)],
+                    MaxTokens = 40, Sampler = new() { Seed = (ulong)i } };
             using var cancel = new CancellationTokenSource();
             GenerationStream stream = engine.Submit(request, cancel.Token);
             if (random.Next(4) == 0) await cancel.CancelAsync();
@@ -357,7 +380,8 @@ public class EngineTests
             async Task CompareAsync()
             {
                 List<SampledToken> tokens = await stream.Tokens.ToListAsync();
-                if (stream.FinishReason != FinishReason.Cancelled) TestEngine.AssertSame(await single.Submit(request).Tokens.ToListAsync(), tokens);
+                if (stream.FinishReason != FinishReason.Cancelled)
+                    TestEngine.AssertSame(await single.Submit(request).Tokens.ToListAsync(), tokens);
             }
         }
         await Task.WhenAll(running);
@@ -380,8 +404,11 @@ public class EngineTests
         string path = folder["model.safetensors"];
         TestEngine.WriteWeights(path, TestEngine.Config(), 1);
         using (SafetensorsFile file = SafetensorsFile.Open(path))
-            Assert.Contains("expected [262", Assert.Throws<FlywheelException>(() => InferenceEngine.Load(file, TestEngine.Config() with { VocabSize = 262 }, null, new())).Message);
+            Assert.Contains("expected [262",
+                Assert.Throws<FlywheelException>(() =>
+                    InferenceEngine.Load(file, TestEngine.Config() with { VocabSize = 262 }, null, new())).Message);
     }
 
-    private static GenerationRequest Greedy(int[] prompt, int count) => new() { PromptTokens = prompt, MaxTokens = count, Sampler = new() { Temperature = 0 } };
+    private static GenerationRequest Greedy(int[] prompt, int count) =>
+        new() { PromptTokens = prompt, MaxTokens = count, Sampler = new() { Temperature = 0 } };
 }

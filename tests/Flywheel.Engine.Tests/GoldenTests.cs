@@ -12,8 +12,10 @@ public sealed class GoldenTests : IDisposable
 
     private static readonly string[] s_texts =
     [
-        "Write a tagline.", " The wheel turns", "the  wheel\n\n turns\t", "write, keep; edit... discard!", "I'LL don't we've", "12 345 6789", "轮子在转", "die Räder drehen sich", "😀👩‍👩‍👧👍🏽", "e\u0301 é \u212B ﬁ",
-        "<|im_start|>user", "<s></s>", "a", " ", "   ", "\r\n", "x = {\"a\": [1, 2.5e-3]};", "https://a.org/b?c=d#e", "\u00A0\u3000\u2028", "🇩🇪 𝒜 𠀀", "نمस्ते مَرْحَبًا", "▁under▁score_", "ALLCAPS and MiXeD", "tab\tand\0zero",
+        "Write a tagline.", " The wheel turns", "the  wheel\n\n turns\t", "write, keep; edit... discard!", "I'LL don't we've",
+        "12 345 6789", "轮子在转", "die Räder drehen sich", "😀👩‍👩‍👧👍🏽", "e\u0301 é \u212B ﬁ",
+        "<|im_start|>user", "<s></s>", "a", " ", "   ", "\r\n", "x = {\"a\": [1, 2.5e-3]};", "https://a.org/b?c=d#e", "\u00A0\u3000\u2028",
+        "🇩🇪 𝒜 𠀀", "نمस्ते مَرْحَبًا", "▁under▁score_", "ALLCAPS and MiXeD", "tab\tand\0zero",
     ];
 
     private readonly TempFolder _folder = new();
@@ -39,7 +41,9 @@ public sealed class GoldenTests : IDisposable
             float[] logits = await engine.LogitsAsync(prompt);
             double normalizer = TestEngine.LogSumExp(logits);
             foreach (JsonNode? top in row["top"]!.AsArray()) Assert.Equal((double)top![1]!, logits[(int)top[0]!] - normalizer, 1e-4);
-            List<SampledToken> answer = await engine.Submit(new() { PromptTokens = prompt, MaxTokens = row["greedy"]!.AsArray().Count, Sampler = new() { Temperature = 0 } }).Tokens.ToListAsync();
+            List<SampledToken> answer =
+                await engine.Submit(new() { PromptTokens = prompt, MaxTokens = row["greedy"]!.AsArray().Count,
+                    Sampler = new() { Temperature = 0 } }).Tokens.ToListAsync();
             int[] greedy = Ids(row["greedy"]);
             int end = Array.FindIndex(greedy, model.Config.EosTokenIds.Contains); // where our answer ends, llama.cpp was asked to go on
             Assert.Equal(end < 0 ? greedy : greedy[..(end + 1)], answer.Select(token => token.Id));
@@ -73,7 +77,9 @@ public sealed class GoldenTests : IDisposable
             ModelFolder model = Create(type);
             ModelExport.ToGguf(model, Path.Combine(folder, $"{type}.gguf"), ExportType.Parse("f32"));
             var random = new Random(3);
-            int[][] prompts = [.. new[] { 1, 2, 7, 40, 200 }.Select(length => Enumerable.Range(0, length).Select(_ => random.Next(3, model.Config.VocabSize)).ToArray())];
+            int[][] prompts =
+                [.. new[] { 1, 2, 7, 40,
+                    200 }.Select(length => Enumerable.Range(0, length).Select(_ => random.Next(3, model.Config.VocabSize)).ToArray())];
             order["models"]!.AsArray().Add(new JsonObject
             {
                 ["name"] = type, ["model"] = model.Hash, ["numTop"] = 12, ["numGreedy"] = 12,
@@ -85,7 +91,9 @@ public sealed class GoldenTests : IDisposable
             (Tokenizer tokenizer, byte[]? json) = TokenizerOf(name);
             if (json is null) tokenizer.Save(Path.Combine(folder, $"{name}.json"));
             else File.WriteAllBytes(Path.Combine(folder, $"{name}.json"), json);
-            order["tokenizers"]!.AsArray().Add(new JsonObject { ["name"] = name, ["hash"] = tokenizer.Hash, ["texts"] = new JsonArray([.. s_texts.Select(text => JsonValue.Create(text))]) });
+            order["tokenizers"]!.AsArray()
+                .Add(new JsonObject { ["name"] = name, ["hash"] = tokenizer.Hash,
+                    ["texts"] = new JsonArray([.. s_texts.Select(text => JsonValue.Create(text))]) });
         }
         File.WriteAllText(Path.Combine(folder, "order.json"), order.ToJsonString());
     }
@@ -93,7 +101,8 @@ public sealed class GoldenTests : IDisposable
     private static JsonNode Read(string file, string key, string hash)
     {
         JsonNode golden = JsonNode.Parse(File.ReadAllText(Golden(file)))!;
-        Assert.True((string)golden[key]! == hash, $"{file} is of {(string)golden[key]!}, the test makes {hash}: compute it again (tests/golden/README.md)");
+        Assert.True((string)golden[key]! == hash,
+            $"{file} is of {(string)golden[key]!}, the test makes {hash}: compute it again (tests/golden/README.md)");
         return golden;
     }
 
@@ -104,23 +113,29 @@ public sealed class GoldenTests : IDisposable
         (Tokenizer tokenizer, _) = TokenizerOf("bytes");
         var config = new ModelConfig
         {
-            ModelType = type, HiddenSize = 64, IntermediateSize = 96, NumLayers = 2, NumHeads = 4, NumKvHeads = 2, HeadDim = 16, VocabSize = tokenizer.VocabSize,
-            MaxPositions = 256, TieEmbeddings = type != "llama", RmsNormEps = 1e-5f, EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd]],
+            ModelType = type, HiddenSize = 64, IntermediateSize = 96, NumLayers = 2, NumHeads = 4, NumKvHeads = 2, HeadDim = 16,
+            VocabSize = tokenizer.VocabSize,
+            MaxPositions = 256, TieEmbeddings = type != "llama", RmsNormEps = 1e-5f,
+            EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd]],
         };
         var random = new Random(5);
         Dictionary<string, float[]> weights = config.Tensors().ToDictionary(tensor => tensor.Name, tensor =>
         {
             float[] values = new float[tensor.Shape.Aggregate(1L, (a, b) => a * b)];
             bool norm = tensor.Name.EndsWith("norm.weight", StringComparison.Ordinal);
-            for (int i = 0; i < values.Length; i++) values[i] = (float)((norm ? 1 : 0) + ((random.NextDouble() - 0.5) * (norm ? 0.4 : 0.6)));
+            for (int i = 0; i < values.Length; i++)
+                values[i] = (float)((norm ? 1 : 0) + ((random.NextDouble() - 0.5) * (norm ? 0.4 : 0.6)));
             return values;
         });
-        return ModelFolder.Create(_folder["models"], config, tokenizer, TensorType.F32, name => weights[name], new ModelManifest { Name = type, Created = DateTimeOffset.UnixEpoch });
+        return ModelFolder.Create(_folder["models"], config, tokenizer, TensorType.F32, name => weights[name],
+            new ModelManifest { Name = type, Created = DateTimeOffset.UnixEpoch });
     }
 
     private static (Tokenizer Tokenizer, byte[]? Json) TokenizerOf(string name)
     {
-        if (name == "bytes") return (Tokenizer.Train(["Write a tagline. The wheel turns and turns; write, keep, edit, discard.", "die Räder drehen sich — 轮子在转 😀"], 320), null);
+        if (name == "bytes")
+            return (Tokenizer.Train(["Write a tagline. The wheel turns and turns; write, keep, edit, discard.",
+                "die Räder drehen sich — 轮子在转 😀"], 320), null);
         byte[] json = Encoding.UTF8.GetBytes(TestTokenizers.SentencePieceJson);
         return (Tokenizer.Parse(json, name), json);
     }

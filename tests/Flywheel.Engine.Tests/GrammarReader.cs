@@ -13,7 +13,8 @@ internal static class GrammarReader
         return automaton.Advance(automaton.Start, Encoding.UTF8.GetBytes(text)).Accepts;
     }
 
-    /// <summary>A text of random tokens; after <paramref name="patience"/> of them, of those that bring it to an end. Null if that fails.</summary>
+    /// <summary>A text of random tokens; after <paramref name="patience"/> of them, of those that bring it to an end. Null if that
+    /// fails.</summary>
     public static string? Write(GrammarMasks masks, Tokenizer tokenizer, Random random, int patience)
     {
         int end = tokenizer.SpecialTokens[Tokenizer.MessageEnd];
@@ -25,7 +26,9 @@ internal static class GrammarReader
             TokenMask mask = masks.Mask(state);
             if (mask.Allows(end) && (step >= patience || random.Next(8) == 0)) return Encoding.UTF8.GetString([.. bytes]);
             int[] allowed = [.. all.Where(id => id != end && mask.Allows(id))];
-            if (allowed.Length == 0) return mask.Allows(end) ? Encoding.UTF8.GetString([.. bytes]) : throw new InvalidOperationException("a mask without tokens");
+            if (allowed.Length == 0)
+                return mask.Allows(end)
+                    ? Encoding.UTF8.GetString([.. bytes]) : throw new InvalidOperationException("a mask without tokens");
             int[] closing = step < patience ? [] : [.. allowed.Where(id => tokenizer.Bytes(id)[0] is (byte)'"' or (byte)'}' or (byte)']')];
             int chosen = (closing.Length > 0 ? closing : allowed)[random.Next(closing.Length > 0 ? closing.Length : allowed.Length)];
             bytes.AddRange(tokenizer.Bytes(chosen));

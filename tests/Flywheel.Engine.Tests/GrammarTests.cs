@@ -11,7 +11,8 @@ namespace Flywheel.Engine.Tests;
 
 public class GrammarTests
 {
-    private static readonly Tokenizer Tokens = Tokenizer.Train(["{\"name\": \"Ada\", \"age\": 36, \"tags\": [\"a\", \"b\"]}, null, true, false, 3.25e1", "Räder, 轮子, 😀"], 320);
+    private static readonly Tokenizer Tokens =
+        Tokenizer.Train(["{\"name\": \"Ada\", \"age\": 36, \"tags\": [\"a\", \"b\"]}, null, true, false, 3.25e1", "Räder, 轮子, 😀"], 320);
 
     [Theory]
     [InlineData("root ::= \"ab\" | \"cd\"", "^(ab|cd)$", "ab cd ac abc a")]
@@ -21,7 +22,8 @@ public class GrammarTests
     [InlineData("root ::= \"(\" root \")\" | \"\"", "^(\\(\\)|\\(\\(\\)\\)|)$", "() (()) (() )")]
     public void Parse_Grammar_AcceptsWhatItsPatternDoes(string gbnf, string pattern, string samples)
     {
-        foreach (string text in samples.Split(' ').Append("")) Assert.Equal(Regex.IsMatch(text, pattern), GrammarReader.Accepts(Grammar.Parse(gbnf), text));
+        foreach (string text in samples.Split(' ').Append(""))
+            Assert.Equal(Regex.IsMatch(text, pattern), GrammarReader.Accepts(Grammar.Parse(gbnf), text));
     }
 
     // llama.cpp's grammars/README.md: spaces inside braces, tokens by number or spelling.
@@ -37,7 +39,8 @@ public class GrammarTests
     [Fact]
     public void Masks_TokensByNumberAndName_AllowThoseAlone()
     {
-        int end = Tokens.SpecialTokens[Tokenizer.EndOfText], start = Tokens.SpecialTokens[Tokenizer.MessageStart], stop = Tokens.SpecialTokens[Tokenizer.MessageEnd], a = Tokens.Encode("a")[0], b = Tokens.Encode("b")[0];
+        int end = Tokens.SpecialTokens[Tokenizer.EndOfText], start = Tokens.SpecialTokens[Tokenizer.MessageStart],
+            stop = Tokens.SpecialTokens[Tokenizer.MessageEnd], a = Tokens.Encode("a")[0], b = Tokens.Encode("b")[0];
         int[] all = [.. Enumerable.Range(0, Tokens.VocabSize)];
         GrammarMasks Masks(string gbnf) => new(Grammar.Parse(gbnf), new TokenTrie(new(Tokens), Tokens.VocabSize), [end]);
         GrammarState Next(GrammarMasks masks, GrammarState state, int id) => masks.Advance(state, id, Tokens.Bytes(id));
@@ -52,7 +55,9 @@ public class GrammarTests
         Assert.Equal([end], Allowed(numbers, Next(numbers, Next(numbers, second, b), a)));
         Assert.True(Next(numbers, second, a).IsDead);
 
-        GrammarMasks named = Masks("root ::= (<|im_start|> | \"b\") x\nx ::= !<|im_end|>* <|im_end|>".Replace("(<|im_start|>", "( <|im_start|>", StringComparison.Ordinal));
+        GrammarMasks named =
+            Masks("root ::= (<|im_start|> | \"b\") x\nx ::= !<|im_end|>* <|im_end|>".Replace("(<|im_start|>", "( <|im_start|>",
+                StringComparison.Ordinal));
         Assert.Equal([start, b], Allowed(named, named.Start).Where(id => id == start || id == b || id == a).Order());
         GrammarState inside = Next(named, Next(named, named.Start, start), a);
         Assert.Contains(stop, Allowed(named, inside));
@@ -69,7 +74,8 @@ public class GrammarTests
     [InlineData("speech-in")]
     public void OfSymbols_Group_AllowsItsTokensAndTheEnd(string group)
     {
-        Tokenizer tokens = Tokenizer.Train(["the cat sat on the mat"], 280, [.. ReservedTokens.Groups["phone"], .. ReservedTokens.Groups["structure"], .. ReservedTokens.Groups["speech-in"]]);
+        Tokenizer tokens = Tokenizer.Train(["the cat sat on the mat"], 280,
+            [.. ReservedTokens.Groups["phone"], .. ReservedTokens.Groups["structure"], .. ReservedTokens.Groups["speech-in"]]);
         int end = tokens.SpecialTokens[Tokenizer.MessageEnd];
         int[] range = [.. ReservedTokens.Groups[group].Select(name => tokens.SpecialTokens[name])];
         var masks = new GrammarMasks(Grammar.OfSymbols(group), new TokenTrie(new(tokens), tokens.VocabSize), [end]);
@@ -105,7 +111,8 @@ public class GrammarTests
     [Fact]
     public void Parse_AnyText_ThrowsNothingElse()
     {
-        Gen.Int[0, 15].Select(i => new[] { "root", " ::= ", "\"a\"", "[a-z]", "(", ")", "*", "{2,3}", "|", "\n", "x", ".", "[^", "]", "\\", "<[1]>" }[i]).Array[0, 20].Sample(parts =>
+        Gen.Int[0, 15].Select(i => new[] { "root", " ::= ", "\"a\"", "[a-z]", "(", ")", "*", "{2,3}", "|", "\n", "x", ".", "[^", "]", "\\",
+            "<[1]>" }[i]).Array[0, 20].Sample(parts =>
         {
             try
             {
@@ -122,8 +129,11 @@ public class GrammarTests
     [Fact]
     public void Parse_MutatedGrammar_IsReadAndFollowedOrRefused()
     {
-        string good = JsonSchemaGrammar.Convert(new JsonObject { ["type"] = "array", ["items"] = new JsonObject { ["type"] = "number", ["minimum"] = 1 } });
-        string[] pieces = ["*", "+", "?", "{0,9}", "{3}", "(", ")", "|", "\n", "\"", "[", "]", "^", "\\", "::=", "value", "root", "# x", "\0", "\U0001F600", " "];
+        string good =
+            JsonSchemaGrammar.Convert(new JsonObject { ["type"] = "array",
+                ["items"] = new JsonObject { ["type"] = "number", ["minimum"] = 1 } });
+        string[] pieces = ["*", "+", "?", "{0,9}", "{3}", "(", ")", "|", "\n", "\"", "[", "]", "^", "\\", "::=", "value", "root", "# x",
+            "\0", "\U0001F600", " "];
         var random = new Random(11);
         for (int i = 0; i < 3000; i++)
         {
@@ -157,7 +167,9 @@ public class GrammarTests
             {
                 if (!Rune.IsValid(character)) continue;
                 byte[] bytes = Encoding.UTF8.GetBytes(char.ConvertFromUtf32(character));
-                int matches = parts.Count(part => part.Length == bytes.Length && part.Zip(bytes).All(pair => pair.Second >= pair.First.Low && pair.Second <= pair.First.High));
+                int matches =
+                    parts.Count(part => part.Length == bytes.Length
+                        && part.Zip(bytes).All(pair => pair.Second >= pair.First.Low && pair.Second <= pair.First.High));
                 Assert.Equal(character >= low && character <= high ? 1 : 0, matches);
             }
         }, iter: 2000);
@@ -167,8 +179,10 @@ public class GrammarTests
     {
         { "{}", """[1,-2.5e3,"a\u00e9\n",null,true,{"b":{}},[]]""", "[1,]|{a:1}|01|'a'|nul|\"\t\"|\"\\ud800\"" },
         { """{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer"}},"required":["name","age"],"additionalProperties":false}""", """{"name": "Ada", "age": 36}""", """{"name":"Ada"}|{"age":1,"name":"a"}|{"name":"a","age":1.5}|{"name":"a","age":1,"x":2}""" },
-        { """{"type":"object","properties":{"a":{"type":"null"},"b":{"type":"boolean"},"c":{"const":7}},"required":["b"]}""", """{"b":true,"c":7}""", """{"a":null}|{"b":true,}|{"c":7,"b":true}|{"b":1}""" },
-        { """{"type":"array","items":{"type":"string","minLength":1,"maxLength":3},"minItems":1,"maxItems":2}""", """["a", "轮子😀"]""", """[]|["abcd"]|["a","b","c"]|[""]""" },
+        { """{"type":"object","properties":{"a":{"type":"null"},"b":{"type":"boolean"},"c":{"const":7}},"required":["b"]}""",
+            """{"b":true,"c":7}""", """{"a":null}|{"b":true,}|{"c":7,"b":true}|{"b":1}""" },
+        { """{"type":"array","items":{"type":"string","minLength":1,"maxLength":3},"minItems":1,"maxItems":2}""", """["a", "轮子😀"]""",
+            """[]|["abcd"]|["a","b","c"]|[""]""" },
         { """{"enum":["red",3,null,{"k":"v\"w"}]}""", """{"k":"v\"w"}""", "\"blue\"|4" },
         { """{"anyOf":[{"type":"integer"},{"type":["string","null"],"maxLength":2}]}""", "\"ab\"", "true|\"abc\"|1.5" },
         { """{"$ref":"#/$defs/tree","$defs":{"tree":{"type":"object","properties":{"v":{"type":"number"},"kids":{"type":"array","items":{"$ref":"#/$defs/tree"}}},"required":["v"]}}}""", """{"v":1,"kids":[{"v":2},{"v":3,"kids":[]}]}""", """{"kids":[]}|{"v":1,"kids":[{}]}""" },
@@ -189,14 +203,19 @@ public class GrammarTests
     [Fact]
     public async Task Submit_WithSchema_EveryAnswerFits()
     {
-        JsonNode schema = JsonNode.Parse("""{"type":"object","properties":{"tag":{"enum":["x","y"]},"n":{"type":"integer"},"list":{"type":"array","items":{"type":"string","maxLength":4},"maxItems":3}},"required":["tag","list"]}""")!;
+        JsonNode schema =
+            JsonNode.Parse(
+                """{"type":"object","properties":{"tag":{"enum":["x","y"]},"n":{"type":"integer"},"list":{"type":"array","items":{"type":"string","maxLength":4},"maxItems":3}},"required":["tag","list"]}""")!;
         using var folder = new TempFolder();
-        ModelConfig config = TestEngine.Config() with { VocabSize = Tokens.VocabSize, EosTokenIds = [Tokens.SpecialTokens[Tokenizer.MessageEnd]] };
+        ModelConfig config = TestEngine.Config() with { VocabSize = Tokens.VocabSize,
+            EosTokenIds = [Tokens.SpecialTokens[Tokenizer.MessageEnd]] };
         await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Threads = 2 }, tokenizer: Tokens);
         Grammar grammar = Grammar.FromJsonSchema(schema);
         await Task.WhenAll(Enumerable.Range(0, 20).Select(async i =>
         {
-            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = [i + 1, 2], MaxTokens = 500, Sampler = new() { Seed = (ulong)i, Temperature = 1 + i % 2, Grammar = grammar.Source } });
+            GenerationStream stream =
+                engine.Submit(new GenerationRequest { PromptTokens = [i + 1, 2], MaxTokens = 500,
+                    Sampler = new() { Seed = (ulong)i, Temperature = 1 + i % 2, Grammar = grammar.Source } });
             string text = string.Concat((await stream.Tokens.ToListAsync()).Select(token => token.Text));
             Assert.Equal(FinishReason.Stop, stream.FinishReason);
             JsonNode answer = JsonNode.Parse(text)!;
@@ -210,8 +229,10 @@ public class GrammarTests
     // Masks are made from what is near and mended by what is far; the oracle tries every token alone.
     [Theory]
     [InlineData("""{"name": [1, "Rä轮", -2.5e1, {"x": null}], "é\n": true}""", null)]
-    [InlineData("""{"a": {"a": {"a": {"b": "xyz"}}}}""", """{"$ref":"#/$defs/n","$defs":{"n":{"type":"object","properties":{"a":{"$ref":"#/$defs/n"},"b":{"type":"string","maxLength":40}}}}}""")]
-    [InlineData("""{"id": "AB-1234", "n": [-17, 20], "when": "2024-02-29"}""", """{"type":"object","properties":{"id":{"type":"string","pattern":"^[A-Z]+-\\d{2,6}$"},"n":{"type":"array","items":{"type":"integer","minimum":-20,"maximum":20},"maxItems":9},"when":{"type":"string","format":"date"}},"required":["id","n","when"]}""")]
+    [InlineData("""{"a": {"a": {"a": {"b": "xyz"}}}}""",
+        """{"$ref":"#/$defs/n","$defs":{"n":{"type":"object","properties":{"a":{"$ref":"#/$defs/n"},"b":{"type":"string","maxLength":40}}}}}""")]
+    [InlineData("""{"id": "AB-1234", "n": [-17, 20], "when": "2024-02-29"}""",
+        """{"type":"object","properties":{"id":{"type":"string","pattern":"^[A-Z]+-\\d{2,6}$"},"n":{"type":"array","items":{"type":"integer","minimum":-20,"maximum":20},"maxItems":9},"when":{"type":"string","format":"date"}},"required":["id","n","when"]}""")]
     public unsafe void Mask_AnyPrefix_AllowsExactlyTheTokensThatFit(string text, string? schema)
     {
         int end = Tokens.SpecialTokens[Tokenizer.MessageEnd];
@@ -255,7 +276,8 @@ public class GrammarTests
     public void Advance_ReadingsThatDouble_EndsInAnError()
     {
         var automaton = new GrammarAutomaton(Grammar.Parse("root ::= s\ns ::= \"(\" s \")\" | \"(\" s \"]\" | \"\""));
-        FlywheelException e = Assert.Throws<FlywheelException>(() => automaton.Advance(automaton.Start, Encoding.UTF8.GetBytes(new string('(', 100))));
+        FlywheelException e =
+            Assert.Throws<FlywheelException>(() => automaton.Advance(automaton.Start, Encoding.UTF8.GetBytes(new string('(', 100))));
         Assert.Contains("less ambiguous", e.Message, StringComparison.Ordinal);
     }
 
@@ -264,7 +286,8 @@ public class GrammarTests
     public void Mask_MoreWorkThanAllowed_EndsInAnError()
     {
         var trie = new TokenTrie(new(Tokens), Tokens.VocabSize);
-        Assert.Contains("too ambiguous", Assert.Throws<FlywheelException>(() => new GrammarMasks(Grammar.Json, trie, [], maxWork: 5)).Message, StringComparison.Ordinal);
+        Assert.Contains("too ambiguous",
+            Assert.Throws<FlywheelException>(() => new GrammarMasks(Grammar.Json, trie, [], maxWork: 5)).Message, StringComparison.Ordinal);
     }
 
     // A chain of rules as long as the size allows must not be a recursion as deep.

@@ -11,7 +11,8 @@ namespace Flywheel.Engine.Tests;
 public unsafe class KernelTests
 {
     /// <summary>Every type that has panels.</summary>
-    private static readonly TensorType[] Types = [TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0, TensorType.Q5_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K];
+    private static readonly TensorType[] Types = [TensorType.F32, TensorType.F16, TensorType.BF16, TensorType.Q8_0, TensorType.Q4_0,
+        TensorType.Q5_0, TensorType.Q4_K, TensorType.Q5_K, TensorType.Q6_K];
 
     public static TheoryData<string> Tables => [.. TestEngine.Kernels];
 
@@ -50,14 +51,17 @@ public unsafe class KernelTests
         }, iter: 60);
     }
 
-    /// <summary>Files may hold -128, which no rounding gives. More columns than are unpacked together, more rows than are multiplied together.</summary>
+    /// <summary>Files may hold -128, which no rounding gives. More columns than are unpacked together, more rows than are multiplied
+    /// together.</summary>
     [Theory]
     [MemberData(nameof(Tables))]
     public void MultiplyInt8_ExtremeWeights_DoesNotSaturate(string name)
     {
         const int columns = 4096 + 96, outputs = 16, blockBytes = 34;
         using var arena = new NativeArena();
-        float[][] x = [.. Enumerable.Range(0, 9).Select(row => Enumerable.Range(0, columns).Select(k => k % (row + 3) == 0 ? -127f : 127f).ToArray())];
+        float[][] x =
+            [.. Enumerable.Range(0, 9)
+                .Select(row => Enumerable.Range(0, columns).Select(k => k % (row + 3) == 0 ? -127f : 127f).ToArray())];
         float[] actual = Product(KernelTable.Select(name), arena, Pack(KernelTable.Select(name)), x, add: true);
         float[] expected = Product(KernelTable.Select("scalar"), arena, Pack(KernelTable.Select("scalar")), x, add: true);
         for (int i = 0; i < actual.Length; i++) AssertSame(expected[i], actual[i], 1e-5f);
@@ -67,7 +71,8 @@ public unsafe class KernelTests
         Matrix Pack(KernelTable table)
         {
             const int blocks = columns / 32;
-            var band = new Band(TensorType.Q8_0, 0, outputs, (nint)arena.Allocate<byte>(columns * outputs), (nint)arena.Allocate<byte>(blocks * outputs * 2));
+            var band = new Band(TensorType.Q8_0, 0, outputs, (nint)arena.Allocate<byte>(columns * outputs),
+                (nint)arena.Allocate<byte>(blocks * outputs * 2));
             byte[] row = new byte[blocks * blockBytes];
             for (int output = 0; output < outputs; output++)
             {
@@ -153,7 +158,8 @@ public unsafe class KernelTests
         for (double x = -87; x < 88; x += 0.00371)
         {
             float exact = (float)Math.Exp((float)x);
-            Assert.InRange(ScalarKernels.Exp((float)x), exact - 2 * (exact - MathF.BitDecrement(exact)), exact + 2 * (MathF.BitIncrement(exact) - exact));
+            Assert.InRange(ScalarKernels.Exp((float)x), exact - 2 * (exact - MathF.BitDecrement(exact)),
+                exact + 2 * (MathF.BitIncrement(exact) - exact));
         }
         Assert.Equal(0, ScalarKernels.Exp(float.NegativeInfinity));
         Assert.Equal(1, ScalarKernels.Exp(0));
@@ -172,7 +178,9 @@ public unsafe class KernelTests
     {
         int k = matrix.NumColumns, n = matrix.NumRows;
         float* floats = arena.Allocate<float>((long)x.Length * k), y = arena.Allocate<float>((long)x.Length * n);
-        var input = new StepInput { Floats = floats, Quantized = new() { Values = arena.Allocate<sbyte>((long)x.Length * k), Blocks = arena.Allocate<Int8Block>((long)x.Length * k / 32) } };
+        var input = new StepInput { Floats = floats,
+            Quantized = new() { Values = arena.Allocate<sbyte>((long)x.Length * k),
+                Blocks = arena.Allocate<Int8Block>((long)x.Length * k / 32) } };
         for (int row = 0; row < x.Length; row++) x[row].CopyTo(new Span<float>(floats + (long)row * k, k));
         kernels.Quantize(floats, x.Length * k, input.Quantized.Values, input.Quantized.Blocks);
         if (add) new Span<float>(y, x.Length * n).Fill(0.25f);

@@ -28,8 +28,10 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
     {
         ModelFolder model = Open(name);
         ModelExport.ToGguf(model, _folder["model.gguf"], ExportType.Parse("f32"));
-        await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32, Threads = Threads });
-        using LlamaServer server = await LlamaServer.StartAsync(_folder["model.gguf"], "--ctx-size", "512", "--threads", "1", "--cache-type-k", "f32", "--cache-type-v", "f32", "--flash-attn", "off");
+        await using InferenceEngine engine = InferenceEngine.Load(model,
+            new EngineOptions { Weights = WeightFormat.Fp32, Threads = Threads });
+        using LlamaServer server = await LlamaServer.StartAsync(_folder["model.gguf"], "--ctx-size", "512", "--threads", "1",
+            "--cache-type-k", "f32", "--cache-type-v", "f32", "--flash-attn", "off");
         int[] text = model.Tokenizer.Encode(Text);
         double worst = 0;
         foreach (int length in new[] { 1, 2, 5, 33, 128, 300 })
@@ -37,7 +39,8 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
             int[] prompt = [.. model.Config.BosTokenId is { } bos ? [bos] : Array.Empty<int>(), .. text[..length]];
             float[] logits = await engine.LogitsAsync(prompt);
             double normalizer = TestEngine.LogSumExp(logits);
-            foreach ((int id, double logProb) in await server.NextAsync(prompt, 50)) worst = Math.Max(worst, Math.Abs(logProb - (logits[id] - normalizer)));
+            foreach ((int id, double logProb) in await server.NextAsync(prompt,
+                50)) worst = Math.Max(worst, Math.Abs(logProb - (logits[id] - normalizer)));
         }
         TestContext.Current.TestOutputHelper?.WriteLine($"{name}: largest difference of a log-probability {worst:G3}");
         Assert.InRange(worst, 0, 1e-3);
@@ -52,10 +55,12 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
         ModelExport.ToGguf(model, _folder["model.gguf"], ExportType.Parse("f32"));
         File.WriteAllText(_folder["text.txt"], Text);
         double theirs = await PerplexityAsync(_folder["model.gguf"]);
-        await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions { Weights = WeightFormat.Fp32, Threads = Threads });
+        await using InferenceEngine engine = InferenceEngine.Load(model,
+            new EngineOptions { Weights = WeightFormat.Fp32, Threads = Threads });
 
         // As llama-perplexity does: chunks of the context, the second half of each counts, a begin-of-text replaces the first token.
-        int? bos = JsonNode.Parse(File.ReadAllText(Path.Combine(model.Path, "tokenizer.json")))!["post_processor"]?["single"] is null ? null : model.Config.BosTokenId;
+        int? bos = JsonNode.Parse(File.ReadAllText(Path.Combine(model.Path, "tokenizer.json")))!["post_processor"]?["single"] is null
+            ? null : model.Config.BosTokenId;
         int[] tokens = [.. bos is { } first ? [first] : Array.Empty<int>(), .. model.Tokenizer.Encode(Text)];
         double sum = 0;
         int count = 0;
@@ -96,8 +101,10 @@ public sealed partial class LlamaCppAgreementTests : IDisposable
         // Its log is written by a thread that an exit may cut short; then the last line is missing.
         for (int attempt = 1; ; attempt++)
         {
-            string output = await LlamaCpp.RunAsync("llama-perplexity", "-m", file, "-f", _folder["text.txt"], "-c", $"{Context}", "-b", $"{Context}", "-t", "1");
-            if (Estimate().Match(output) is { Success: true } match) return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
+            string output = await LlamaCpp.RunAsync("llama-perplexity", "-m", file, "-f", _folder["text.txt"], "-c", $"{Context}", "-b",
+                $"{Context}", "-t", "1");
+            if (Estimate().Match(output) is { Success: true } match)
+                return double.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture);
             Assert.True(attempt < 10, output);
         }
     }

@@ -23,14 +23,17 @@ public class LongContextTests
         var alone = new List<List<SampledToken>>();
         foreach (GenerationRequest request in requests)
         {
-            await using InferenceEngine single = TestEngine.Open(config, new EngineOptions { Kv = kv, Threads = 1, MaxBatch = 1, Speculate = false });
+            await using InferenceEngine single = TestEngine.Open(config,
+                new EngineOptions { Kv = kv, Threads = 1, MaxBatch = 1, Speculate = false });
             alone.Add(await single.Submit(request).Tokens.ToListAsync());
         }
         foreach (int threads in new[] { 2, 3 })
         {
             await using InferenceEngine engine = TestEngine.Open(config, new EngineOptions { Kv = kv, Threads = threads });
-            for (int i = 0; i < requests.Length; i++) TestEngine.AssertSame(alone[i], await engine.Submit(requests[i]).Tokens.ToListAsync());
-            List<SampledToken>[] together = await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
+            for (int i = 0; i < requests.Length; i++)
+                TestEngine.AssertSame(alone[i], await engine.Submit(requests[i]).Tokens.ToListAsync());
+            List<SampledToken>[] together =
+                await Task.WhenAll(requests.Select(request => engine.Submit(request).Tokens.ToListAsync().AsTask()));
             for (int i = 0; i < requests.Length; i++) TestEngine.AssertSame(alone[i], together[i]);
             Assert.True(engine.Loop.NumSharedPages > 40, $"{engine.Loop.NumSharedPages} pages were shared");
         }
@@ -43,14 +46,16 @@ public class LongContextTests
         var logits = new List<float[]>();
         foreach (KvType kv in Enum.GetValues<KvType>())
         {
-            await using InferenceEngine engine = TestEngine.Open(options: new EngineOptions { Kv = kv, Weights = WeightFormat.Fp32, Threads = 1 });
+            await using InferenceEngine engine =
+                TestEngine.Open(options: new EngineOptions { Kv = kv, Weights = WeightFormat.Fp32, Threads = 1 });
             logits.Add(await engine.LogitsAsync(text));
         }
         Assert.InRange(TestEngine.Divergence(logits[0], logits[1]), 1e-12, 1e-5);
         Assert.InRange(TestEngine.Divergence(logits[0], logits[2]), 1e-12, 1e-2);
     }
 
-    public static TheoryData<int, RopeScalingType?> Texts => new() { { 32_768, null }, { 3000, RopeScalingType.Linear }, { 3000, RopeScalingType.Llama3 }, { 3000, RopeScalingType.Yarn } };
+    public static TheoryData<int, RopeScalingType?> Texts =>
+        new() { { 32_768, null }, { 3000, RopeScalingType.Linear }, { 3000, RopeScalingType.Llama3 }, { 3000, RopeScalingType.Yarn } };
 
     // With one layer, keys and values depend on their own token alone, so a textbook in fp64 keeps up with any length. The
     // model says that it takes a million tokens, which must cost nothing until they come.
@@ -60,13 +65,15 @@ public class LongContextTests
     {
         ModelConfig config = new()
         {
-            ModelType = "llama", HiddenSize = 16, IntermediateSize = 24, NumLayers = 1, NumHeads = 2, NumKvHeads = 1, HeadDim = 8, VocabSize = 64, MaxPositions = 1_000_000, RmsNormEps = 1e-5f,
+            ModelType = "llama", HiddenSize = 16, IntermediateSize = 24, NumLayers = 1, NumHeads = 2, NumKvHeads = 1, HeadDim = 8,
+            VocabSize = 64, MaxPositions = 1_000_000, RmsNormEps = 1e-5f,
             RopeScaling = scaling is { } type ? new() { Type = type, Factor = 4, OriginalMaxPositions = 512 } : null,
         };
         using var folder = new TempFolder();
         TestEngine.WriteWeights(folder["model.safetensors"], config, 4);
         using SafetensorsFile file = SafetensorsFile.Open(folder["model.safetensors"]);
-        await using InferenceEngine engine = InferenceEngine.Load(file, config, null, new EngineOptions { Weights = WeightFormat.Fp32, Threads = 2, MaxBatch = 1, CacheBytes = 64 << 20 });
+        await using InferenceEngine engine = InferenceEngine.Load(file, config, null,
+            new EngineOptions { Weights = WeightFormat.Fp32, Threads = 2, MaxBatch = 1, CacheBytes = 64 << 20 });
         var random = new Random(6);
         int[] tokens = [.. Enumerable.Range(0, length).Select(_ => random.Next(config.VocabSize))];
         float[] found = await engine.LogitsAsync(tokens);
@@ -81,26 +88,36 @@ public class LongContextTests
     private sealed class Textbook(SafetensorsFile file, ModelConfig config)
     {
         private readonly RopeFrequencies _rope = RopeFrequencies.Compute(config);
-        private readonly Dictionary<string, double[]> _weights = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => file.ReadFloats(file.Tensors[tensor.Name]).Select(value => (double)value).ToArray());
+        private readonly Dictionary<string, double[]> _weights =
+            config.Tensors().ToDictionary(tensor => tensor.Name,
+                tensor => file.ReadFloats(file.Tensors[tensor.Name]).Select(value => (double)value).ToArray());
 
         public double[] Logits(int[] tokens)
         {
             const string layer = "model.layers.0.", attention = layer + "self_attn.";
             int d = config.HeadDim, last = tokens.Length - 1;
-            double[][] x = [.. Enumerable.Range(0, config.VocabSize).Select(id => _weights["model.embed_tokens.weight"].AsSpan(id * config.HiddenSize, config.HiddenSize).ToArray())];
+            double[][] x =
+                [.. Enumerable.Range(0, config.VocabSize)
+                    .Select(id => _weights["model.embed_tokens.weight"].AsSpan(id * config.HiddenSize, config.HiddenSize).ToArray())];
             double[][] normed = [.. x.Select(row => Norm(row, layer + "input_layernorm.weight"))];
-            double[][] keys = [.. normed.Select(row => Product(attention + "k_proj.weight", row))], values = [.. normed.Select(row => Product(attention + "v_proj.weight", row))];
+            double[][] keys = [.. normed.Select(row => Product(attention + "k_proj.weight", row))],
+                values = [.. normed.Select(row => Product(attention + "v_proj.weight", row))];
             double[] queries = Product(attention + "q_proj.weight", normed[tokens[last]]), seen = new double[config.NumHeads * d];
             for (int head = 0; head < config.NumHeads; head++)
             {
                 double[] query = Turn(queries[(head * d)..((head + 1) * d)], last);
-                double[] scores = [.. tokens.Select((token, position) => Turn(keys[token], position).Zip(query, (a, b) => a * b).Sum() / Math.Sqrt(d))];
+                double[] scores =
+                    [.. tokens.Select((token, position) => Turn(keys[token], position).Zip(query, (a, b) => a * b).Sum() / Math.Sqrt(d))];
                 double most = scores.Max(), total = scores.Sum(score => Math.Exp(score - most));
                 for (int position = 0; position <= last; position++)
-                    for (int i = 0; i < d; i++) seen[head * d + i] += Math.Exp(scores[position] - most) / total * values[tokens[position]][i];
+                    for (int i = 0; i < d; i++)
+                        seen[head * d + i] += Math.Exp(scores[position] - most) / total * values[tokens[position]][i];
             }
-            double[] y = Sum(x[tokens[last]], Product(attention + "o_proj.weight", seen)), z = Norm(y, layer + "post_attention_layernorm.weight");
-            double[] hidden = [.. Product(layer + "mlp.gate_proj.weight", z).Zip(Product(layer + "mlp.up_proj.weight", z), (gate, up) => gate / (1 + Math.Exp(-gate)) * up)];
+            double[] y = Sum(x[tokens[last]], Product(attention + "o_proj.weight", seen)),
+                z = Norm(y, layer + "post_attention_layernorm.weight");
+            double[] hidden =
+                [.. Product(layer + "mlp.gate_proj.weight", z)
+                    .Zip(Product(layer + "mlp.up_proj.weight", z), (gate, up) => gate / (1 + Math.Exp(-gate)) * up)];
             return Product("model.embed_tokens.weight", Norm(Sum(y, Product(layer + "mlp.down_proj.weight", hidden)), "model.norm.weight"));
         }
 
@@ -118,7 +135,8 @@ public class LongContextTests
         }
 
         private double[] Product(string name, double[] x) =>
-            [.. Enumerable.Range(0, _weights[name].Length / x.Length).Select(row => x.Select((value, i) => value * _weights[name][row * x.Length + i]).Sum())];
+            [.. Enumerable.Range(0, _weights[name].Length / x.Length)
+                .Select(row => x.Select((value, i) => value * _weights[name][row * x.Length + i]).Sum())];
 
         private double[] Norm(double[] x, string name)
         {

@@ -74,7 +74,8 @@ public sealed unsafe class PanelCacheTests : IDisposable
         using SafetensorsFile file = SafetensorsFile.Open(_folder["model.safetensors"]);
         KernelTable kernels = KernelTable.Select(null);
         var cache = new PanelCache(Panels, minBytes: 1, maxBytes);
-        using (var probe = new NativeArena()) kept = cache.TryOpen(probe, $"{model}-{WeightFormat.Q4_0}-{KernelTable.Panel}x{kernels.Int8Bias}") is not null;
+        using (var probe = new NativeArena()) kept =
+            cache.TryOpen(probe, $"{model}-{WeightFormat.Q4_0}-{KernelTable.Panel}x{kernels.Int8Bias}") is not null;
         DecoderWeights weights = DecoderWeights.Load(arena, kernels, _config, file, WeightFormat.Q4_0, model, cache);
         float[] row = new float[weights.Shape.Hidden];
         var bytes = new MemoryStream();

@@ -55,7 +55,8 @@ public sealed unsafe class PrefixCacheTests : IDisposable
     private PageNode[] Add(PageNode? parent, params int[] contents)
     {
         var nodes = new List<PageNode>();
-        foreach (int content in contents) nodes.Add(_cache.Add(nodes.LastOrDefault() ?? parent, Tokens(content), _cache.Rent(), ready: true)!);
+        foreach (int content in contents)
+            nodes.Add(_cache.Add(nodes.LastOrDefault() ?? parent, Tokens(content), _cache.Rent(), ready: true)!);
         return [.. nodes];
     }
 

@@ -24,7 +24,8 @@ public class PromptLookupTests
             int count = PromptLookup.Guess(tokens, guesses);
             if (count == 0) return;
             Assert.Contains(Enumerable.Range(0, tokens.Length - 2), at =>
-                tokens.AsSpan(at, 2).SequenceEqual(tokens.AsSpan(tokens.Length - 2)) && tokens.AsSpan(at + 2).StartsWith(guesses.AsSpan(0, count)));
+                tokens.AsSpan(at, 2).SequenceEqual(tokens.AsSpan(tokens.Length - 2))
+                    && tokens.AsSpan(at + 2).StartsWith(guesses.AsSpan(0, count)));
         });
     }
 }

@@ -30,7 +30,8 @@ public class ReferenceTests
             float[] logits = await engine.LogitsAsync(prompt.Tokens);
             double normalizer = TestEngine.LogSumExp(logits);
             foreach ((int id, double logprob) in prompt.Top) Assert.Equal(logprob, logits[id] - normalizer, 1e-4);
-            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = prompt.Tokens, MaxTokens = 48, Sampler = new() { Temperature = 0 } });
+            GenerationStream stream =
+                engine.Submit(new GenerationRequest { PromptTokens = prompt.Tokens, MaxTokens = 48, Sampler = new() { Temperature = 0 } });
             List<SampledToken> tokens = await stream.Tokens.ToListAsync();
             Assert.Equal(prompt.Greedy, tokens.Select(token => token.Id));
             Assert.Equal(FinishReason.Length, stream.FinishReason);
@@ -47,7 +48,8 @@ public class ReferenceTests
         var divergences = new List<double>();
         foreach (Prompt prompt in Prompts(model))
             divergences.Add(TestEngine.Divergence(await exact.LogitsAsync(prompt.Tokens), await rounded.LogitsAsync(prompt.Tokens)));
-        Assert.True(divergences.Average() < bound, $"mean KL of {model}: {divergences.Average():G3}, each {string.Join(" ", divergences.Select(kl => kl.ToString("G3")))}");
+        Assert.True(divergences.Average() < bound,
+            $"mean KL of {model}: {divergences.Average():G3}, each {string.Join(" ", divergences.Select(kl => kl.ToString("G3")))}");
     }
 
     private static InferenceEngine Open(string model, WeightFormat format, string? kernels = null)
@@ -61,7 +63,8 @@ public class ReferenceTests
     private sealed record Prompt(int[] Tokens, double[] Logprobs, (int Id, double Logprob)[] Top, int[] Greedy);
 
     private static IEnumerable<Prompt> Prompts(string model) =>
-        JsonNode.Parse(File.ReadAllText(TestFiles.Shared("models", model, "reference.json")))!["prompts"]!.AsArray().Select(prompt => new Prompt(
+        JsonNode.Parse(File.ReadAllText(TestFiles.Shared("models", model, "reference.json")))!["prompts"]!.AsArray()
+            .Select(prompt => new Prompt(
             [.. prompt!["token_ids"]!.AsArray().Select(id => (int)id!)],
             [.. prompt["token_logprobs"]!.AsArray().Select(value => (double)(value is JsonObject o ? o["logprob"]! : value!))],
             [.. prompt["next_token_top20"]!.AsArray().Select(entry => ((int)entry!["id"]!, (double)entry["logprob"]!))],

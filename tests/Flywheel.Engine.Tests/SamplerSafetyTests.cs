@@ -11,7 +11,8 @@ public class SamplerSafetyTests
     private static readonly KernelTable Kernels = KernelTable.Select(null);
 
     private static readonly Gen<float> Extreme = Gen.OneOf(
-        OneOf<float>(0, float.Epsilon, 1e-40f, 2.9e-39f, 2.95e-39f, 1.1754944e-38f, 1e-20f, 1e-6f, 0.5f, 1, 2, 100, 1e20f, 3.4e38f, float.MaxValue),
+        OneOf<float>(0, float.Epsilon, 1e-40f, 2.9e-39f, 2.95e-39f, 1.1754944e-38f, 1e-20f, 1e-6f, 0.5f, 1, 2, 100, 1e20f, 3.4e38f,
+            float.MaxValue),
         Gen.Int.Select(BitConverter.Int32BitsToSingle).Where(float.IsFinite));
 
     private static readonly Gen<float> Positive = Extreme.Select(MathF.Abs);
@@ -30,7 +31,8 @@ public class SamplerSafetyTests
         from seed in Gen.ULong
         select new SamplerOptions
         {
-            Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = repetition, PresencePenalty = presence, FrequencyPenalty = frequency,
+            Temperature = temperature, TopK = topK, TopP = topP, MinP = minP, RepetitionPenalty = repetition, PresencePenalty = presence,
+            FrequencyPenalty = frequency,
             LogitBias = bias.DistinctBy(pair => pair.Item1).ToDictionary(pair => pair.Item1, pair => pair.Item2), Seed = seed,
         };
 
@@ -64,7 +66,8 @@ public class SamplerSafetyTests
     public void Next_TemperatureWithoutReciprocal_IsGreedy(float temperature)
     {
         float[] logits = [1, 3, 2, 3];
-        foreach (SamplerOptions options in new SamplerOptions[] { new() { Temperature = temperature }, new() { Temperature = temperature, TopK = 2, TopP = 0.9f } })
+        foreach (SamplerOptions options in new SamplerOptions[] { new() { Temperature = temperature },
+            new() { Temperature = temperature, TopK = 2, TopP = 0.9f } })
             Assert.Equal((1, 0), (Draw(logits, options, new TokenIds(4)).Id, Draw(logits, options, new TokenIds(4)).SamplerLogprob));
     }
 
@@ -74,7 +77,8 @@ public class SamplerSafetyTests
         float[] logits = new float[300];
         Array.Fill(logits, 50f, 259, 41); // the padding is what the model likes best
         TokenIds ids = Padded(300);
-        foreach (SamplerOptions options in new SamplerOptions[] { new() { Temperature = 0 }, new() { Temperature = 1e30f }, new() { TopP = 0.5f }, new() { RepetitionPenalty = 2, PresencePenalty = 1 } })
+        foreach (SamplerOptions options in new SamplerOptions[] { new() { Temperature = 0 }, new() { Temperature = 1e30f },
+            new() { TopP = 0.5f }, new() { RepetitionPenalty = 2, PresencePenalty = 1 } })
             for (ulong seed = 0; seed < 50; seed++) AssertSane(Draw(logits, options with { Seed = seed }, ids), ids);
     }
 
@@ -82,7 +86,8 @@ public class SamplerSafetyTests
     public void Next_AllForbidden_SaysSo()
     {
         var bias = new Dictionary<int, float> { [0] = float.NegativeInfinity, [1] = float.NegativeInfinity };
-        Assert.Contains("no token is left", Assert.Throws<FlywheelException>(() => Draw([1, 2], new() { LogitBias = bias }, new TokenIds(2))).Message);
+        Assert.Contains("no token is left",
+            Assert.Throws<FlywheelException>(() => Draw([1, 2], new() { LogitBias = bias }, new TokenIds(2))).Message);
     }
 
     [Fact]
@@ -90,7 +95,8 @@ public class SamplerSafetyTests
     {
         foreach (float bad in new[] { float.NaN, float.PositiveInfinity })
             foreach (float temperature in new[] { 0f, 1 })
-                Assert.Throws<InvalidOperationException>(() => Draw([0, 1, bad, 2, 0, 0, 0, 0, 0, 0], new() { Temperature = temperature }, new TokenIds(10)));
+                Assert.Throws<InvalidOperationException>(() =>
+                    Draw([0, 1, bad, 2, 0, 0, 0, 0, 0, 0], new() { Temperature = temperature }, new TokenIds(10)));
     }
 
     [Fact]
@@ -102,7 +108,8 @@ public class SamplerSafetyTests
         TokenIds ids = Padded(300);
         await Gen.Select(Options, OneOf<string?>(null, "root ::= [ab]{3}", "root ::= [^x]*")).SampleAsync(async (options, grammar) =>
         {
-            var request = new GenerationRequest { PromptTokens = [70, 71, 258], MaxTokens = 4, TopLogprobs = 259, Sampler = options with { Grammar = grammar } };
+            var request = new GenerationRequest { PromptTokens = [70, 71, 258], MaxTokens = 4, TopLogprobs = 259,
+                Sampler = options with { Grammar = grammar } };
             foreach (SampledToken token in await engine.Submit(request).Tokens.ToListAsync())
             {
                 AssertSane(new Draw(token.Id, token.Logprob, token.SamplerLogprob), ids);
@@ -115,21 +122,27 @@ public class SamplerSafetyTests
     [Fact]
     public async Task Submit_IdsWithoutAToken_AreRefused()
     {
-        await using InferenceEngine engine = TestEngine.Open(TestEngine.Config() with { VocabSize = 300 }, tokenizer: Tokenizer.Train([], Tokenizer.MinVocabSize));
+        await using InferenceEngine engine = TestEngine.Open(TestEngine.Config() with { VocabSize = 300 },
+            tokenizer: Tokenizer.Train([], Tokenizer.MinVocabSize));
         var request = new GenerationRequest { PromptTokens = [1], MaxTokens = 1 };
         Assert.Contains("259", Assert.Throws<FlywheelException>(() => engine.Submit(request with { PromptTokens = [1, 259] })).Message);
-        Assert.Contains("logit_bias is 299", Assert.Throws<FlywheelException>(() => engine.Submit(request with { Sampler = new() { LogitBias = new Dictionary<int, float> { [299] = 1 } } })).Message);
-        Assert.Contains("top_logprobs is 260", Assert.Throws<FlywheelException>(() => engine.Submit(request with { TopLogprobs = 260 })).Message);
+        Assert.Contains("logit_bias is 299",
+            Assert.Throws<FlywheelException>(() =>
+                engine.Submit(request with { Sampler = new() { LogitBias = new Dictionary<int, float> { [299] = 1 } } })).Message);
+        Assert.Contains("top_logprobs is 260",
+            Assert.Throws<FlywheelException>(() => engine.Submit(request with { TopLogprobs = 260 })).Message);
     }
 
     [Fact]
     public void TokenIds_VocabularyWithGaps_HoldsNoneOfThem()
     {
-        string json = """{"model":{"type":"BPE","vocab":{"a":0,"b":3},"merges":[]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"decoder":{"type":"ByteLevel"}}""";
+        string json =
+            """{"model":{"type":"BPE","vocab":{"a":0,"b":3},"merges":[]},"pre_tokenizer":{"type":"ByteLevel","add_prefix_space":false},"decoder":{"type":"ByteLevel"}}""";
         var ids = new TokenIds(8, Tokenizer.Parse(System.Text.Encoding.UTF8.GetBytes(json), "test"));
         Assert.Equal([0, 3], Enumerable.Range(-1, 10).Where(ids.Contains));
         Assert.Equal((4, 2, true), (ids.End, ids.Count, ids.HasGaps));
-        for (ulong seed = 0; seed < 40; seed++) AssertSane(Draw([0, 9, 9, 0, 9, 9, 9, 9], new() { Temperature = seed % 2, Seed = seed }, ids), ids);
+        for (ulong seed = 0; seed < 40; seed++)
+            AssertSane(Draw([0, 9, 9, 0, 9, 9, 9, 9], new() { Temperature = seed % 2, Seed = seed }, ids), ids);
     }
 
     private static Gen<T> OneOf<T>(params T[] values) => Gen.Int[0, values.Length - 1].Select(i => values[i]);

@@ -15,12 +15,14 @@ public unsafe class SamplerTests
     {
         Assert.Equal((0x6627e8d5u, 0xe169c58du, 0xbc57ac4cu, 0x9b00dbd8u), Philox.Block((0, 0, 0, 0), (0, 0)));
         Assert.Equal((0x408f276du, 0x41c83b0eu, 0xa20bc7c6u, 0x6d5451fdu), Philox.Block((~0u, ~0u, ~0u, ~0u), (~0u, ~0u)));
-        Assert.Equal((0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u), Philox.Block((0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344), (0xa4093822, 0x299f31d0)));
+        Assert.Equal((0xd16cfe09u, 0x94fdccebu, 0x5001e420u, 0x24126ea1u),
+            Philox.Block((0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344), (0xa4093822, 0x299f31d0)));
     }
 
     public static TheoryData<float, int, float, float> Settings => new()
     {
-        { 1, 0, 1, 0 }, { 0.7f, 0, 1, 0 }, { 1.5f, 0, 1, 0 }, { 1, 5, 1, 0 }, { 1, 0, 0.8f, 0 }, { 1, 0, 1, 0.2f }, { 0.9f, 8, 0.9f, 0.05f },
+        { 1, 0, 1, 0 }, { 0.7f, 0, 1, 0 }, { 1.5f, 0, 1, 0 }, { 1, 5, 1, 0 }, { 1, 0, 0.8f, 0 }, { 1, 0, 1, 0.2f },
+        { 0.9f, 8, 0.9f, 0.05f },
     };
 
     [Theory]
@@ -66,7 +68,8 @@ public unsafe class SamplerTests
                 RepetitionPenalty = random.Next(3) == 0 ? 1 : 1.3f,
                 PresencePenalty = random.Next(3) == 0 ? 0 : 0.5f,
                 FrequencyPenalty = random.Next(3) == 0 ? 0 : 0.25f,
-                LogitBias = random.Next(3) == 0 ? null : new Dictionary<int, float> { [random.Next(size)] = 2, [size / 2] = float.NegativeInfinity },
+                LogitBias = random.Next(3) == 0 ? null : new Dictionary<int, float> { [random.Next(size)] = 2,
+                    [size / 2] = float.NegativeInfinity },
                 Seed = (ulong)seed,
             };
             int[] prompt = [random.Next(size), random.Next(size)];
@@ -118,7 +121,8 @@ public unsafe class SamplerTests
         using var arena = new NativeArena();
         float* buffer = arena.Allocate<float>(logits.Length);
         logits.CopyTo(new Span<float>(buffer, logits.Length));
-        return new Sampler(options, []).Next(Kernels, buffer, new TokenIds(logits.Length), position, new SamplerScratch(arena, logits.Length));
+        return new Sampler(options, []).Next(Kernels, buffer, new TokenIds(logits.Length), position,
+            new SamplerScratch(arena, logits.Length));
     }
 
     private static float[] Penalise(float[] logits, SamplerOptions options, int[] prompt, List<int> answer)

@@ -136,7 +136,8 @@ public sealed unsafe class SchedulerTests : IDisposable
 
     private Text Add(string user, Priority priority = Priority.Normal, int prompt = 50, int answer = 40)
     {
-        var text = new Text(_ended.Count + _scheduler.Running.Count + _scheduler.Waiting.Count, prompt, answer) { User = user, Priority = priority, AddedAt = _step };
+        var text = new Text(_ended.Count + _scheduler.Running.Count + _scheduler.Waiting.Count, prompt, answer) { User = user,
+            Priority = priority, AddedAt = _step };
         _scheduler.Add(text);
         return text;
     }
@@ -187,7 +188,8 @@ public sealed unsafe class SchedulerTests : IDisposable
         return count;
     }
 
-    private sealed class Text(int id, int prompt, int answer) : Sequence([.. Enumerable.Range(0, prompt).Select(i => (i * 7 + id) % 261)], answer)
+    private sealed class Text(int id, int prompt, int answer) : Sequence([.. Enumerable.Range(0, prompt).Select(i => (i * 7 + id) % 261)],
+        answer)
     {
         public int AddedAt { get; init; }
 
@@ -201,7 +203,8 @@ public sealed unsafe class SchedulerTests : IDisposable
             return Tokens.Length == PromptLength + MaxTokens;
         }
 
-        public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId) => throw new NotSupportedException();
+        public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId) =>
+            throw new NotSupportedException();
 
         public override void Abort(Exception? defect) => throw new NotSupportedException();
     }

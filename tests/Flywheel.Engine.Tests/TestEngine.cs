@@ -39,7 +39,8 @@ internal static class TestEngine
         })))]);
     }
 
-    public static InferenceEngine Open(ModelConfig? config = null, EngineOptions? options = null, int seed = 1, Tokenizer? tokenizer = null, string? kernels = null)
+    public static InferenceEngine Open(ModelConfig? config = null, EngineOptions? options = null, int seed = 1, Tokenizer? tokenizer = null,
+        string? kernels = null)
     {
         using var folder = new TempFolder();
         config ??= Config();
@@ -55,7 +56,8 @@ internal static class TestEngine
         float[] Random(long count, double scale) => [.. Enumerable.Range(0, (int)count).Select(_ => (float)(scale * Normal(random)))];
         return AdapterFolder.Create(path, new AdapterConfig { Rank = rank, Alpha = 2 * rank, TargetModules = targets }, config.Tensors()
             .Where(tensor => targets.Any(target => tensor.Name.EndsWith(target + ".weight", StringComparison.Ordinal)))
-            .Select(tensor => (tensor.Name[..^".weight".Length], Random(rank * tensor.Shape[1], 1 / Math.Sqrt(tensor.Shape[1])), Random(rank * tensor.Shape[0], 0.3 / Math.Sqrt(rank)))), new ModelManifest { Name = "test" });
+            .Select(tensor => (tensor.Name[..^".weight".Length], Random(rank * tensor.Shape[1], 1 / Math.Sqrt(tensor.Shape[1])),
+                Random(rank * tensor.Shape[0], 0.3 / Math.Sqrt(rank)))), new ModelManifest { Name = "test" });
     }
 
     public static double Normal(Random random) =>

@@ -47,7 +47,8 @@ public class TextAssemblerTests
     public void Append_AnySplit_EqualsTextCutAtTheFirstStop()
     {
         Gen<string> pieces = OneOf("a", "b", "ab", "é", "中", "😀", "\n", "aab");
-        Gen.Select(pieces.Array[0, 20], OneOf("ab", "aab", "中\n", "bb", "😀", "é").Array[0, 3], Gen.Int[0, 1_000_000]).Sample((parts, stops, seed) =>
+        Gen.Select(pieces.Array[0, 20], OneOf("ab", "aab", "中\n", "bb", "😀", "é").Array[0, 3], Gen.Int[0, 1_000_000])
+            .Sample((parts, stops, seed) =>
         {
             string whole = string.Concat(parts);
             int cut = stops.Select(stop => whole.IndexOf(stop, StringComparison.Ordinal)).Where(at => at >= 0).DefaultIfEmpty(-1).Min();

@@ -15,10 +15,12 @@ public sealed class TextTests : IAsyncLifetime, IDisposable
     public ValueTask InitializeAsync()
     {
         Tokenizer tokenizer = Tokenizer.Train(["the wheel turns, the wheel turns", "die Räder drehen sich — 轮子在转 😀"], 300);
-        ModelConfig config = TestEngine.Config() with { VocabSize = tokenizer.VocabSize, EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd]] };
+        ModelConfig config = TestEngine.Config() with { VocabSize = tokenizer.VocabSize,
+            EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd]] };
         TestEngine.WriteWeights(_folder["weights"], config, seed: 9);
         using SafetensorsFile file = SafetensorsFile.Open(_folder["weights"]);
-        _model = ModelFolder.Create(_folder["models"], config, tokenizer, TensorType.F32, name => file.ReadFloats(file.Tensors[name]), new ModelManifest { Name = "random" });
+        _model = ModelFolder.Create(_folder["models"], config, tokenizer, TensorType.F32, name => file.ReadFloats(file.Tensors[name]),
+            new ModelManifest { Name = "random" });
         _engine = InferenceEngine.Load(_model, new EngineOptions { Threads = 1 });
         return ValueTask.CompletedTask;
     }
@@ -71,7 +73,8 @@ public sealed class TextTests : IAsyncLifetime, IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private GenerationRequest Request(ulong seed) => new() { PromptTokens = _model.Tokenizer.Encode("the wheel"), MaxTokens = 60, Sampler = Wild with { Seed = seed } };
+    private GenerationRequest Request(ulong seed) =>
+        new() { PromptTokens = _model.Tokenizer.Encode("the wheel"), MaxTokens = 60, Sampler = Wild with { Seed = seed } };
 
     private async Task<string> TextAsync(GenerationRequest request)
     {

@@ -9,7 +9,8 @@ namespace Flywheel.Engine.Tests;
 /// <summary>Tool calls in an answer: what their grammar lets pass, and how they are taken apart again.</summary>
 public class ToolTests
 {
-    private static readonly ToolDefinition Weather = new("get_weather", "Of a city.", """{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer","minimum":1,"maximum":7}},"required":["city"]}""");
+    private static readonly ToolDefinition Weather = new("get_weather", "Of a city.",
+        """{"type":"object","properties":{"city":{"type":"string"},"days":{"type":"integer","minimum":1,"maximum":7}},"required":["city"]}""");
     private static readonly ToolDefinition Time = new("get_time", null, """{"type":"object","properties":{}}""");
 
     [Theory]
@@ -26,25 +27,32 @@ public class ToolTests
     [InlineData("<tool_call>{\"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\", \"days\": 8}}</tool_call>", false)]
     [InlineData("<tool_call>{\"name\": \"get_time\", \"arguments\": {}}</tool_call> and text", false)]
     public void Grammar_Auto_TextOrWholeCalls(string answer, bool fits) =>
-        Assert.Equal(fits, GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [Weather, Time], ToolUse.Auto, parallel: true), answer));
+        Assert.Equal(fits,
+            GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [Weather, Time], ToolUse.Auto, parallel: true), answer));
 
     [Fact]
     public void Grammar_RequiredOrSchema_NoFreeText()
     {
         const string Call = "<tool_call>{\"name\": \"get_time\", \"arguments\": {}}</tool_call>";
         Grammar required = Grammar.OfTools(ToolCallForm.Hermes, [Time], ToolUse.Required, parallel: false);
-        Assert.Equal((true, false, false), (GrammarReader.Accepts(required, Call), GrammarReader.Accepts(required, Call + Call), GrammarReader.Accepts(required, "hello")));
-        Grammar schema = Grammar.OfTools(ToolCallForm.Hermes, [Time], ToolUse.Auto, parallel: true, JsonNode.Parse("""{"type":"integer"}"""));
-        Assert.Equal((true, true, false), (GrammarReader.Accepts(schema, Call), GrammarReader.Accepts(schema, "12"), GrammarReader.Accepts(schema, "hello")));
+        Assert.Equal((true, false, false), (GrammarReader.Accepts(required, Call), GrammarReader.Accepts(required, Call + Call),
+            GrammarReader.Accepts(required, "hello")));
+        Grammar schema = Grammar.OfTools(ToolCallForm.Hermes, [Time], ToolUse.Auto, parallel: true,
+            JsonNode.Parse("""{"type":"integer"}"""));
+        Assert.Equal((true, true, false), (GrammarReader.Accepts(schema, Call), GrammarReader.Accepts(schema, "12"),
+            GrammarReader.Accepts(schema, "hello")));
     }
 
     [Fact]
     public void Grammar_SchemaNotSupported_RefusedOnlyWhereItIsPromised()
     {
         var odd = new ToolDefinition("odd", null, """{"type":"object","properties":{"a":{"contains":{}}}}""");
-        Assert.True(GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [odd], ToolUse.Auto, parallel: true), "<tool_call>{\"name\": \"odd\", \"arguments\": {\"b\": [1]}}</tool_call>"));
+        Assert.True(GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [odd], ToolUse.Auto, parallel: true),
+            "<tool_call>{\"name\": \"odd\", \"arguments\": {\"b\": [1]}}</tool_call>"));
         foreach ((ToolDefinition tool, ToolUse use) in new[] { (odd with { Strict = true }, ToolUse.Auto), (odd, ToolUse.Required) })
-            Assert.Contains("'odd': #/properties/a: keyword 'contains'", Assert.Throws<FlywheelException>(() => Grammar.OfTools(ToolCallForm.Hermes, [tool], use, parallel: true)).Message, StringComparison.Ordinal);
+            Assert.Contains("'odd': #/properties/a: keyword 'contains'",
+                Assert.Throws<FlywheelException>(() => Grammar.OfTools(ToolCallForm.Hermes, [tool], use, parallel: true)).Message,
+                StringComparison.Ordinal);
     }
 
     [Theory]
@@ -68,23 +76,30 @@ public class ToolTests
     [InlineData("""{"type":"object","patternProperties":{"^a":{}}}""")]
     [InlineData("""{"type":"object","propertyNames":{"pattern":"^a"}}""")]
     public void Grammar_ToolThatAsksForFreeArguments_TakesThem(string parameters) =>
-        Assert.True(GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [new("ping", null, parameters)], ToolUse.Required, parallel: false), "<tool_call>{\"name\": \"ping\", \"arguments\": {\"a\": 1}}</tool_call>"));
+        Assert.True(
+            GrammarReader.Accepts(Grammar.OfTools(ToolCallForm.Hermes, [new("ping", null, parameters)], ToolUse.Required, parallel: false),
+                "<tool_call>{\"name\": \"ping\", \"arguments\": {\"a\": 1}}</tool_call>"));
 
     // However the answer is cut into pieces, the same comes out.
     [Fact]
     public void Reader_AnyCut_GivesTheSameParts()
     {
-        const string Answer = "  Let me <see>. \n<tool_call>\n{\"name\": \"a\\u0062\", \"arguments\": {\"x\": \"}\\\"</tool_call>{\", \"y\": [{}]}}\n</tool_call>\n<tool_call>{\"name\":\"c\",\"arguments\":{}}</tool_call>";
+        const string Answer =
+            "  Let me <see>. \n<tool_call>\n{\"name\": \"a\\u0062\", \"arguments\": {\"x\": \"}\\\"</tool_call>{\", \"y\": [{}]}}\n</tool_call>\n<tool_call>{\"name\":\"c\",\"arguments\":{}}</tool_call>";
         var random = new Random(5);
         for (int i = 0; i < 300; i++)
         {
             var reader = new ToolCallReader(ToolCallForm.Hermes);
             var pieces = new List<ToolPiece>();
-            for (int at = 0, length; at < Answer.Length; at += length) pieces.AddRange(reader.Append(Answer.Substring(at, length = Math.Min(random.Next(0, 12), Answer.Length - at))));
+            for (int at = 0, length; at < Answer.Length; at += length)
+                pieces.AddRange(reader.Append(Answer.Substring(at, length = Math.Min(random.Next(0, 12), Answer.Length - at))));
             pieces.AddRange(reader.Flush());
             Assert.Equal("  Let me <see>.", string.Concat(pieces.Select(piece => piece.Content)));
             Assert.Equal(["ab", "c"], pieces.Where(piece => piece.Name is not null).Select(piece => piece.Name));
-            Assert.Equal("{\"x\": \"}\\\"</tool_call>{\", \"y\": [{}]}|{}", string.Join('|', pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call).Select(call => string.Concat(call.Select(piece => piece.Arguments)))));
+            Assert.Equal("{\"x\": \"}\\\"</tool_call>{\", \"y\": [{}]}|{}",
+                string.Join('|',
+                    pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call)
+                        .Select(call => string.Concat(call.Select(piece => piece.Arguments)))));
         }
     }
 
@@ -138,10 +153,12 @@ public class ToolTests
         var template = new ChatTemplate(Tokens, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd });
         Conversation asked = new([Message.User("q")]) { Tools = [Weather, Time] };
         Message answer = Message.Assistant("") with { ToolCalls = [new("call00001", "get_weather", """{"city": "Bern"}""")] };
-        string prompt = template.Render(asked, addGenerationPrompt: true), whole = template.Render(asked with { Messages = [.. asked.Messages, answer] }, addGenerationPrompt: false);
+        string prompt = template.Render(asked, addGenerationPrompt: true),
+            whole = template.Render(asked with { Messages = [.. asked.Messages, answer] }, addGenerationPrompt: false);
         string written = whole[whole.AsSpan().CommonPrefixLength(prompt)..].Trim();
         if (written.EndsWith(Tokenizer.MessageEnd, StringComparison.Ordinal)) written = written[..^Tokenizer.MessageEnd.Length];
-        Assert.True(GrammarReader.Accepts(Grammar.OfTools(template.ToolCalls, [Weather, Time], ToolUse.Required, parallel: false), written), $"{written} does not fit {template.ToolCalls}");
+        Assert.True(GrammarReader.Accepts(Grammar.OfTools(template.ToolCalls, [Weather, Time], ToolUse.Required, parallel: false), written),
+            $"{written} does not fit {template.ToolCalls}");
         var reader = new ToolCallReader(template.ToolCalls);
         ToolPiece[] pieces = [.. reader.Append(written), .. reader.Flush()];
         Assert.Equal(("", 1), (string.Concat(pieces.Select(piece => piece.Content)), reader.NumCalls));
@@ -153,8 +170,10 @@ public class ToolTests
     {
         var template = new ChatTemplate(Tokens, ToolTemplates.CallsOnly, []);
         Message call = Message.Assistant("") with { ToolCalls = [new("1", "f", """{"a": 1}""")] };
-        Assert.Contains("<call>f|{\"a\": 1}</call>", template.Render(new Conversation([Message.User("q"), call]), addGenerationPrompt: false), StringComparison.Ordinal);
-        string declared = template.Render(new Conversation([Message.System("s"), Message.User("q")]) { Tools = [Time] }, addGenerationPrompt: true);
+        Assert.Contains("<call>f|{\"a\": 1}</call>",
+            template.Render(new Conversation([Message.User("q"), call]), addGenerationPrompt: false), StringComparison.Ordinal);
+        string declared = template.Render(new Conversation([Message.System("s"), Message.User("q")]) { Tools = [Time] },
+            addGenerationPrompt: true);
         Assert.Contains("[system] s\n\n", declared, StringComparison.Ordinal);
         Assert.Contains("\"name\":\"get_time\"", declared, StringComparison.Ordinal);
         Assert.Contains("<call>NAME|{...}</call>", declared, StringComparison.Ordinal);
@@ -162,30 +181,41 @@ public class ToolTests
 
     /// <summary>Answers in the forms of other families: what the grammar lets pass, and what is read of it.</summary>
     [Theory]
-    [InlineData(ToolTemplates.Bare, "{\"name\": \"get_weather\", \"parameters\": {\"city\": \"Bern\"}}", "", "get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.Bare, "{\"name\": \"get_weather\", \"parameters\": {\"city\": \"Bern\"}}", "",
+        "get_weather:{\"city\": \"Bern\"}", true)]
     [InlineData(ToolTemplates.Bare, " \n{\"name\":\"get_time\",\"parameters\":{} }", "", "get_time:{}", true)]
     [InlineData(ToolTemplates.Bare, "It is {sunny}", "It is {sunny}", "", true)]
     [InlineData(ToolTemplates.Bare, "{\"name\": \"get_fish\", \"parameters\": {}}", null, null, false)]
     [InlineData(ToolTemplates.Bare, "{\"name\": \"get_time\", \"arguments\": {}}", null, null, false)]
-    [InlineData(ToolTemplates.Listed, "[TOOL_CALLS][{\"name\": \"get_time\", \"arguments\": {}, \"id\": \"abcDEF123\"}]", "", "get_time:{}", true)]
-    [InlineData(ToolTemplates.Listed, "I look. [TOOL_CALLS] [{\"name\": \"get_weather\", \"arguments\": {\"city\": \"]}\"}, \"id\": \"abcDEF123\"},{\"name\":\"get_time\",\"arguments\":{},\"id\":\"abcDEF124\"} ]", "I look.", "get_weather:{\"city\": \"]}\"}|get_time:{}", true)]
+    [InlineData(ToolTemplates.Listed, "[TOOL_CALLS][{\"name\": \"get_time\", \"arguments\": {}, \"id\": \"abcDEF123\"}]", "", "get_time:{}",
+        true)]
+    [InlineData(ToolTemplates.Listed,
+        "I look. [TOOL_CALLS] [{\"name\": \"get_weather\", \"arguments\": {\"city\": \"]}\"}, \"id\": \"abcDEF123\"},{\"name\":\"get_time\",\"arguments\":{},\"id\":\"abcDEF124\"} ]", "I look.", "get_weather:{\"city\": \"]}\"}|get_time:{}", true)]
     [InlineData(ToolTemplates.Listed, "a [TOOL_CALL] b [", "a [TOOL_CALL] b [", "", true)]
     [InlineData(ToolTemplates.Listed, "[TOOL_CALLS] none", null, null, false)]
     [InlineData(ToolTemplates.Listed, "[TOOL_CALLS][{\"name\": \"get_time\", \"arguments\": {}, \"id\": \"abc\"}]", null, null, false)]
-    [InlineData(ToolTemplates.Sections, "Look: <calls><call>function<sep>get_time\n```json\n{}\n```</call>\n<call>function<sep>get_weather\n```json\n{\"city\": \"Bern\"}\n```</call></calls>", "Look:", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.Sections,
+        "Look: <calls><call>function<sep>get_time\n```json\n{}\n```</call>\n<call>function<sep>get_weather\n```json\n{\"city\": \"Bern\"}\n```</call></calls>", "Look:", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
     [InlineData(ToolTemplates.Sections, "<calls><call>function<sep>get_time\n```json\n{}\n```</call>", null, null, false)]
-    [InlineData(ToolTemplates.Named, "<function=get_time>{}</function><function=get_weather>{\"city\": \"</function>\"}</function>", "", "get_time:{}|get_weather:{\"city\": \"</function>\"}", true)]
+    [InlineData(ToolTemplates.Named, "<function=get_time>{}</function><function=get_weather>{\"city\": \"</function>\"}</function>", "",
+        "get_time:{}|get_weather:{\"city\": \"</function>\"}", true)]
     [InlineData(ToolTemplates.Named, "<function=get_timer>{}</function>", null, null, false)]
     [InlineData(ToolTemplates.CallId, "[TOOL_CALLS]get_time[CALL_ID]abcDEF123[ARGS]{}", "", "get_time:{}", true)]
-    [InlineData(ToolTemplates.CallId, "So: [TOOL_CALLS]get_time[CALL_ID]abcDEF123[ARGS]{}[TOOL_CALLS]get_weather[CALL_ID]abcDEF124[ARGS]{\"city\": \"[ARGS]\"}", "So:", "get_time:{}|get_weather:{\"city\": \"[ARGS]\"}", true)]
+    [InlineData(ToolTemplates.CallId,
+        "So: [TOOL_CALLS]get_time[CALL_ID]abcDEF123[ARGS]{}[TOOL_CALLS]get_weather[CALL_ID]abcDEF124[ARGS]{\"city\": \"[ARGS]\"}", "So:",
+        "get_time:{}|get_weather:{\"city\": \"[ARGS]\"}", true)]
     [InlineData(ToolTemplates.CallId, "[TOOL_CALLS]get_time[ARGS]{}", null, null, false)]
-    [InlineData(ToolTemplates.IdFirst, "<call>{\"id\": \"abcDEF123\", \"name\": \"get_time\", \"arguments\": {}}</call><call>{\"id\": \"abcDEF124\", \"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}</call>", "", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.IdFirst,
+        "<call>{\"id\": \"abcDEF123\", \"name\": \"get_time\", \"arguments\": {}}</call><call>{\"id\": \"abcDEF124\", \"name\": \"get_weather\", \"arguments\": {\"city\": \"Bern\"}}</call>", "", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
     [InlineData(ToolTemplates.IdFirst, "<call>{\"name\": \"get_time\", \"arguments\": {}}</call>", null, null, false)]
-    [InlineData(ToolTemplates.NameAsKey, "<call>{\"get_weather\": {\"city\": \"Bern\"}}</call><call>{\"get_time\": {}}</call>", "", "get_weather:{\"city\": \"Bern\"}|get_time:{}", true)]
+    [InlineData(ToolTemplates.NameAsKey, "<call>{\"get_weather\": {\"city\": \"Bern\"}}</call><call>{\"get_time\": {}}</call>", "",
+        "get_weather:{\"city\": \"Bern\"}|get_time:{}", true)]
     [InlineData(ToolTemplates.NameAsKey, "<call>{\"get_fish\": {}}</call>", null, null, false)]
-    [InlineData(ToolTemplates.BareNameAsKey, "[{\"get_weather\": {\"city\": \"Bern\"}}, {\"get_time\": {}}]", "", "get_weather:{\"city\": \"Bern\"}|get_time:{}", true)]
+    [InlineData(ToolTemplates.BareNameAsKey, "[{\"get_weather\": {\"city\": \"Bern\"}}, {\"get_time\": {}}]", "",
+        "get_weather:{\"city\": \"Bern\"}|get_time:{}", true)]
     [InlineData(ToolTemplates.BareNameAsKey, "[{\"get_time\": []}]", null, null, false)]
-    [InlineData(ToolTemplates.CallsOnly, "<call>get_time|{}</call><call>get_weather|{\"city\": \"Bern\"}</call>", "", "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
+    [InlineData(ToolTemplates.CallsOnly, "<call>get_time|{}</call><call>get_weather|{\"city\": \"Bern\"}</call>", "",
+        "get_time:{}|get_weather:{\"city\": \"Bern\"}", true)]
     [InlineData(ToolTemplates.CallsOnly, "<tool_call>", "<tool_call>", "", true)]
     [InlineData(ToolTemplates.BlankLine, "<call>\n\n{\"name\": \"get_time\",\t \n \"arguments\": {}}</call>", "", "get_time:{}", true)]
     [InlineData(ToolTemplates.BlankLine, "<call>{\"name\": \"get_time\", \"arguments\": {}}</call>", "", "get_time:{}", true)]
@@ -194,18 +224,25 @@ public class ToolTests
         ToolCallForm form = FormOf(jinja);
         bool isCall = calls is { Length: > 0 };
         Assert.Equal(fits, GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Auto, parallel: true), answer));
-        Assert.Equal(fits && isCall && string.IsNullOrEmpty(content), GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: true), answer.TrimStart()));
-        if (isCall) Assert.Equal(fits && !calls!.Contains('|') && content!.Length == 0, GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: false), answer.TrimStart()));
+        Assert.Equal(fits && isCall && string.IsNullOrEmpty(content),
+            GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: true), answer.TrimStart()));
+        if (isCall)
+            Assert.Equal(fits && !calls!.Contains('|') && content!.Length == 0,
+                GrammarReader.Accepts(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: false), answer.TrimStart()));
         if (!fits) return;
         var random = new Random(3);
         for (int i = 0; i < 50; i++)
         {
             var reader = new ToolCallReader(form);
             var pieces = new List<ToolPiece>();
-            for (int at = 0, length; at < answer.Length; at += length) pieces.AddRange(reader.Append(answer.Substring(at, length = Math.Min(random.Next(0, 9), answer.Length - at))));
+            for (int at = 0, length; at < answer.Length; at += length)
+                pieces.AddRange(reader.Append(answer.Substring(at, length = Math.Min(random.Next(0, 9), answer.Length - at))));
             pieces.AddRange(reader.Flush());
             Assert.Equal(content, string.Concat(pieces.Select(piece => piece.Content)));
-            Assert.Equal(calls, string.Join('|', pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call).Select(call => $"{call.First().Name}:{string.Concat(call.Select(piece => piece.Arguments))}")));
+            Assert.Equal(calls,
+                string.Join('|',
+                    pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call)
+                        .Select(call => $"{call.First().Name}:{string.Concat(call.Select(piece => piece.Arguments))}")));
         }
     }
 
@@ -226,7 +263,8 @@ public class ToolTests
     {
         ToolCallForm form = FormOf(jinja);
         int end = Tokens.SpecialTokens[Tokenizer.MessageEnd];
-        var masks = new GrammarMasks(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: true), new TokenTrie(new(Tokens), Tokens.VocabSize), [end]);
+        var masks = new GrammarMasks(Grammar.OfTools(form, [Weather, Time], ToolUse.Required, parallel: true),
+            new TokenTrie(new(Tokens), Tokens.VocabSize), [end]);
         var random = new Random(11);
         int read = 0;
         for (int i = 0; i < 40; i++)
@@ -248,5 +286,6 @@ public class ToolTests
 
     private static readonly Tokenizer Tokens = Tokenizer.Train(["the call of the tools: name, arguments, city, function"], 300);
 
-    private static ToolCallForm FormOf(string jinja) => new ChatTemplate(Tokens, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd }).ToolCalls;
+    private static ToolCallForm FormOf(string jinja) =>
+        new ChatTemplate(Tokens, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd }).ToolCalls;
 }

@@ -7,7 +7,9 @@ namespace Flywheel.Engine.Tests;
 
 public class WordGrammarTests
 {
-    private static readonly Tokenizer Tokens = Tokenizer.Train(["the rooftop bar has a view, and it opens at six. Roo's bar!", "hello to the brewery, it even has rooibos; café 轮子 😀"], 340);
+    private static readonly Tokenizer Tokens =
+        Tokenizer.Train(["the rooftop bar has a view, and it opens at six. Roo's bar!",
+            "hello to the brewery, it even has rooibos; café 轮子 😀"], 340);
 
     [Theory]
     [InlineData("It has a rooftop bar.", true)]
@@ -31,7 +33,9 @@ public class WordGrammarTests
     [InlineData("", false)]
     public void Write_WordsPhrasesAndNames_AllowsThoseAlone(string text, bool allowed)
     {
-        Grammar grammar = Grammar.Parse(WordGrammar.Write(["it", "has", "hello", "the", "tea", "a", "and"], ["rooftop bar", "rooibos", "opens at six", "opens"], ["Ali's & Sons"]));
+        Grammar grammar =
+            Grammar.Parse(WordGrammar.Write(["it", "has", "hello", "the", "tea", "a", "and"],
+                ["rooftop bar", "rooibos", "opens at six", "opens"], ["Ali's & Sons"]));
         Assert.Equal(allowed, GrammarReader.Accepts(grammar, text));
     }
 
@@ -44,7 +48,8 @@ public class WordGrammarTests
     public void Write_OddPhrase_IsSaidAsItIs(string phrase, string what) =>
         Assert.True(GrammarReader.Accepts(Grammar.Parse(WordGrammar.Write(["it"], [phrase], [phrase])), $"It it {phrase}."), what);
 
-    /// <summary>Any words at all, among them some that begin with others and some that are very long: each is allowed and nothing else is.</summary>
+    /// <summary>Any words at all, among them some that begin with others and some that are very long: each is allowed and nothing else
+    /// is.</summary>
     [Fact]
     public void Write_AnyWords_AllowsEachAndNoOther()
     {
@@ -55,24 +60,30 @@ public class WordGrammarTests
             Grammar grammar = Grammar.Parse(WordGrammar.Write(all, [], []));
             Assert.All(all, text => Assert.True(GrammarReader.Accepts(grammar, text), text));
             bool said = words.Any(text => text == other || char.ToUpperInvariant(text[0]) + text[1..] == other);
-            if (!other.Contains('-', StringComparison.Ordinal) && !other.Contains('\'', StringComparison.Ordinal) && other.Any(c => c != 'a')) Assert.Equal(said, GrammarReader.Accepts(grammar, other));
+            if (!other.Contains('-', StringComparison.Ordinal) && !other.Contains('\'', StringComparison.Ordinal)
+                && other.Any(c => c != 'a')) Assert.Equal(said, GrammarReader.Accepts(grammar, other));
         }, iter: 200);
     }
 
-    /// <summary>Whatever the model's weights are, what it writes is made of known words; the words are told apart by another reader than the grammar.</summary>
+    /// <summary>Whatever the model's weights are, what it writes is made of known words; the words are told apart by another reader than
+    /// the grammar.</summary>
     [Theory]
     [InlineData(1, 1f)]
     [InlineData(2, 5f)]
     [InlineData(3, 100f)]
     public async Task Generate_RandomWeights_SaysOnlyKnownWords(int seed, float temperature)
     {
-        string[] words = ["it", "has", "hello", "the", "tea", "a", "and", "even", "café"], phrases = ["rooftop bar", "opens at six", "25-metre lanes"];
+        string[] words = ["it", "has", "hello", "the", "tea", "a", "and", "even", "café"],
+            phrases = ["rooftop bar", "opens at six", "25-metre lanes"];
         string grammar = WordGrammar.Write(words, phrases, ["Roo 轮子"]);
         HashSet<string> known = [.. words.Concat(phrases.SelectMany(phrase => phrase.Split(' ', '-'))), "Roo", "轮子", "s"];
-        await using InferenceEngine engine = TestEngine.Open(TestEngine.Config() with { VocabSize = Tokens.VocabSize }, seed: seed, tokenizer: Tokens);
+        await using InferenceEngine engine = TestEngine.Open(TestEngine.Config() with { VocabSize = Tokens.VocabSize }, seed: seed,
+            tokenizer: Tokens);
         for (ulong draft = 0; draft < 8; draft++)
         {
-            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = Tokens.Encode("Write."), MaxTokens = 60, Sampler = new() { Temperature = temperature, Seed = draft, Grammar = grammar } });
+            GenerationStream stream =
+                engine.Submit(new GenerationRequest { PromptTokens = Tokens.Encode("Write."), MaxTokens = 60,
+                    Sampler = new() { Temperature = temperature, Seed = draft, Grammar = grammar } });
             string text = "";
             await foreach (SampledToken token in stream.Tokens)
             {
@@ -81,7 +92,9 @@ public class WordGrammarTests
             }
             string[] said = [.. Regex.Matches(text, @"[\p{L}\p{N}]+").Select(match => match.Value)];
             if (stream.FinishReason == FinishReason.Length && said.Length > 0) said = said[..^1]; // cut inside a word
-            Assert.All(said, word => Assert.True(known.Contains(word) || known.Contains(char.ToLowerInvariant(word[0]) + word[1..]), $"'{word}' in '{text}'"));
+            Assert.All(said,
+                word => Assert.True(known.Contains(word) || known.Contains(char.ToLowerInvariant(word[0]) + word[1..]),
+                    $"'{word}' in '{text}'"));
         }
     }
 }

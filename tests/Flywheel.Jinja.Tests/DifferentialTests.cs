@@ -25,7 +25,8 @@ public class DifferentialTests
             string? found = TemplateTests.Rendered(templates[i], out string? error);
             if (found != expected[i]) wrong.Add($"{templates[i]}: expected {expected[i] ?? "a refusal"}, found {found ?? error}");
         }
-        Assert.True(wrong.Count == 0, $"{wrong.Count} of {templates.Length} differ:\n{string.Join('\n', wrong.OrderBy(text => text.Length).Take(40))}");
+        Assert.True(wrong.Count == 0,
+            $"{wrong.Count} of {templates.Length} differ:\n{string.Join('\n', wrong.OrderBy(text => text.Length).Take(40))}");
     }
 
     private static async Task<string> FindPythonAsync()
@@ -42,7 +43,8 @@ public class DifferentialTests
 
     private static async Task<string> RunAsync(string program, IEnumerable<string> arguments, string input)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        using Process process =
+            Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
         Task<string> output = process.StandardOutput.ReadToEndAsync();
         await process.StandardInput.WriteAsync(input);
         process.StandardInput.Close();
@@ -55,12 +57,17 @@ public class DifferentialTests
 /// <summary>Writes expressions of mixed kinds, most of which mean something.</summary>
 internal sealed class RandomExpressions(Random random)
 {
-    private static readonly string[] s_texts = ["''", "'a'", "'Ab c'", "'  x\\ty '", "'a,b,,c'", "'é灯😀'", "'12'", "' -7_0 '", "'3.25'", "'1e3'", "'0x1F'", "\"it's\"", "'a\\nb\\n'", "'x-y z'", "text", "messages[0].content", "messages[1].content", "eos_token"];
-    private static readonly string[] s_numbers = ["0", "1", "-1", "2", "7", "-13", "255", "1000", "12345678901234567890", "(10 ** 25)", "0.5", "-2.5", "1.005", "1e16", "1e-7", "123456.789", "n", "x", "true", "false"];
-    private static readonly string[] s_lists = ["[]", "[1, 2, 3]", "[3, 1, 2, 2]", "['b', 'A', 'a']", "('a', 'b')", "(1,)", "words", "empty", "[0, '', none, 'z']", "[[1, 2], [3, 4]]", "range(4)", "rows", "nested.a.b"];
+    private static readonly string[] s_texts = ["''", "'a'", "'Ab c'", "'  x\\ty '", "'a,b,,c'", "'é灯😀'", "'12'", "' -7_0 '", "'3.25'",
+        "'1e3'", "'0x1F'", "\"it's\"", "'a\\nb\\n'", "'x-y z'", "text", "messages[0].content", "messages[1].content", "eos_token"];
+    private static readonly string[] s_numbers = ["0", "1", "-1", "2", "7", "-13", "255", "1000", "12345678901234567890", "(10 ** 25)",
+        "0.5", "-2.5", "1.005", "1e16", "1e-7", "123456.789", "n", "x", "true", "false"];
+    private static readonly string[] s_lists = ["[]", "[1, 2, 3]", "[3, 1, 2, 2]", "['b', 'A', 'a']", "('a', 'b')", "(1,)", "words",
+        "empty", "[0, '', none, 'z']", "[[1, 2], [3, 4]]", "range(4)", "rows", "nested.a.b"];
     private static readonly string[] s_mappings = ["{}", "{'a': 1, 'b': 'x'}", "names", "{1: 'one', 'k': [1, none]}", "rows[0]", "nested"];
-    private static readonly string[] s_specs = ["", "d", "5", "<6", "^7", "*>8", "05", "+", ",", "_", "x", "#x", "b", "o", "e", ".2e", "f", ".1f", "08.3f", "g", ".3g", "%", ".0%", "s", ".2", "c", "+,.2f", "=8", "010,"];
-    private static readonly string[] s_percents = ["%s", "%d", "%5d|", "%-5s|", "%05.1f", "%x", "%#o", "%e", "%.3g", "%r", "%+d", "%.2s", "%i%%", "%c", "%8.2E"];
+    private static readonly string[] s_specs = ["", "d", "5", "<6", "^7", "*>8", "05", "+", ",", "_", "x", "#x", "b", "o", "e", ".2e", "f",
+        ".1f", "08.3f", "g", ".3g", "%", ".0%", "s", ".2", "c", "+,.2f", "=8", "010,"];
+    private static readonly string[] s_percents = ["%s", "%d", "%5d|", "%-5s|", "%05.1f", "%x", "%#o", "%e", "%.3g", "%r", "%+d", "%.2s",
+        "%i%%", "%c", "%8.2E"];
 
     public string Template()
     {
@@ -76,7 +83,9 @@ internal sealed class RandomExpressions(Random random)
 
     private string One(params string[] of) => of[random.Next(of.Length)];
 
-    private string Any(int depth) => random.Next(6) switch { 0 or 1 => Text(depth), 2 or 3 => Number(depth), 4 => List(depth), _ => random.Next(12) == 0 ? One("none", "missing") : Truth(depth) };
+    private string Any(int depth) =>
+        random.Next(6) switch { 0 or 1 => Text(depth), 2 or 3 => Number(depth), 4 => List(depth),
+            _ => random.Next(12) == 0 ? One("none", "missing") : Truth(depth) };
 
     private string Text(int depth)
     {

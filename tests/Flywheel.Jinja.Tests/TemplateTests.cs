@@ -9,7 +9,8 @@ public class TemplateTests
 {
     private static readonly DateTimeOffset s_now = new(2026, 11, 24, 9, 5, 3, TimeSpan.Zero);
 
-    private static string Fixture(string name) => File.ReadAllText(Path.Combine(TestFiles.Root, "tests", "Flywheel.Jinja.Tests", "Fixtures", name));
+    private static string Fixture(string name) =>
+        File.ReadAllText(Path.Combine(TestFiles.Root, "tests", "Flywheel.Jinja.Tests", "Fixtures", name));
 
     private static readonly Lazy<JsonObject> s_variables = new(() => JsonNode.Parse(Fixture("variables.json"))!.AsObject());
 
@@ -35,7 +36,8 @@ public class TemplateTests
     {
         var wrong = new List<string>();
         foreach ((string template, string? text) in Cases("expressions.json"))
-            if (Rendered(template, out string? error) is var found && found != text) wrong.Add($"{template}: expected {text ?? "a refusal"}, found {found ?? error}");
+            if (Rendered(template, out string? error) is var found && found != text)
+                wrong.Add($"{template}: expected {text ?? "a refusal"}, found {found ?? error}");
         Assert.True(wrong.Count == 0, string.Join('\n', wrong));
     }
 
@@ -89,8 +91,10 @@ public class TemplateTests
     [InlineData("{{ [1] * 9999999999 }}", "steps")]
     [InlineData("{% for i in range(100000) %}{% for j in range(100000) %}{% endfor %}{% endfor %}", "steps")]
     [InlineData("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x }}", "than")]
-    [InlineData("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == ns.x[0] }}", "False")]
-    [InlineData("{% set ns = namespace(x=[1]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}", "nested too deep")]
+    [InlineData("{% set ns = namespace(x=[1]) %}{% for i in range(60) %}{% set ns.x = [ns.x, ns.x] %}{% endfor %}{{ ns.x == ns.x[0] }}",
+        "False")]
+    [InlineData("{% set ns = namespace(x=[1]) %}{% for i in range(90000) %}{% set ns.x = [ns.x] %}{% endfor %}{{ ns.x | tojson }}",
+        "nested too deep")]
     [InlineData("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "more than 100 calls")]
     public void Render_TemplateWithoutEnd_StopsAtALimit(string template, string expected)
     {
@@ -116,12 +120,15 @@ public class TemplateTests
         Assert.Throws<JinjaException>(() => new JinjaTemplate(opening.StartsWith('{') ? many : "{{ " + many));
     }
 
-    private static readonly string[] s_seeds = [.. JsonNode.Parse(Fixture("cases.json"))!.AsArray().Select(item => (string)item!["template"]!)];
+    private static readonly string[] s_seeds =
+        [.. JsonNode.Parse(Fixture("cases.json"))!.AsArray().Select(item => (string)item!["template"]!)];
 
     [Fact]
     public void Render_MutatedTemplate_FailsOnlyWithAJinjaException() => Gen.Select(
         Gen.OneOf(s_seeds), Gen.OneOf(s_seeds), Gen.Int[0, 400], Gen.Int[0, 400],
-        Gen.Select(Gen.Int[0, 400], Gen.OneOf("{{", "}}", "{%", "%}", "-", "|", "(", ")", "[", "]", "'", "if ", "for x in ", " end", "set ", "0", "9999999999", " * ", "~", ".", ",", "\n", "é😀", "\uD800", "{#", "loop", "text", "messages", "none", ":")).Array[0, 5])
+        Gen.Select(Gen.Int[0, 400],
+            Gen.OneOf("{{", "}}", "{%", "%}", "-", "|", "(", ")", "[", "]", "'", "if ", "for x in ", " end", "set ", "0", "9999999999",
+                " * ", "~", ".", ",", "\n", "é😀", "\uD800", "{#", "loop", "text", "messages", "none", ":")).Array[0, 5])
         .Sample((first, second, cut, join, inserts) =>
         {
             string template = first[..Math.Min(cut, first.Length)] + second[Math.Min(join, second.Length)..];

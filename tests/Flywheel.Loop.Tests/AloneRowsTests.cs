@@ -35,11 +35,14 @@ public sealed class AloneRowsTests : IDisposable
         Shown shown = new(id, Guid.NewGuid(), 0, "ann", new([Message.User("Write.")]), "An answer.", Whole: true) { Served = s_served };
         Feedback[] feedback = [.. acts.Split("; ").Select((act, i) => Act(id, i, act))];
 
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([shown], feedback, new CurationRules(3, _ => true) { Judged = true, Sampled = _ => [1, 2] });
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([shown], feedback,
+            new CurationRules(3, _ => true) { Judged = true, Sampled = _ => [1, 2] });
 
         CuratedExample[] alone = [.. rows.Where(row => row.Kind is ExampleKind.Judged or ExampleKind.Sampled)];
-        Assert.Equal(reward is null ? [] : new double?[] { reward, reward }, alone.Where(row => row.Drop is null).Select(row => row.Reward));
-        Assert.Equal(feedback.Select(row => row.Id).Order(), rows.SelectMany(row => row.FeedbackIds).Distinct().Order()); // nothing is unaccounted for
+        Assert.Equal(reward is null ? [] : new double?[] { reward, reward },
+            alone.Where(row => row.Drop is null).Select(row => row.Reward));
+        // nothing is unaccounted for
+        Assert.Equal(feedback.Select(row => row.Id).Order(), rows.SelectMany(row => row.FeedbackIds).Distinct().Order());
         Assert.DoesNotContain(rows, row => row.Drop == DropReasons.NothingKept);
     }
 
@@ -52,10 +55,12 @@ public sealed class AloneRowsTests : IDisposable
         Guid id = Guid.NewGuid();
         Shown shown = new(id, Guid.NewGuid(), 0, "ann", new([Message.User("Write.")]), "An answer.", whole) { Served = s_served };
 
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([shown], [Act(id, 0, "discard")], new CurationRules(3, _ => fits) { Judged = true, Sampled = _ => [firstPromptToken, 2] });
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([shown], [Act(id, 0, "discard")],
+            new CurationRules(3, _ => fits) { Judged = true, Sampled = _ => [firstPromptToken, 2] });
 
         Assert.Equal(reason, rows.Single(row => row.Kind == ExampleKind.Sampled).Drop);
-        Assert.Equal(reason == DropReasons.OtherPrompt ? null : reason, rows.Single(row => row.Kind == ExampleKind.Judged).Drop); // its text is read anew
+        // its text is read anew
+        Assert.Equal(reason == DropReasons.OtherPrompt ? null : reason, rows.Single(row => row.Kind == ExampleKind.Judged).Drop);
     }
 
     /// <summary>
@@ -73,7 +78,8 @@ public sealed class AloneRowsTests : IDisposable
         await using (InferenceEngine engine = InferenceEngine.Load(champion, new EngineOptions { Weights = WeightFormat.Fp32 }))
             for (int person = 0; person < 8; person++)
                 for (int request = 0; request < 4; request++) await ServeAsync(store, engine, champion, person, request, recorded);
-        File.WriteAllLines(_folder["regression.jsonl"], Enumerable.Range(0, 8).Select(i => new Conversation([Message.User($"Say {i}."), Message.Assistant($"A {i}.")]).ToString()));
+        File.WriteAllLines(_folder["regression.jsonl"],
+            Enumerable.Range(0, 8).Select(i => new Conversation([Message.User($"Say {i}."), Message.Assistant($"A {i}.")]).ToString()));
         TurnRecipe recipe = RecipeFile.ParseTurn($"""
             name: alone
             seed: 3
@@ -84,13 +90,19 @@ public sealed class AloneRowsTests : IDisposable
             gate: {"{"} regression: "{_folder["regression.jsonl"]}", regression_margin: 5, sanity_prompts: 4, max_tokens: 12 {"}"}
             """, "alone");
 
-        TurnOutcome outcome = await new TurnRunner(store).RunAsync(recipe, store.Home.Path, force: true, TestContext.Current.CancellationToken);
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(recipe, store.Home.Path, force: true,
+            TestContext.Current.CancellationToken);
 
         await using FlywheelDb db = store.Tables();
-        Assert.Equal(["turn-0001-kto", "turn-0001-policy"], (await db.Runs.Select(run => run.Name).ToListAsync(TestContext.Current.CancellationToken)).Select(name => name[..name.LastIndexOf('-')]).Order());
+        Assert.Equal(["turn-0001-kto", "turn-0001-policy"],
+            (await db.Runs.Select(run => run.Name).ToListAsync(TestContext.Current.CancellationToken))
+                .Select(name => name[..name.LastIndexOf('-')]).Order());
         Assert.NotEqual(champion.Hash, outcome.Turn.Candidate);
         string dataset = outcome.Dataset.FolderIn(store.Home);
-        JsonObject[] sampled = [.. File.ReadLines(Path.Combine(dataset, "sampled", "train.jsonl")).Concat(File.ReadLines(Path.Combine(dataset, "sampled", "heldout.jsonl"))).Select(line => JsonNode.Parse(line)!.AsObject())];
+        JsonObject[] sampled =
+            [.. File.ReadLines(Path.Combine(dataset, "sampled", "train.jsonl"))
+                .Concat(File.ReadLines(Path.Combine(dataset, "sampled", "heldout.jsonl")))
+                .Select(line => JsonNode.Parse(line)!.AsObject())];
         Assert.NotEmpty(sampled);
         foreach (JsonObject row in sampled)
         {
@@ -99,7 +111,9 @@ public sealed class AloneRowsTests : IDisposable
             Assert.Equal(logProbs, row["logprobs"]!.AsArray().Select(value => value!.GetValue<float>()));
         }
         Assert.Equal([-1.0, 1.0], sampled.Select(row => row["reward"]!.GetValue<double>()).Distinct().Order());
-        bool[] labels = [.. File.ReadLines(Path.Combine(dataset, "judged", "train.jsonl")).Select(line => JsonNode.Parse(line)!["label"]!.GetValue<bool>())];
+        bool[] labels =
+            [.. File.ReadLines(Path.Combine(dataset, "judged", "train.jsonl"))
+                .Select(line => JsonNode.Parse(line)!["label"]!.GetValue<bool>())];
         Assert.Equal([false, true], labels.Distinct().Order());
         LineageNode back = await Lineage.TraceAsync(store, outcome.Turn.Candidate![..12]);
         Assert.Contains("feedback", Walk(back).Select(node => node.Kind));
@@ -107,7 +121,8 @@ public sealed class AloneRowsTests : IDisposable
     }
 
     /// <summary>Two answers to one prompt: the first is kept, the other thrown away.</summary>
-    private static async Task ServeAsync(FlywheelStore store, InferenceEngine engine, ModelFolder model, int person, int request, Dictionary<string, (int[], float[])> recorded)
+    private static async Task ServeAsync(FlywheelStore store, InferenceEngine engine, ModelFolder model, int person, int request,
+        Dictionary<string, (int[], float[])> recorded)
     {
         var prompt = new Conversation([Message.User($"Write {person} {request}")]);
         int[] promptTokens = model.ChatTemplate.Prompt(prompt);
@@ -115,7 +130,9 @@ public sealed class AloneRowsTests : IDisposable
         for (int choice = 0; choice < 2; choice++)
         {
             var sampler = new SamplerOptions { Temperature = 0.9f, TopP = 0.95f, Seed = (ulong)(100 * person + 10 * request + choice) };
-            GenerationStream stream = engine.Submit(new GenerationRequest { PromptTokens = promptTokens, MaxTokens = 12, Sampler = sampler }, TestContext.Current.CancellationToken);
+            GenerationStream stream =
+                engine.Submit(new GenerationRequest { PromptTokens = promptTokens, MaxTokens = 12, Sampler = sampler },
+                    TestContext.Current.CancellationToken);
             List<SampledToken> tokens = [];
             await foreach (SampledToken token in stream.Tokens) tokens.Add(token);
             Guid id = Guid.CreateVersion7(Given.Monday);
@@ -123,11 +140,13 @@ public sealed class AloneRowsTests : IDisposable
             float[] logProbs = [.. tokens.Select(token => token.SamplerLogprob)];
             await store.RecordAsync(new Generation
             {
-                Id = id, Group = group, Choice = choice, Time = Given.Monday, App = "test", User = $"person {person}", ModelHash = model.Hash, FinishReason = stream.FinishReason,
+                Id = id, Group = group, Choice = choice, Time = Given.Monday, App = "test", User = $"person {person}",
+                ModelHash = model.Hash, FinishReason = stream.FinishReason,
                 NumPromptTokens = promptTokens.Length, NumTokens = ids.Length,
                 Payload = new()
                 {
-                    Conversation = prompt, Text = string.Concat(tokens.Select(token => token.Text)), PromptTokens = promptTokens, Tokens = ids,
+                    Conversation = prompt, Text = string.Concat(tokens.Select(token => token.Text)), PromptTokens = promptTokens,
+                    Tokens = ids,
                     Logprobs = [.. tokens.Select(token => token.Logprob)], SamplerLogprobs = logProbs, Sampler = sampler, MaxTokens = 12,
                 },
             });
@@ -146,6 +165,7 @@ public sealed class AloneRowsTests : IDisposable
             Metrics.Comment => "nice",
             _ => true,
         };
-        return new() { Sequence = sequence + 1, Id = Guid.NewGuid(), Time = Given.Monday.AddSeconds(sequence), GenerationId = generation, Metric = words[0], Value = new FeedbackInput(generation, words[0], value).Value };
+        return new() { Sequence = sequence + 1, Id = Guid.NewGuid(), Time = Given.Monday.AddSeconds(sequence), GenerationId = generation,
+            Metric = words[0], Value = new FeedbackInput(generation, words[0], value).Value };
     }
 }

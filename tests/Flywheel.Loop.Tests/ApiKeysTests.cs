@@ -60,16 +60,19 @@ public abstract class ApiKeysTests(Provider provider) : IAsyncLifetime
         (KeyRow row, _) = await keys.CreateAsync(new NewKey("shop", [Scopes.Inference]) { MaxRequests = 4, MaxTokens = 100 });
         KeyLimitReached?[] calls = await Task.WhenAll(Enumerable.Range(0, 10).Select(_ => Task.Run(() => keys.CountCallAsync(row.Id))));
         Assert.Equal(4, calls.Count(refused => refused is null));
-        Assert.All(calls.OfType<KeyLimitReached>(), refused => Assert.Equal(new("shop", "calls", 4, new(2026, 12, 1, 0, 0, 0, TimeSpan.Zero)), refused));
+        Assert.All(calls.OfType<KeyLimitReached>(),
+            refused => Assert.Equal(new("shop", "calls", 4, new(2026, 12, 1, 0, 0, 0, TimeSpan.Zero)), refused));
 
         await keys.CountTokensAsync(row.Id, 5);
         Assert.Equal((4, 5), ((await keys.UsesAsync())[row.Id].Requests, (await keys.UsesAsync())[row.Id].Tokens));
         clock.Now = clock.Now.AddMinutes(2);
         Assert.Empty(await keys.UsesAsync());
-        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(() => keys.CountTokensAsync(row.Id, 20)))); // of what began before midnight
+        // of what began before midnight
+        await Task.WhenAll(Enumerable.Range(0, 5).Select(_ => Task.Run(() => keys.CountTokensAsync(row.Id, 20))));
         Assert.Equal("tokens", (await keys.CountCallAsync(row.Id))?.What);
         await using FlywheelDb db = _store.Tables();
-        Assert.Equal((0, 100), (db.KeyUses.Single(use => use.Day == "2026-12-01").Requests, db.KeyUses.Single(use => use.Day == "2026-12-01").Tokens));
+        Assert.Equal((0, 100), (db.KeyUses.Single(use => use.Day == "2026-12-01").Requests,
+            db.KeyUses.Single(use => use.Day == "2026-12-01").Tokens));
     }
 
     private sealed class Clock : TimeProvider
@@ -84,7 +87,8 @@ public abstract class ApiKeysTests(Provider provider) : IAsyncLifetime
     {
         var keys = new ApiKeys(_store, TimeProvider.System);
         (KeyRow row, string key) = await keys.CreateAsync("laptop", [Scopes.Inference]);
-        string[] wrong = ["", "fw_", key[..^1], key + "A", key.ToUpperInvariant(), key[3..], row.Hash, "fw_" + row.Hash, $" {key}", $"{key}\0", $"{row.Id}"];
+        string[] wrong = ["", "fw_", key[..^1], key + "A", key.ToUpperInvariant(), key[3..], row.Hash, "fw_" + row.Hash, $" {key}",
+            $"{key}\0", $"{row.Id}"];
         foreach (string text in wrong) Assert.Null(await keys.FindAsync(text));
     }
 
@@ -94,13 +98,16 @@ public abstract class ApiKeysTests(Provider provider) : IAsyncLifetime
         var clock = new Given.Clock(Given.Monday);
         var keys = new ApiKeys(_store, clock);
         (KeyRow first, string key) = await keys.CreateAsync("laptop", [Scopes.Inference], expires: Given.Monday.AddDays(1));
-        Assert.Contains("already", (await Assert.ThrowsAsync<FlywheelException>(() => keys.CreateAsync("laptop", [Scopes.Inference]))).Message, StringComparison.Ordinal);
+        Assert.Contains("already",
+            (await Assert.ThrowsAsync<FlywheelException>(() => keys.CreateAsync("laptop", [Scopes.Inference]))).Message,
+            StringComparison.Ordinal);
         Assert.Null(keys.WhyDead(first));
         Assert.Contains("expired", new ApiKeys(_store, new Given.Clock(Given.Monday.AddDays(1))).WhyDead(first)!, StringComparison.Ordinal);
 
         await keys.RevokeAsync("laptop");
         Assert.Contains("revoked", keys.WhyDead((await keys.FindAsync(key))!)!, StringComparison.Ordinal);
-        Assert.Contains("'laptop'", (await Assert.ThrowsAsync<FlywheelException>(() => keys.RevokeAsync("laptop"))).Message, StringComparison.Ordinal);
+        Assert.Contains("'laptop'", (await Assert.ThrowsAsync<FlywheelException>(() => keys.RevokeAsync("laptop"))).Message,
+            StringComparison.Ordinal);
         (KeyRow second, _) = await keys.CreateAsync("laptop", [Scopes.Inference]);
         await keys.RevokeAsync($"{second.Id}");
         Assert.All(await keys.ListAsync(), row => Assert.NotNull(row.Revoked));
@@ -117,14 +124,17 @@ public abstract class ApiKeysTests(Provider provider) : IAsyncLifetime
     public async Task Create_WrongField_IsNamed(string name, string scopes, string user, string says)
     {
         var keys = new ApiKeys(_store, TimeProvider.System);
-        var wrong = await Assert.ThrowsAsync<FlywheelException>(() => keys.CreateAsync(name, scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries), user));
+        var wrong =
+            await Assert.ThrowsAsync<FlywheelException>(() =>
+                keys.CreateAsync(name, scopes.Split(' ', StringSplitOptions.RemoveEmptyEntries), user));
         Assert.Contains(says, wrong.Message, StringComparison.Ordinal);
         Assert.Empty(await keys.ListAsync());
     }
 
     [Fact]
     public async Task Create_ExpiryThatIsOver_IsRefused() =>
-        await Assert.ThrowsAsync<FlywheelException>(() => new ApiKeys(_store, TimeProvider.System).CreateAsync("old", [Scopes.Inference], expires: DateTimeOffset.UtcNow.AddSeconds(-1)));
+        await Assert.ThrowsAsync<FlywheelException>(() =>
+            new ApiKeys(_store, TimeProvider.System).CreateAsync("old", [Scopes.Inference], expires: DateTimeOffset.UtcNow.AddSeconds(-1)));
 
     [Fact]
     public async Task NoteUse_OfAKey_IsKeptToTheMinute()

@@ -9,7 +9,8 @@ namespace Flywheel.Loop.Tests;
 /// <summary>Win rates of the arena: what they count, and how sure they are.</summary>
 public sealed class ArenaResultsTests
 {
-    private static readonly Gen<ArenaVote> AnyVote = Gen.Select(Gen.Char['k', 'n'], Gen.Char['k', 'n'], Gen.Int[0, 9], Gen.Enum<ArenaChoice>(),
+    private static readonly Gen<ArenaVote> AnyVote =
+        Gen.Select(Gen.Char['k', 'n'], Gen.Char['k', 'n'], Gen.Int[0, 9], Gen.Enum<ArenaChoice>(),
         (a, b, person, choice) => new ArenaVote($"{a}", $"{b}", $"user-{person}", choice));
 
     /// <summary>Published: Newcombe, Statistics in Medicine 17 (1998) 857-872, table I, method 3.</summary>
@@ -20,7 +21,10 @@ public sealed class ArenaResultsTests
     [InlineData(1, 29, 0.0061, 0.1718)]
     public void Interval_OfWins_IsThePublishedOne(int wins, int choices, double low, double high)
     {
-        ArenaPair pair = Assert.Single(ArenaResults.Count(Enumerable.Range(0, choices).Select(i => new ArenaVote("a", "b", $"user-{i % 5}", i < wins ? ArenaChoice.A : ArenaChoice.B))));
+        ArenaPair pair =
+            Assert.Single(
+                ArenaResults.Count(Enumerable.Range(0, choices)
+                    .Select(i => new ArenaVote("a", "b", $"user-{i % 5}", i < wins ? ArenaChoice.A : ArenaChoice.B))));
         Assert.Equal((wins, choices - wins, 5, false), (pair.FirstWins, pair.SecondWins, pair.NumPeople, pair.CountsPeople));
         Assert.Equal((low, high), (Math.Round(pair.Rate.Low, 4), Math.Round(pair.Rate.High, 4)));
     }
@@ -46,7 +50,8 @@ public sealed class ArenaResultsTests
         Assert.All(pairs, pair =>
         {
             Assert.True(string.CompareOrdinal(pair.First, pair.Second) < 0);
-            Assert.True(pair.Rate.Low >= 0 && pair.Rate.Low <= pair.Rate.Estimate + 1e-12 && pair.Rate.Estimate <= pair.Rate.High + 1e-12 && pair.Rate.High <= 1);
+            Assert.True(pair.Rate.Low >= 0 && pair.Rate.Low <= pair.Rate.Estimate + 1e-12 && pair.Rate.Estimate <= pair.Rate.High + 1e-12
+                && pair.Rate.High <= 1);
             Assert.True(pair.Rate.High - pair.Rate.Low > 0.05); // forty choices never make sure
             Assert.Equal(pair.NumPeople >= ArenaResults.MinPeople, pair.CountsPeople);
         });
@@ -59,7 +64,8 @@ public sealed class ArenaResultsTests
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
         await using (FlywheelDb db = store.Tables())
         {
-            (Guid A, Guid B) changed = Round(FinishReason.Length), halted = Round(FinishReason.Cancelled), broken = Round(FinishReason.Stop), taken = Round(FinishReason.Stop);
+            (Guid A, Guid B) changed = Round(FinishReason.Length), halted = Round(FinishReason.Cancelled),
+                broken = Round(FinishReason.Stop), taken = Round(FinishReason.Stop);
             Choose(changed, "bob", ArenaChoice.B); // somebody else
             Choose(changed, "ann", ArenaChoice.A);
             Choose(changed, "ann", ArenaChoice.B); // the models are known now
@@ -82,7 +88,8 @@ public sealed class ArenaResultsTests
             void Choose((Guid A, Guid B) round, string person, ArenaChoice choice)
             {
                 (bool a, bool b) = ArenaResults.Kept(choice);
-                db.Feedback.AddRange(Said(round.A, person, a ? Metrics.Keep : Metrics.Discard, choice), Said(round.B, person, b ? Metrics.Keep : Metrics.Discard, choice));
+                db.Feedback.AddRange(Said(round.A, person, a ? Metrics.Keep : Metrics.Discard, choice),
+                    Said(round.B, person, b ? Metrics.Keep : Metrics.Discard, choice));
             }
         }
         ArenaPair pair = Assert.Single(await ArenaResults.ReadAsync(store, TestContext.Current.CancellationToken));
@@ -93,8 +100,10 @@ public sealed class ArenaResultsTests
             var id = Guid.CreateVersion7();
             return new()
             {
-                Id = id, Group = group, Choice = place, Time = Given.Monday, User = "ann", App = ArenaResults.App, ModelHash = model, FinishReason = end,
-                Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+                Id = id, Group = group, Choice = place, Time = Given.Monday, User = "ann", App = ArenaResults.App, ModelHash = model,
+                FinishReason = end,
+                Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [],
+                    Sampler = new() },
             };
         }
 
@@ -112,9 +121,11 @@ public sealed class ArenaResultsTests
     {
         var body = new JsonObject
         {
-            ["inference_id"] = $"{Guid.NewGuid()}", ["metric_name"] = "keep", ["value"] = true, ["tags"] = new JsonObject { ["application"] = application, ["choice"] = "a" },
+            ["inference_id"] = $"{Guid.NewGuid()}", ["metric_name"] = "keep", ["value"] = true,
+            ["tags"] = new JsonObject { ["application"] = application, ["choice"] = "a" },
         };
-        if (refused) Assert.Contains("/v1/arena/rounds/ID/choice", Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(body)).Message);
+        if (refused)
+            Assert.Contains("/v1/arena/rounds/ID/choice", Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(body)).Message);
         else Assert.Equal("keep", FeedbackInput.FromJson(body).Metric);
     }
 

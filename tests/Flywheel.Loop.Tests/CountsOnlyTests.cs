@@ -14,8 +14,10 @@ public class CountsOnlyTests
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
         var id = Guid.CreateVersion7();
         await store.AddFeedbackAsync(new FeedbackInput(id, Metrics.Keep, true));
-        await store.RecordAsync(new Generation { Id = id, Group = id, Time = DateTimeOffset.UtcNow, ModelHash = "x", FinishReason = Engine.FinishReason.Stop, NumTokens = 3, Store = StoreLevel.Counts });
+        await store.RecordAsync(new Generation { Id = id, Group = id, Time = DateTimeOffset.UtcNow, ModelHash = "x",
+            FinishReason = Engine.FinishReason.Stop, NumTokens = 3, Store = StoreLevel.Counts });
         await using FlywheelDb db = store.Tables();
-        foreach (bool withTokens in new[] { false, true }) Assert.Empty((await FeedbackReader.ReadAsync(db, new(), withTokens, default)).Shown);
+        foreach (bool withTokens in new[] { false, true })
+            Assert.Empty((await FeedbackReader.ReadAsync(db, new(), withTokens, default)).Shown);
     }
 }

@@ -20,14 +20,17 @@ public sealed class CuratorTests
     [InlineData("A edit better A", "text better A | better A > A | better A > B | better A > C")]
     [InlineData("A edit better A; A keep", "text better A | better A > A | better A > B | better A > C")]
     [InlineData("A keep; A edit better A", "(replaced by later feedback) | text better A | better A > A | better A > B | better A > C")]
-    [InlineData("A edit one; A edit another one", "(replaced by later feedback) | text another one | another one > A | another one > B | another one > C")]
+    [InlineData("A edit one; A edit another one",
+        "(replaced by later feedback) | text another one | another one > A | another one > B | another one > C")]
     [InlineData("A keep; A discard", "(replaced by later feedback) | (discarded, but nothing was kept beside it)")]
     [InlineData("A discard; A keep", "(replaced by later feedback) | text A | A > B | A > C")]
-    [InlineData("A edit better A; A discard; A keep", "(replaced by later feedback) | (replaced by later feedback) | text A | A > B | A > C")]
+    [InlineData("A edit better A; A discard; A keep",
+        "(replaced by later feedback) | (replaced by later feedback) | text A | A > B | A > C")]
     [InlineData("A discard", "(discarded, but nothing was kept beside it)")]
     [InlineData("A keep; A retract", "(taken back) | (taken back)")]
     [InlineData("A keep; B discard; B retract", "(taken back) | (taken back) | text A | A > B | A > C")]
-    [InlineData("A keep; A rate; A comment nice", "(rating or comment: kept, not trained on) | (rating or comment: kept, not trained on) | text A | A > B | A > C")]
+    [InlineData("A keep; A rate; A comment nice",
+        "(rating or comment: kept, not trained on) | (rating or comment: kept, not trained on) | text A | A > B | A > C")]
     [InlineData("A edit A text of answer", "(edit equals the original: counts as kept) | text A | A > B | A > C")]
     [InlineData("A edit ok", "(too short)")]
     [InlineData("A edit B text of answer", "text B | B > A | (both texts are the same) | B > C")]
@@ -44,7 +47,8 @@ public sealed class CuratorTests
     [Fact]
     public void Curate_AnswerStoppedHalfWay_IsNoWorseThanTheKeptOne()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1) with { Whole = false }], Acts("A keep"), new CurationRules(3, _ => true));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1) with { Whole = false }], Acts("A keep"),
+            new CurationRules(3, _ => true));
 
         Assert.Equal("text A | (the other answer was stopped half-way)", string.Join(" | ", rows.Select(Write)));
     }
@@ -52,7 +56,8 @@ public sealed class CuratorTests
     [Fact]
     public void Curate_PlainCompletion_IsDroppedWithItsReason()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0) with { Prompt = null }], Acts("A keep"), new CurationRules(3, _ => true));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0) with { Prompt = null }], Acts("A keep"),
+            new CurationRules(3, _ => true));
 
         Assert.Equal("(plain completion: no conversation)", string.Join(" | ", rows.Select(Write)));
     }
@@ -60,7 +65,8 @@ public sealed class CuratorTests
     [Fact]
     public void Curate_TextsThatDoNotFitTheModel_AreDroppedWithTheirReason()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], Acts("A keep"), new CurationRules(3, conversation => !conversation.Messages[^1].Text.StartsWith('B')));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], Acts("A keep"),
+            new CurationRules(3, conversation => !conversation.Messages[^1].Text.StartsWith('B')));
 
         Assert.Equal("text A | (longer than the model's context)", string.Join(" | ", rows.Select(Write)));
     }
@@ -72,18 +78,24 @@ public sealed class CuratorTests
 
         IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], acts, new CurationRules(3, _ => true));
 
-        Assert.Equal("bea: text A | bea: A > B | carl: text B | carl: B > A", string.Join(" | ", rows.Select(row => $"{row.User}: {Write(row)}")));
+        Assert.Equal("bea: text A | bea: A > B | carl: text B | carl: B > A",
+            string.Join(" | ", rows.Select(row => $"{row.User}: {Write(row)}")));
     }
 
     /// <summary>Whatever people do, nothing is lost silently and nobody is on both sides.</summary>
     [Fact]
     public void Create_AnyFeedback_KeepsTheInvariants()
     {
-        Gen<(int Request, int Choice, int Person, int Metric, int Text)> act = Gen.Select(Gen.Int[0, 5], Gen.Int[0, 2], Gen.Int[0, 4], Gen.Int[0, 5], Gen.Int[0, 3]);
+        Gen<(int Request, int Choice, int Person, int Metric, int Text)> act =
+            Gen.Select(Gen.Int[0, 5], Gen.Int[0, 2], Gen.Int[0, 4], Gen.Int[0, 5], Gen.Int[0, 3]);
         act.List[1, 60].Sample(acts =>
         {
-            Shown[] shown = [.. Enumerable.Range(0, 18).Select(i => new Shown(Id(i), Id(1000 + i / 3), i % 3, $"asker {i / 3}", Prompt($"prompt {i / 6}"), $"shown text {i % 4}", i % 7 != 6))];
-            Feedback[] feedback = [.. acts.Select((a, i) => Row(i, Id(a.Request * 3 + a.Choice), FeedbackKind.All[a.Metric].Name, a.Metric switch
+            Shown[] shown =
+                [.. Enumerable.Range(0, 18)
+                    .Select(i => new Shown(Id(i), Id(1000 + i / 3), i % 3, $"asker {i / 3}", Prompt($"prompt {i / 6}"),
+                        $"shown text {i % 4}", i % 7 != 6))];
+            Feedback[] feedback =
+                [.. acts.Select((a, i) => Row(i, Id(a.Request * 3 + a.Choice), FeedbackKind.All[a.Metric].Name, a.Metric switch
             {
                 2 => $"shown text {a.Text}",
                 4 => "a remark",
@@ -103,7 +115,8 @@ public sealed class CuratorTests
             {
                 Assert.Contains(kept, row => row.Split == Split.HeldOut);
             }
-            Assert.Equal(dataset.Hash, CuratedDataset.Create(Curator.Curate(shown.Reverse(), feedback, new CurationRules(3, _ => true)), Given.Split()).Hash);
+            Assert.Equal(dataset.Hash,
+                CuratedDataset.Create(Curator.Curate(shown.Reverse(), feedback, new CurationRules(3, _ => true)), Given.Split()).Hash);
         }, iter: 300, seed: "0000KeXSOcQ3");
     }
 
@@ -111,17 +124,24 @@ public sealed class CuratorTests
     public void Write_Dataset_IsReadByTheDataStageAndNamedByContent()
     {
         using var folder = new TempFolder();
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)], [.. Acts("A edit better A", "bea"), .. Acts("B keep", "carl", 10)], new CurationRules(3, _ => true));
-        CuratedDataset dataset = CuratedDataset.Create(rows, Given.Split(new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0), Answer('B', 1)],
+            [.. Acts("A edit better A", "bea"), .. Acts("B keep", "carl", 10)], new CurationRules(3, _ => true));
+        CuratedDataset dataset = CuratedDataset.Create(rows,
+            Given.Split(new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }));
 
         string path = dataset.Write(folder.Path);
 
         Assert.Equal("curated-" + dataset.Hash[..16], Path.GetFileName(path));
         Assert.Equal(path, dataset.Write(folder.Path));
-        var text = Assert.IsType<Data.ConversationExample>(Assert.Single(Data.JsonlSource.Read(Path.Combine(path, "supervised", "train.jsonl"))).Examples[0]);
+        var text =
+            Assert.IsType<Data.ConversationExample>(
+                Assert.Single(Data.JsonlSource.Read(Path.Combine(path, "supervised", "train.jsonl"))).Examples[0]);
         Assert.Equal("better A", text.Conversation.Messages[^1].Text);
         Assert.Equal(2, Data.JsonlSource.Read(Path.Combine(path, "preference", "train.jsonl")).Count());
-        Assert.Equal("B text of answer", Assert.IsType<Data.PairExample>(Assert.Single(Data.JsonlSource.Read(Path.Combine(path, "preference", "heldout.jsonl"))).Examples[0]).Preferred.Messages[^1].Text);
+        Assert.Equal("B text of answer",
+            Assert.IsType<Data.PairExample>(
+                Assert.Single(
+                    Data.JsonlSource.Read(Path.Combine(path, "preference", "heldout.jsonl"))).Examples[0]).Preferred.Messages[^1].Text);
         JsonNode line = JsonNode.Parse(File.ReadLines(Path.Combine(path, "supervised", "train.jsonl")).Single())!;
         Assert.Equal("bea", line["user"]!.GetValue<string>());
         Assert.Equal(Id('A').ToString(), line["generation_id"]!.GetValue<string>());
@@ -131,8 +151,10 @@ public sealed class CuratorTests
     [Fact]
     public void Create_SameTextOfTrainedAndTestedPeople_IsOnlyTestedOn()
     {
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], [.. Acts("A keep", "bea"), .. Acts("A keep", "carl", 10)], new CurationRules(3, _ => true));
-        CuratedDataset dataset = CuratedDataset.Create(rows, Given.Split(new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer('A', 0)], [.. Acts("A keep", "bea"), .. Acts("A keep", "carl", 10)],
+            new CurationRules(3, _ => true));
+        CuratedDataset dataset = CuratedDataset.Create(rows,
+            Given.Split(new Dictionary<string, Split> { ["bea"] = Split.Train, ["carl"] = Split.HeldOut }));
 
         Assert.Empty(dataset.Of(ExampleKind.Supervised, Split.Train));
         Assert.Single(dataset.Of(ExampleKind.Supervised, Split.HeldOut));
@@ -153,7 +175,8 @@ public sealed class CuratorTests
 
     private static Guid Id(int n) => new($"00000000-0000-7000-8000-{n:d12}");
 
-    private static Shown Answer(char letter, int choice) => new(Id(letter), Group, choice, "ann", Prompt("Write."), $"{letter} text of answer", Whole: true);
+    private static Shown Answer(char letter, int choice) =>
+        new(Id(letter), Group, choice, "ann", Prompt("Write."), $"{letter} text of answer", Whole: true);
 
     private static Feedback[] Acts(string acts, string user = "", int from = 0) => [.. acts.Split("; ").Select((act, i) =>
     {
@@ -174,7 +197,8 @@ public sealed class CuratorTests
         Time = Given.Monday.AddSeconds(sequence),
         GenerationId = generation,
         Metric = metric,
-        Value = new FeedbackInput(generation, metric, JsonNode.Parse(metric is Metrics.Demonstration or Metrics.Comment ? JsonValue.Create(value).ToJsonString() : value)).Value,
+        Value = new FeedbackInput(generation, metric,
+            JsonNode.Parse(metric is Metrics.Demonstration or Metrics.Comment ? JsonValue.Create(value).ToJsonString() : value)).Value,
         User = user,
     };
 

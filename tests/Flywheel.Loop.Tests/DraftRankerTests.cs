@@ -13,13 +13,15 @@ namespace Flywheel.Loop.Tests;
 
 public class DraftRankerTests
 {
-    private static readonly Brief Kiln = new("Old Kiln 2", Brief.Description, ["opens at six", "sourdough bread from Leeds"], ["Bakery"], "early risers");
+    private static readonly Brief Kiln = new("Old Kiln 2", Brief.Description, ["opens at six", "sourdough bread from Leeds"], ["Bakery"],
+        "early risers");
 
     private const string Good = "Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six.";
 
     private static readonly string[] OddNames =
     [
-        "pebbl.notes", "Yippee!", "Dr. Oetting", "St. Mary's", ".NET Days", "C#", "7-Acre", "Hobbs & Sons", "青竹", "Wo?", "A.B.C.", "mr. fox", "Is it", "The End.", "x", "Ñandú", "$1 (Shop)", "No. 9", "e.g.", "Opens", "Ltd.", "O'Neil's", "日本. Bar", "[a] tent",
+        "pebbl.notes", "Yippee!", "Dr. Oetting", "St. Mary's", ".NET Days", "C#", "7-Acre", "Hobbs & Sons", "青竹", "Wo?", "A.B.C.",
+        "mr. fox", "Is it", "The End.", "x", "Ñandú", "$1 (Shop)", "No. 9", "e.g.", "Opens", "Ltd.", "O'Neil's", "日本. Bar", "[a] tent",
     ];
 
     /// <summary>Whatever it is called, a draft is judged as if it had a plain name.</summary>
@@ -28,14 +30,25 @@ public class DraftRankerTests
     {
         string[] drafts =
         [
-            "NAME is a bakery with sourdough bread from Leeds. It opens at six.", "A bakery that opens at six: that is NAME has sourdough bread from Leeds.", "NAME, a bakery with sourdough bread from Leeds. It opens at six.",
-            "With sourdough bread from Leeds, NAME opens at six.", "Come to NAME also opens at six. It has sourdough bread from Leeds.", "Meet NAME. It opens at six, and you can opens at six.", "For early risers: NAME is the Bakery. NAME opens at six.", "Why NAME? It opens at six.",
+            "NAME is a bakery with sourdough bread from Leeds. It opens at six.",
+            "A bakery that opens at six: that is NAME has sourdough bread from Leeds.",
+            "NAME, a bakery with sourdough bread from Leeds. It opens at six.",
+            "With sourdough bread from Leeds, NAME opens at six.", "Come to NAME also opens at six. It has sourdough bread from Leeds.",
+            "Meet NAME. It opens at six, and you can opens at six.", "For early risers: NAME is the Bakery. NAME opens at six.",
+            "Why NAME? It opens at six.",
         ];
-        IReadOnlyList<RankedDraft> Rank(string name) => DraftRanker.Rank(Kiln with { Name = name }, [.. drafts.Select(text => new Draft(text.Replace("NAME", name, StringComparison.Ordinal), true, -0.5))]);
-        string[] sentences = ["agreement", "bare", "capitals", "connectives", "form", "fragment", "kind", "name", "labels", "run-on", "verbless"];
+        IReadOnlyList<RankedDraft> Rank(string name) =>
+            DraftRanker.Rank(Kiln with { Name = name },
+                [.. drafts.Select(text => new Draft(text.Replace("NAME", name, StringComparison.Ordinal), true, -0.5))]);
+        string[] sentences = ["agreement", "bare", "capitals", "connectives", "form", "fragment", "kind", "name", "labels", "run-on",
+            "verbless"];
         RankedDraft[] plain = [.. Rank("Kestrel").OrderBy(draft => draft.Index)];
-        Gen<string> any = Gen.OneOf(Gen.Int[0, OddNames.Length - 1].Select(i => OddNames[i]), Gen.String[Gen.Char["abcAB .!?'&-#9青$("], 1, 12].Select(text => text.Trim()))
-            .Where(name => name.Any(char.IsLetterOrDigit) && !name.Contains("  ", StringComparison.Ordinal) && !drafts.Any(text => text.Replace("NAME", "", StringComparison.Ordinal).Contains(name, StringComparison.OrdinalIgnoreCase)));
+        Gen<string> any =
+            Gen.OneOf(Gen.Int[0, OddNames.Length - 1].Select(i => OddNames[i]),
+                Gen.String[Gen.Char["abcAB .!?'&-#9青$("], 1, 12].Select(text => text.Trim()))
+            .Where(name => name.Any(char.IsLetterOrDigit) && !name.Contains("  ", StringComparison.Ordinal)
+                && !drafts.Any(text =>
+                    text.Replace("NAME", "", StringComparison.Ordinal).Contains(name, StringComparison.OrdinalIgnoreCase)));
         foreach (string name in OddNames) Check(name);
         any.Sample(Check, iter: 200);
 
@@ -43,7 +56,8 @@ public class DraftRankerTests
         {
             foreach (RankedDraft draft in Rank(name))
                 foreach (string part in sentences)
-                    Assert.True(plain[draft.Index].Parts[part] == draft.Parts[part], $"'{name}' in '{drafts[draft.Index]}': {part} is {draft.Parts[part]}, with a plain name {plain[draft.Index].Parts[part]}");
+                    Assert.True(plain[draft.Index].Parts[part] == draft.Parts[part],
+                        $"'{name}' in '{drafts[draft.Index]}': {part} is {draft.Parts[part]}, with a plain name {plain[draft.Index].Parts[part]}");
         }
     }
 
@@ -57,7 +71,8 @@ public class DraftRankerTests
     public void Rank_Note_StandsApart(string worse, string better, string part)
     {
         Brief brief = Kiln with { Facts = ["note: all tools lent", "note: cash only"], Audience = "" };
-        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(brief, [.. new[] { worse, better }.Select(text => new Draft($"Old Kiln 2 is a bakery. {text}", true, -0.5))]);
+        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(brief,
+            [.. new[] { worse, better }.Select(text => new Draft($"Old Kiln 2 is a bakery. {text}", true, -0.5))]);
         Assert.Equal(1, ranked[0].Index);
         Assert.True(ranked[0].Parts[part] > ranked[1].Parts[part], $"{ranked[0].Parts[part]} {ranked[1].Parts[part]}");
         Assert.Equal(0, ranked[0].Parts["form"]);
@@ -128,7 +143,8 @@ public class DraftRankerTests
     [InlineData("never heated", "Honey with herbs and never heated.", "Honey that is never heated.")]
     [InlineData("unwrapped", "It comes with unwrapped.", "It is unwrapped.")]
     [InlineData("two to four players", "It is two to four players.", "Good to know: two to four players.")]
-    [InlineData("photographs by local artists", "A gallery that photographs by local artists.", "You will find photographs by local artists.")]
+    [InlineData("photographs by local artists", "A gallery that photographs by local artists.",
+        "You will find photographs by local artists.")]
     [InlineData("native teachers", "Best of all, it native teachers.", "Enjoy native teachers.")]
     [InlineData("hums in the dark", "Visit us.", "It hums in the dark.")]
     [InlineData("rare ferns", "It rare ferns.", "Add to that rare ferns.")]
@@ -153,8 +169,10 @@ public class DraftRankerTests
     [InlineData("20 minutes", "It is 20 minutes.", "Good to know: 20 minutes.")]
     [InlineData("early swim from six", "It is also early swim from six.", "It also has early swim from six.")]
     [InlineData("suits made to measure", "Best of all, it is suits made to measure.", "Enjoy suits made to measure.")]
-    [InlineData("flags overtime before it happens", "It also has flags overtime before it happens.", "It flags overtime before it happens.")]
-    [InlineData("identifies a plant from a photo", "An app with identifies a plant from a photo.", "An app that identifies a plant from a photo.")]
+    [InlineData("flags overtime before it happens", "It also has flags overtime before it happens.",
+        "It flags overtime before it happens.")]
+    [InlineData("identifies a plant from a photo", "An app with identifies a plant from a photo.",
+        "An app that identifies a plant from a photo.")]
     [InlineData("trims claws", "You will love trims claws.", "And it trims claws.")]
     [InlineData("free entry", "It is also free entry.", "It has free entry.")]
     [InlineData("dark and light themes", "It has a dark and light themes.", "It has dark and light themes.")]
@@ -162,7 +180,8 @@ public class DraftRankerTests
     [InlineData("choirs sing at dusk", "It comes with choirs sing at dusk.", "Here, choirs sing at dusk.")]
     [InlineData("lunch is cooked on site", "Enjoy a garden and lunch is cooked on site.", "It has a garden, and lunch is cooked on site.")]
     [InlineData("we work with ash", "A joiner that we work with ash.", "Here, we work with ash.")]
-    [InlineData("gluten-free cakes", "A shop that opens at six and gluten-free cakes.", "A shop that opens at six and has gluten-free cakes.")]
+    [InlineData("gluten-free cakes", "A shop that opens at six and gluten-free cakes.",
+        "A shop that opens at six and has gluten-free cakes.")]
     [InlineData("next to the port", "It sleeps four and next to the port.", "It sleeps four and is next to the port.")]
     [InlineData("every Friday", "It has every Friday.", "It is every Friday.")]
     public void Misfits_FactInAFrame_AreCountedWhereTheFormDoesNotFit(string fact, string bad, string good)
@@ -192,8 +211,10 @@ public class DraftRankerTests
     public void Rank_WordsThatTheModelFoundUnlikely_CountUnlessTheyAreTheBriefs()
     {
         SampledToken Token(string text, float logprob) => new(1, logprob, 0, text, []);
-        Draft forced = Draft.Of([Token("Old Kiln 2", -9), Token(" opens at six", -9), Token(".", -9)], true), lost = Draft.Of([Token("Old Kiln 2", -1), Token(" opens", -1), Token(" wow", -8), Token(" at six.", -1)], true);
-        Assert.Equal((0.0, -2.5), (DraftRanker.Rank(Kiln, [forced])[0].Parts["unlikely"], DraftRanker.Rank(Kiln, [lost])[0].Parts["unlikely"]));
+        Draft forced = Draft.Of([Token("Old Kiln 2", -9), Token(" opens at six", -9), Token(".", -9)], true),
+            lost = Draft.Of([Token("Old Kiln 2", -1), Token(" opens", -1), Token(" wow", -8), Token(" at six.", -1)], true);
+        Assert.Equal((0.0, -2.5), (DraftRanker.Rank(Kiln, [forced])[0].Parts["unlikely"],
+            DraftRanker.Rank(Kiln, [lost])[0].Parts["unlikely"]));
     }
 
     [Fact]
@@ -216,7 +237,9 @@ public class DraftRankerTests
     [InlineData("- Opens at six\n- Opens at six", 1)]
     [InlineData("- Imagine a bakery that opens at six\n- A vegan menu", 1)]
     public void StrangeLines_FeatureList_CountsWhatIsNoFact(string text, int expected) =>
-        Assert.Equal(expected, FactFrames.StrangeLines(new Brief("Kiln", Brief.Features, ["it opens at six", "has a vegan menu"], ["Bakery"], "early risers"), text));
+        Assert.Equal(expected,
+            FactFrames.StrangeLines(new Brief("Kiln", Brief.Features, ["it opens at six", "has a vegan menu"], ["Bakery"], "early risers"),
+                text));
 
     [Theory]
     [InlineData("Kiln has kippers on request.", 0)]
@@ -244,31 +267,42 @@ public class DraftRankerTests
         using var folder = new TempFolder();
         string grammar = Path.Combine(TestFiles.Root, "tasks", "copywriting", "grammar.yaml");
         WriteCorpora(folder, grammar);
-        var recipe = new Recipe { Name = "oracle", Base = "base", Data = [new() { Source = "grammar", As = "copy", Path = grammar, Limit = 400 }], Train = new() { Objective = "supervised", Epochs = 1 } };
+        var recipe = new Recipe { Name = "oracle", Base = "base",
+            Data = [new() { Source = "grammar", As = "copy", Path = grammar, Limit = 400 }],
+            Train = new() { Objective = "supervised", Epochs = 1 } };
         int texts = 0, strange = 0, misfits = 0, twice = 0;
         List<string> faulty = [];
-        foreach (Conversation conversation in DataCollection.Collect(recipe, folder.Path, new FlywheelHome(folder.Path)).Items(Flywheel.Data.Split.Train).SelectMany(item => item.Examples).Cast<ConversationExample>().Select(example => example.Conversation))
+        foreach (Conversation conversation in DataCollection.Collect(recipe, folder.Path, new FlywheelHome(folder.Path))
+            .Items(Flywheel.Data.Split.Train).SelectMany(item => item.Examples).Cast<ConversationExample>()
+            .Select(example => example.Conversation))
         {
-            if (conversation.Messages.Count != 2 || Brief.Find(new Conversation([conversation.Messages[0]])) is not { Kind: Brief.Description, Facts.Count: > 0, Categories.Count: > 0 } brief) continue;
+            if (conversation.Messages.Count != 2
+                || Brief.Find(new Conversation([conversation.Messages[0]])) is not { Kind: Brief.Description, Facts.Count: > 0,
+                    Categories.Count: > 0 } brief) continue;
             string text = conversation.Messages[1].Text;
             CopyMetrics metrics = CopyMetrics.Of(brief, text);
             texts++;
             strange += metrics.Strange.Count > 0 ? 1 : 0;
             twice += metrics.Twice;
             misfits += FactFrames.Misfits(brief.Facts, text);
-            if (metrics.Strange.Count > 0 || FactFrames.Misfits(brief.Facts, text) > 0) faulty.Add($"{string.Join(' ', metrics.Strange)} | {string.Join("; ", brief.Facts.Where(fact => FactFrames.Misfits([fact], text) > 0))} | {text} | {string.Join("; ", brief.Facts)}");
+            if (metrics.Strange.Count > 0 || FactFrames.Misfits(brief.Facts, text) > 0)
+                faulty.Add(
+                    $"{string.Join(' ', metrics.Strange)} | {string.Join("; ", brief.Facts.Where(fact => FactFrames.Misfits([fact], text) > 0))} | {text} | {string.Join("; ", brief.Facts)}");
         }
         Assert.True(texts > 80, $"{texts} texts");
-        Assert.True(strange <= texts / 50 && twice == 0 && misfits <= texts / 15, $"{texts} texts: {strange} with strange words, {twice} facts twice, {misfits} facts where they do not fit:\n{string.Join('\n', faulty)}");
+        Assert.True(strange <= texts / 50 && twice == 0 && misfits <= texts / 15,
+            $"{texts} texts: {strange} with strange words, {twice} facts twice, {misfits} facts where they do not fit:\n{string.Join('\n', faulty)}");
     }
 
     /// <summary>The word lists that the grammar asks for, each of one word.</summary>
     private static void WriteCorpora(TempFolder folder, string grammar)
     {
         Directory.CreateDirectory(Path.Combine(folder.Path, "sources", "corpora"));
-        using var archive = new TarWriter(new GZipStream(File.Create(Path.Combine(folder.Path, "sources", "corpora", "corpora.tar.gz")), CompressionLevel.Fastest));
+        using var archive = new TarWriter(new GZipStream(File.Create(Path.Combine(folder.Path, "sources", "corpora", "corpora.tar.gz")),
+            CompressionLevel.Fastest));
         foreach (Match list in Regex.Matches(File.ReadAllText(grammar), @"^  \w+: (\w+/\S+\.json)$", RegexOptions.Multiline))
-            archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, "data/" + list.Groups[1].Value) { DataStream = new MemoryStream("[\"crocus\"]"u8.ToArray()) });
+            archive.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile,
+                "data/" + list.Groups[1].Value) { DataStream = new MemoryStream("[\"crocus\"]"u8.ToArray()) });
     }
 
     [Fact]
@@ -282,15 +316,23 @@ public class DraftRankerTests
     [Fact]
     public void Rank_EqualTexts_ComeBehindAnother()
     {
-        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, [new Draft(Good, true, -0.1), new Draft(Good, true, -0.1), new Draft("Early risers like Old Kiln 2. It opens at six with sourdough bread from Leeds.", true, -0.2)]);
+        IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln,
+            [new Draft(Good, true, -0.1), new Draft(Good, true, -0.1),
+                new Draft("Early risers like Old Kiln 2. It opens at six with sourdough bread from Leeds.", true, -0.2)]);
         Assert.Equal(2, ranked[1].Index);
     }
 
-    /// <summary>Whatever texts come: each once, scores are sums of their parts, the same again for the same drafts, and the best stays so in another order.</summary>
+    /// <summary>Whatever texts come: each once, scores are sums of their parts, the same again for the same drafts, and the best stays so
+    /// in another order.</summary>
     [Fact]
     public void Rank_AnyDrafts_IsAPermutationThatNeedsNoOrder()
     {
-        Gen<Draft> draft = Gen.Select(Gen.OneOf(Gen.String, Gen.Int[0, 5].Array[0, 12].Select(numbers => string.Join(' ', numbers.Select(number => new[] { "Old", "Kiln", "opens", "at", "six.", "Leeds" }[number])))), Gen.Bool, Gen.Double[-9, 0], (text, ended, likely) => new Draft(text, ended, likely));
+        Gen<Draft> draft =
+            Gen.Select(
+                Gen.OneOf(Gen.String,
+                    Gen.Int[0, 5].Array[0, 12].Select(numbers =>
+                        string.Join(' ', numbers.Select(number => new[] { "Old", "Kiln", "opens", "at", "six.", "Leeds" }[number])))),
+                        Gen.Bool, Gen.Double[-9, 0], (text, ended, likely) => new Draft(text, ended, likely));
         draft.Array[0, 9].Sample(drafts =>
         {
             IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(Kiln, drafts);
@@ -306,8 +348,10 @@ public class DraftRankerTests
     [Fact]
     public void Find_AnyBrief_IsWhatItsConversationStates()
     {
-        Gen<string> word = Gen.Char["abc é7&"].Array[1, 8].Select(characters => new string(characters).Trim()).Where(text => text.Length > 0);
-        Gen.Select(word, Gen.Int[0, Brief.Kinds.Count - 1].Select(i => Brief.Kinds[i]), word.Array[0, 3], word.Array[0, 2], word, (name, kind, facts, categories, audience) => new Brief(name, kind, facts, categories, audience, "warm")).Sample(brief =>
+        Gen<string> word = Gen.Char["abc é7&"].Array[1, 8].Select(characters => new string(characters).Trim())
+            .Where(text => text.Length > 0);
+        Gen.Select(word, Gen.Int[0, Brief.Kinds.Count - 1].Select(i => Brief.Kinds[i]), word.Array[0, 3], word.Array[0, 2], word,
+            (name, kind, facts, categories, audience) => new Brief(name, kind, facts, categories, audience, "warm")).Sample(brief =>
         {
             Brief? found = Brief.Find(brief.ToConversation());
             Assert.NotNull(found);

@@ -44,10 +44,12 @@ public sealed class FactCorrectionsTests
     [Fact]
     public void Open_AnyFact_HoldsHowItIsSaidAndWaysThatSayItsWords()
     {
-        foreach (string odd in (string[])["", " ", ",", "s", "£", "has ", "it is", "own ", "no", "a", "😀 😀", "青茶", "never", "x-", "first"])
+        foreach (string odd in (string[])["", " ", ",", "s", "£", "has ", "it is", "own ", "no", "a", "😀 😀", "青茶", "never", "x-",
+            "first"])
             foreach (FactWay way in Enum.GetValues<FactWay>()) Check(odd, way);
         TypedFact[] facts = [.. Shipped];
-        Gen.Select(Gen.OneOf(Gen.String, Gen.Int[0, facts.Length - 1].Select(i => facts[i].Typed)), Gen.Enum<FactWay>()).Sample((fact, way) => Check(fact, way), iter: 300);
+        Gen.Select(Gen.OneOf(Gen.String, Gen.Int[0, facts.Length - 1].Select(i => facts[i].Typed)), Gen.Enum<FactWay>())
+            .Sample((fact, way) => Check(fact, way), iter: 300);
 
         static void Check(string fact, FactWay now)
         {
@@ -61,7 +63,8 @@ public sealed class FactCorrectionsTests
                 if (way is FactWay.Nothing or FactWay.Do or FactWay.Are) continue;
                 string bare = FactForms.Inner(FactFrames.Bare(fact)).TrimEnd();
                 Assert.EndsWith(bare, said.TrimEnd().TrimEnd('.'), StringComparison.OrdinalIgnoreCase);
-                Assert.EndsWith(string.Join(' ', bare.Split(' ', StringSplitOptions.RemoveEmptyEntries)), string.Join(' ', shown.Split(' ', StringSplitOptions.RemoveEmptyEntries)), StringComparison.OrdinalIgnoreCase);
+                Assert.EndsWith(string.Join(' ', bare.Split(' ', StringSplitOptions.RemoveEmptyEntries)),
+                    string.Join(' ', shown.Split(' ', StringSplitOptions.RemoveEmptyEntries)), StringComparison.OrdinalIgnoreCase);
             }
         }
     }
@@ -69,23 +72,29 @@ public sealed class FactCorrectionsTests
     [Fact]
     public void Mark_Corrected_HoldsForTheSameFactAndLeavesOutWhatIsNotToBeSaid()
     {
-        var own = new FactCorrections([new("Roof terrace", FactWay.Is), new("roof  terrace.", FactWay.IsA), new("opens at six", FactWay.Nothing)]);
-        Brief brief = FactForms.Mark(new Brief("Quill", Brief.Description, ["roof terrace", "opens at six", "works offline"], ["Café"]), own);
+        var own = new FactCorrections([new("Roof terrace", FactWay.Is), new("roof  terrace.", FactWay.IsA),
+            new("opens at six", FactWay.Nothing)]);
+        Brief brief = FactForms.Mark(new Brief("Quill", Brief.Description, ["roof terrace", "opens at six", "works offline"], ["Café"]),
+            own);
         Assert.Equal(["it is a roof terrace", "it works offline"], brief.Facts);
-        Assert.Equal(["has a roof terrace", "it opens at six", "it works offline"], FactForms.Mark(brief with { Facts = ["roof terrace", "opens at six", "works offline"] }).Facts);
+        Assert.Equal(["has a roof terrace", "it opens at six", "it works offline"],
+            FactForms.Mark(brief with { Facts = ["roof terrace", "opens at six", "works offline"] }).Facts);
     }
 
     /// <summary>What begins as a corrected fact follows it where it is alike; what is unlike stays as it was guessed.</summary>
     [Fact]
     public void WayOf_LikeCorrectedFacts_FollowsThem()
     {
-        FactCorrection[] corrections = [.. "drives paths yards lanes courts".Split(' ').Select(what => new FactCorrection($"gravel {what} by the square metre", FactWay.Does))];
+        FactCorrection[] corrections =
+            [.. "drives paths yards lanes courts".Split(' ')
+                .Select(what => new FactCorrection($"gravel {what} by the square metre", FactWay.Does))];
         var own = new FactCorrections(corrections);
         const string Like = "gravel terraces by the square metre";
         Assert.NotEqual((FactForm.Does, false), FactForms.Guess(Like, FactForms.Shipped.Value).Class);
         Assert.Equal((FactForm.Does, false), own.Guess(Like)!.Value.Class);
         Assert.Equal(own.Guess(Like), new FactCorrections(corrections).Guess(Like));
-        foreach (TypedFact fact in Shipped.Where(fact => !fact.Typed.StartsWith("gravel", StringComparison.OrdinalIgnoreCase)).Take(2000)) Assert.Equal(FactForms.WayOf(fact.Typed), FactForms.WayOf(fact.Typed, own));
+        foreach (TypedFact fact in Shipped.Where(fact => !fact.Typed.StartsWith("gravel", StringComparison.OrdinalIgnoreCase)).Take(2000))
+            Assert.Equal(FactForms.WayOf(fact.Typed), FactForms.WayOf(fact.Typed, own));
     }
 
     [Fact]
@@ -105,8 +114,10 @@ public sealed class FactCorrectionsTests
     }
 
     /// <summary>
-    /// Held out by writer: learnt from the others, then one writer's briefs in any order, whose wrongly said facts are corrected until there are 10, 30, 100. Of all
-    /// facts after the last of them, and of those that begin as a corrected one, how many are said rightly, wrongly and left as they were typed.
+    /// Held out by writer: learnt from the others, then one writer's briefs in any order, whose wrongly said facts are corrected until
+    /// there are 10, 30, 100. Of all
+    /// facts after the last of them, and of those that begin as a corrected one, how many are said rightly, wrongly and left as they were
+    /// typed.
     /// </summary>
     [Fact]
     public void WayOf_OtherFactsOfAWriterWhoCorrects_IsRightMoreOften()
@@ -121,15 +132,19 @@ public sealed class FactCorrectionsTests
         Dictionary<(int Step, bool Like), int[]> counts = [];
         foreach (string file in Directory.GetFiles(folder, "*.tsv"))
         {
-            (string Brief, string Fact, string Label)[] facts = [.. File.ReadLines(file).Select(line => line.Split('\t')).Where(parts => parts.Length == 5).Select(parts => (parts[0], parts[4], parts[3]))];
+            (string Brief, string Fact, string Label)[] facts =
+                [.. File.ReadLines(file).Select(line => line.Split('\t')).Where(parts => parts.Length == 5)
+                    .Select(parts => (parts[0], parts[4], parts[3]))];
             HashSet<string> mine = new(facts.Select(fact => fact.Fact), StringComparer.OrdinalIgnoreCase);
             var weights = new Lazy<float[][]>(FactForms.Train([.. shipped.Where(fact => !mine.Contains(fact.Typed))]));
-            Dictionary<string, FactWay> before = facts.DistinctBy(fact => fact.Fact).ToDictionary(fact => fact.Fact, fact => FactForms.WayOf(fact.Fact, null, weights.Value));
+            Dictionary<string, FactWay> before = facts.DistinctBy(fact => fact.Fact)
+                .ToDictionary(fact => fact.Fact, fact => FactForms.WayOf(fact.Fact, null, weights.Value));
             for (int seed = 0; seed < 5; seed++)
             {
                 string[] order = [.. facts.Select(fact => fact.Brief).Distinct()];
                 new Random(seed).Shuffle(order);
-                Queue<(string Brief, string Fact, string Label)> left = new(order.SelectMany(brief => facts.Where(fact => fact.Brief == brief)));
+                Queue<(string Brief, string Fact, string Label)> left =
+                    new(order.SelectMany(brief => facts.Where(fact => fact.Brief == brief)));
                 List<FactCorrection> corrections = [];
                 while (corrections.Count < steps[^1])
                 {
@@ -157,18 +172,22 @@ public sealed class FactCorrectionsTests
         foreach (((int step, bool like), int[] count) in counts.OrderBy(pair => pair.Key))
         {
             double all = count[0] + count[1] + count[2];
-            TestContext.Current.TestOutputHelper!.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{step,3} corrections, {(like ? "like them" : "all others")}: {all} facts, rightly {count[3] / all:P1} before, {count[0] / all:P1} after, wrongly {count[1] / all:P1}, as typed {count[2] / all:P1}"));
+            TestContext.Current.TestOutputHelper!.WriteLine(
+                string.Create(CultureInfo.InvariantCulture,
+                    $"{step,3} corrections, {(like ? "like them" : "all others")}: {all} facts, rightly {count[3] / all:P1} before, {count[0] / all:P1} after, wrongly {count[1] / all:P1}, as typed {count[2] / all:P1}"));
             Assert.True(step == 0 || count[0] >= count[3]);
         }
 
         static bool IsRight(FactWay said, FactWay right) => said == right || (said, right) is (FactWay.Was, FactWay.Is);
         static FactWay RightWay(string fact, string label) => label switch
         {
-            "has" => FactWay.Has, "hasa" => FactWay.HasA, "does" or "person" => FactWay.Does, "do" => FactWay.Do, "is" => FactWay.Is, "lets" => FactWay.Can, "costs" => FactWay.Costs,
+            "has" => FactWay.Has, "hasa" => FactWay.HasA, "does" or "person" => FactWay.Does, "do" => FactWay.Do, "is" => FactWay.Is,
+            "lets" => FactWay.Can, "costs" => FactWay.Costs,
             "state" when FactForms.WithVerb(FactFrames.Bare(fact)) is not null => FactWay.Are,
             _ => FactWay.Typed,
         };
     }
 
-    private static IEnumerable<TypedFact> Shipped => TypedFact.Parse(File.ReadAllText(Path.Combine(TestFiles.Root, "tasks", "copywriting", "facts.yaml")));
+    private static IEnumerable<TypedFact> Shipped =>
+        TypedFact.Parse(File.ReadAllText(Path.Combine(TestFiles.Root, "tasks", "copywriting", "facts.yaml")));
 }

@@ -54,7 +54,8 @@ public sealed class FactFormsTests
     {
         Brief brief = new("Kestrel", Brief.Description, ["opens at seven"], ["Bakery"]);
         Assert.NotEqual(brief.Facts, FactForms.Mark(brief).Facts);
-        foreach (Brief kept in (Brief[])[brief with { Language = "German" }, brief with { Facts = ["öffnet um sieben", "frische Brötchen"] }, brief with { Facts = ["七点开门"] }, brief with { Facts = [] }])
+        foreach (Brief kept in (Brief[])[brief with { Language = "German" },
+            brief with { Facts = ["öffnet um sieben", "frische Brötchen"] }, brief with { Facts = ["七点开门"] }, brief with { Facts = [] }])
             Assert.Same(kept, FactForms.Mark(kept));
     }
 
@@ -74,7 +75,9 @@ public sealed class FactFormsTests
         {
             string marked = FactForms.Mark(fact.Typed);
             if (FactForms.WayOf(fact.Typed) != FactWay.Are) Assert.Equal(marked, FactForms.Mark(marked));
-            if (FactForms.WayOf(fact.Typed) != FactWay.Do && marked != fact.Typed && !marked.Contains(" are ", StringComparison.Ordinal) && !marked.Contains(" is ", StringComparison.Ordinal)) Assert.EndsWith(fact.Typed, FactFrames.Bare(marked), StringComparison.Ordinal);
+            if (FactForms.WayOf(fact.Typed) != FactWay.Do && marked != fact.Typed && !marked.Contains(" are ", StringComparison.Ordinal)
+                && !marked.Contains(" is ", StringComparison.Ordinal))
+                Assert.EndsWith(fact.Typed, FactFrames.Bare(marked), StringComparison.Ordinal);
         }
     }
 
@@ -82,21 +85,27 @@ public sealed class FactFormsTests
     [Fact]
     public void Mark_AnyText_KeepsItsWords()
     {
-        foreach (string odd in (string[])[", open late", ",", "青茶, open late", ", 青茶", "*", "£", "a", "😀 😀", "(hot) showers", "has", "it is", "you can "]) Assert.NotNull(FactForms.Mark(odd));
-        string[] leads = ["", ", ", "has ", "it is ", "£5 a ", "the "], middles = ["hems done", "open", "Well-known", "x", "walks"], ends = ["", " included", " while you wait", "s,", " on Sundays"];
-        Gen<string> made = Gen.Select(Gen.Int[0, leads.Length - 1], Gen.Int[0, middles.Length - 1], Gen.Int[0, ends.Length - 1]).Select((lead, middle, end) => leads[lead] + middles[middle] + ends[end]);
+        foreach (string odd in (string[])[", open late", ",", "青茶, open late", ", 青茶", "*", "£", "a", "😀 😀", "(hot) showers", "has",
+            "it is", "you can "]) Assert.NotNull(FactForms.Mark(odd));
+        string[] leads = ["", ", ", "has ", "it is ", "£5 a ", "the "], middles = ["hems done", "open", "Well-known", "x", "walks"],
+            ends = ["", " included", " while you wait", "s,", " on Sundays"];
+        Gen<string> made = Gen.Select(Gen.Int[0, leads.Length - 1], Gen.Int[0, middles.Length - 1], Gen.Int[0, ends.Length - 1])
+            .Select((lead, middle, end) => leads[lead] + middles[middle] + ends[end]);
         Gen.OneOf(Gen.String, made).Sample(text =>
         {
             string marked = FactForms.Mark(text);
             Queue<string> left = new(FactFrames.Bare(text).Split(' ', StringSplitOptions.RemoveEmptyEntries));
             foreach (string word in marked.Split(' '))
-                if (left.TryPeek(out string? next) && (next.Equals(word, StringComparison.OrdinalIgnoreCase) || FactWays.InThirdPerson(next).Equals(word, StringComparison.OrdinalIgnoreCase))) left.Dequeue();
+                if (left.TryPeek(out string? next)
+                    && (next.Equals(word, StringComparison.OrdinalIgnoreCase)
+                        || FactWays.InThirdPerson(next).Equals(word, StringComparison.OrdinalIgnoreCase))) left.Dequeue();
             Assert.True(left.Count == 0 || marked == text, $"'{text}' became '{marked}'");
             _ = FactFrames.Misfits(new Brief("(x", Brief.Description, [text], ["Bakery"]), $"It has {text} and more.");
         }, iter: 500);
     }
 
-    /// <summary>Learnt from four fifths of what people wrote by form, tried on the fifth: of the forms that it says, few are wrong.</summary>
+    /// <summary>Learnt from four fifths of what people wrote by form, tried on the fifth: of the forms that it says, few are
+    /// wrong.</summary>
     [Fact]
     public void FormOf_FactsThatItDidNotSee_IsRarelyWrong()
     {
@@ -107,7 +116,8 @@ public sealed class FactFormsTests
         foreach (TypedFact fact in facts[..(facts.Length / 5)])
         {
             FactForm own = fact.Form == FactForm.Post ? FactForm.Is : fact.Form;
-            if (FactForms.ClassOf(fact.Typed, weights)?.Form is not { } form || form is FactForm.No or FactForm.Says or FactForm.Note) continue;
+            if (FactForms.ClassOf(fact.Typed, weights)?.Form is not { } form || form is FactForm.No or FactForm.Says or FactForm.Note)
+                continue;
             said++;
             // "parking at the rear" is a thing that stands alone
             if (form != own && !(own == FactForm.Note && form == FactForm.Has)) wrong++;
@@ -115,5 +125,6 @@ public sealed class FactFormsTests
         Assert.True(said > 1500 && wrong < said / 8, $"{wrong} of {said} are wrong");
     }
 
-    private static IEnumerable<TypedFact> Facts => TypedFact.Parse(File.ReadAllText(Path.Combine(TestFiles.Root, "tasks", "copywriting", "facts.yaml")));
+    private static IEnumerable<TypedFact> Facts =>
+        TypedFact.Parse(File.ReadAllText(Path.Combine(TestFiles.Root, "tasks", "copywriting", "facts.yaml")));
 }

@@ -78,7 +78,8 @@ public sealed class FewPeopleTests : IDisposable
         await using FlywheelDb db = store.Tables();
         Assert.True((await FeedbackReader.ReadAsync(db, new(), withTokens: false, Stop)).NumOpen > 0);
         // Who was learnt from is not tested on when more people come, though some of their prompts were.
-        Assert.All((await FeedbackReader.ReadAsync(db, new(), withTokens: false, Stop)).People.Values, side => Assert.Equal(Split.Train, side));
+        Assert.All((await FeedbackReader.ReadAsync(db, new(), withTokens: false, Stop)).People.Values,
+            side => Assert.Equal(Split.Train, side));
     }
 
     [Fact]

@@ -49,10 +49,13 @@ public sealed partial class ForgetTests : IDisposable
         Assert.Null(row.Plan);
         Assert.Equal(await Forget.HashOfAsync(store, Person), row.Person);
         ForgottenModel[] models = JsonSerializer.Deserialize<ForgottenModel[]>(row.Models, JsonText.Compact)!;
-        Assert.Contains(models, model => model is { Learnt: true } && model.Before == first.Turn.Candidate && model.After == elsewhere.Turn.Candidate);
-        Assert.Contains(models, model => model is { Learnt: true } && model.Before == second.Turn.Candidate && model.After == later.Turn.Candidate);
+        Assert.Contains(models,
+            model => model is { Learnt: true } && model.Before == first.Turn.Candidate && model.After == elsewhere.Turn.Candidate);
+        Assert.Contains(models,
+            model => model is { Learnt: true } && model.Before == second.Turn.Candidate && model.After == later.Turn.Candidate);
         NothingIsLeft(store, first, second);
-        Assert.Contains("forgotten before", (await Assert.ThrowsAsync<FlywheelException>(() => new Forget(store).RunAsync(Person))).Message);
+        Assert.Contains("forgotten before",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new Forget(store).RunAsync(Person))).Message);
         Assert.True((await new Rebuild(store).RunAsync(later.Turn.Candidate![..12])).IsEqual);
         await TurnAsync(store, because: "no feedback to learn from"); // what was used stays used
     }
@@ -63,19 +66,23 @@ public sealed partial class ForgetTests : IDisposable
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""));
         await using FlywheelDb db = store.Tables();
         db.Models.Add(new ModelRow { Hash = Given.Champion, Name = "m", Path = "models/m", Created = Given.Monday });
-        string[] reasons = ["promoted by ann", "5% by ann", "rolled back by anna", "stopped by ann (too long)", "taken back: 1c2d, by ann because people accept fewer"];
+        string[] reasons = ["promoted by ann", "5% by ann", "rolled back by anna", "stopped by ann (too long)",
+            "taken back: 1c2d, by ann because people accept fewer"];
         foreach (string reason in reasons)
         {
-            db.Rollouts.Add(new RolloutRow { Champion = "a", Candidate = "b", Started = Given.Monday, StepStarted = Given.Monday, State = RolloutState.Stopped, Reason = reason });
+            db.Rollouts.Add(new RolloutRow { Champion = "a", Candidate = "b", Started = Given.Monday, StepStarted = Given.Monday,
+                State = RolloutState.Stopped, Reason = reason });
             db.Releases.Add(new ReleaseRow { Time = Given.Monday, ModelHash = Given.Champion, Reason = $"rollout 1: {reason}" });
         }
         await db.SaveChangesAsync();
         await new PersonRows(db, "ann").DeleteAsync(CancellationToken.None);
         await using FlywheelDb after = store.Tables();
-        string[] expected = ["promoted by somebody who was forgotten", "5% by somebody who was forgotten", "rolled back by anna", "stopped by somebody who was forgotten (too long)",
+        string[] expected = ["promoted by somebody who was forgotten", "5% by somebody who was forgotten", "rolled back by anna",
+            "stopped by somebody who was forgotten (too long)",
             "taken back: 1c2d, by somebody who was forgotten because people accept fewer"];
         Assert.Equal(expected, await after.Rollouts.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
-        Assert.Equal(expected.Select(reason => $"rollout 1: {reason}"), await after.Releases.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
+        Assert.Equal(expected.Select(reason => $"rollout 1: {reason}"),
+            await after.Releases.OrderBy(row => row.Id).Select(row => row.Reason).ToListAsync());
     }
 
     /// <summary>Killed at what it says, a little later each time, and run again; what comes of it is the same.</summary>
@@ -117,7 +124,8 @@ public sealed partial class ForgetTests : IDisposable
         var forget = new ForgetJob(store, queue, TimeProvider.System) { Progress = new() { Say = Console.WriteLine } };
         var worker = new JobWorker(queue, new Dictionary<string, JobHandler> { [ForgetJob.Kind] = forget.RunAsync })
         {
-            Lease = TimeSpan.FromMilliseconds(400), Poll = TimeSpan.FromMilliseconds(50), Failed = (what, e) => Console.WriteLine($"{what}: {e}"),
+            Lease = TimeSpan.FromMilliseconds(400), Poll = TimeSpan.FromMilliseconds(50),
+            Failed = (what, e) => Console.WriteLine($"{what}: {e}"),
         };
         using var stop = new CancellationTokenSource();
         Task work = worker.RunAsync(stop.Token);
@@ -134,7 +142,9 @@ public sealed partial class ForgetTests : IDisposable
         await using FlywheelDb there = other.Tables();
         Assert.Empty(await db.Generations.Where(found => found.User == Person).ToListAsync());
         Assert.Equal(await there.Examples.CountAsync(), await db.Examples.CountAsync());
-        foreach ((TurnRow turn, TurnRow same) in (await db.Turns.OrderBy(row => row.Number).ToListAsync()).Zip(await there.Turns.OrderBy(row => row.Number).ToListAsync()))
+        foreach ((TurnRow turn,
+            TurnRow same) in (await db.Turns.OrderBy(row => row.Number).ToListAsync()).Zip(
+                await there.Turns.OrderBy(row => row.Number).ToListAsync()))
         {
             Assert.Equal((same.Dataset, same.Champion, same.Candidate), (turn.Dataset, turn.Champion, turn.Candidate));
             Assert.Equal(FilesOf(other, same.Dataset!), FilesOf(store, turn.Dataset!));
@@ -142,7 +152,8 @@ public sealed partial class ForgetTests : IDisposable
         }
         Assert.Equal(await Names(there.Models.Select(row => row.Hash)), await Names(db.Models.Select(row => row.Hash)));
         Assert.Equal(await Names(there.Runs.Select(row => row.Model!)), await Names(db.Runs.Select(row => row.Model!)));
-        Assert.Equal((await other.ReleasesAsync()).Select(release => release.ModelHash), (await store.ReleasesAsync()).Select(release => release.ModelHash));
+        Assert.Equal((await other.ReleasesAsync()).Select(release => release.ModelHash),
+            (await store.ReleasesAsync()).Select(release => release.ModelHash));
 
         static Task<List<string>> Names(IQueryable<string> hashes) => hashes.Order().ToListAsync();
     }
@@ -162,7 +173,8 @@ public sealed partial class ForgetTests : IDisposable
 
     private static async Task AddSecretTextAsync(FlywheelStore store)
     {
-        Generation kept = Given.Generation(Guid.CreateVersion7(Given.Monday), user: Person, text: "Write better with zanzibarium.", prompt: "Write a tagline.\nName: zanzibarium",
+        Generation kept = Given.Generation(Guid.CreateVersion7(Given.Monday), user: Person, text: "Write better with zanzibarium.",
+            prompt: "Write a tagline.\nName: zanzibarium",
             model: (await store.ChampionAsync())!.Hash);
         await store.RecordAsync(kept);
         await store.AddFeedbackAsync(new(kept.Id, Metrics.Keep, true));

@@ -56,7 +56,8 @@ public sealed class FrozenSetTests
         Assert.Equal(5, rules.Length); // three kinds against the champion, two against the first release
     }
 
-    /// <summary>What an earlier turn raised without teaching it may be given back, down to where the first release stood and no further.</summary>
+    /// <summary>What an earlier turn raised without teaching it may be given back, down to where the first release stood and no
+    /// further.</summary>
     [Theory]
     [InlineData(0.36, 0.10, false, "")]
     [InlineData(0.36, 0.34, false, "")]
@@ -69,12 +70,14 @@ public sealed class FrozenSetTests
         ExamPaper paper = Paper(20) with { TaughtBefore = taughtBefore ? new HashSet<string> { "Write a list." } : [] };
         double At(int i, double value) => 3 + (i >= 40 ? value : 0);
 
-        IEnumerable<RuleResult> rules = FrozenSet.Rules(paper, Result(i => At(i, -raised)), Result(i => At(i, fall - raised)), Result(i => At(i, 0)), s_rules, 1);
+        IEnumerable<RuleResult> rules = FrozenSet.Rules(paper, Result(i => At(i, -raised)), Result(i => At(i, fall - raised)),
+            Result(i => At(i, 0)), s_rules, 1);
 
         Assert.Equal(failing, string.Join("; ", rules.Where(rule => rule.Passed == false).Select(rule => rule.Name)));
     }
 
-    /// <summary>A model that a person released is no heir of the one before it, nor do its turns answer for what that one's had taught.</summary>
+    /// <summary>A model that a person released is no heir of the one before it, nor do its turns answer for what that one's had
+    /// taught.</summary>
     [Fact]
     public async Task FirstRelease_OfAChampion_IsWhatItsTurnsBeganFrom()
     {
@@ -82,7 +85,8 @@ public sealed class FrozenSetTests
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
         await using (FlywheelDb db = store.AllTables())
         {
-            (string, string, TurnState)[] turns = [("a", "b", TurnState.Promoted), ("b", "c", TurnState.Promoted), ("c", "x", TurnState.Rejected), ("imported", "d", TurnState.Promoted)];
+            (string, string, TurnState)[] turns = [("a", "b", TurnState.Promoted), ("b", "c", TurnState.Promoted),
+                ("c", "x", TurnState.Rejected), ("imported", "d", TurnState.Promoted)];
             db.Turns.AddRange(turns.Select((turn, i) => new TurnRow
             {
                 Id = Guid.NewGuid(), Number = i + 1, Started = default, Ended = DateTimeOffset.UnixEpoch, Recipe = "", FeedbackThrough = 0,
@@ -93,7 +97,8 @@ public sealed class FrozenSetTests
         var ledger = new TurnLedger(store, TimeProvider.System);
         async Task<string> First(string champion) => (await ledger.FirstReleaseAsync(champion, TestContext.Current.CancellationToken)).Hash;
 
-        Assert.Equal(["a", "a", "a", "x", "imported", "imported"], [await First("a"), await First("b"), await First("c"), await First("x"), await First("imported"), await First("d")]);
+        Assert.Equal(["a", "a", "a", "x", "imported", "imported"],
+            [await First("a"), await First("b"), await First("c"), await First("x"), await First("imported"), await First("d")]);
     }
 
     [Fact]

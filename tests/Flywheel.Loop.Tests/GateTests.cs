@@ -65,7 +65,8 @@ public sealed class GateTests
         HeldOutItem[] pairs = [.. texts.Take(3).Select(item => item with { Rejected = Chat("p", "other") })];
         var paper = new ExamPaper(texts, pairs, [Chat("a", "b"), Chat("c", "d")]);
 
-        GateDecision decision = Gate.Decide(paper, Result([.. texts.Select((_, i) => 2 + 0.01 * i)], [1, 2, 3], [1, 1], 1), Result([.. texts.Select((_, i) => 1 + 0.02 * i)], [-1, -2, -3], [1, 1], 1), Rules, 1);
+        GateDecision decision = Gate.Decide(paper, Result([.. texts.Select((_, i) => 2 + 0.01 * i)], [1, 2, 3], [1, 1], 1),
+            Result([.. texts.Select((_, i) => 1 + 0.02 * i)], [-1, -2, -3], [1, 1], 1), Rules, 1);
 
         Assert.True(decision.Passed, decision.Reason);
         Assert.Null(decision.Rules.Single(rule => rule.Name == "preferred over rejected").Passed);
@@ -88,7 +89,8 @@ public sealed class GateTests
     [InlineData("Draw \u0007", FinishReason.Stop, "is not text")]
     [InlineData("a good tool and a good tool and a good tool and a good tool", FinishReason.Stop, "goes in circles")]
     [InlineData("- Draws lines\n- Draws circles\n- Draws squares\n- Saves as PNG\n- Saves as SVG\n- Prints", FinishReason.Stop, null)]
-    public void FaultOf_Answers_SaysWhatIsWrong(string text, FinishReason reason, string? fault) => Assert.Equal(fault, Exam.FaultOf(text, reason));
+    public void FaultOf_Answers_SaysWhatIsWrong(string text, FinishReason reason, string? fault) =>
+    Assert.Equal(fault, Exam.FaultOf(text, reason));
 
     [Fact]
     public void Read_FrozenSetOfThisProject_IsWellFormed()
@@ -110,7 +112,8 @@ public sealed class GateTests
         CuratedDataset dataset = CuratedDataset.Create([], Given.Split());
         File.WriteAllText(folder["frozen.jsonl"], Chat("a", "b") + "\n{\"messages\": 7}\n");
 
-        Assert.Contains("frozen.jsonl:2: field 'messages'", Assert.Throws<FlywheelException>(() => ExamPaper.Read(dataset.Write(folder.Path), folder["frozen.jsonl"])).Message);
+        Assert.Contains("frozen.jsonl:2: field 'messages'",
+            Assert.Throws<FlywheelException>(() => ExamPaper.Read(dataset.Write(folder.Path), folder["frozen.jsonl"])).Message);
     }
 
     [Fact]
@@ -127,14 +130,19 @@ public sealed class GateTests
     [InlineData("gate.regression_margin=0", "gate.regression_margin")]
     [InlineData("curate.min_held_out=1", "curate.min_held_out")]
     public void LoadTurn_BadField_IsNamed(string change, string said) =>
-        Assert.Contains(said, Assert.Throws<FlywheelException>(() => RecipeFile.LoadTurn(Path.Combine(TestFiles.Root, "recipes", "turn.yaml"), change)).Message);
+        Assert.Contains(said,
+            Assert.Throws<FlywheelException>(() =>
+                RecipeFile.LoadTurn(Path.Combine(TestFiles.Root, "recipes", "turn.yaml"), change)).Message);
 
     private static GateDecision Decide(int people, double textGain, double marginGain, double frozenGain, double soundShare) =>
-        Gate.Decide(Paper(people), Result(people, 0, 0, 0, 1), Result(people, textGain, marginGain, frozenGain, soundShare), Rules, seed: 1);
+        Gate.Decide(Paper(people), Result(people, 0, 0, 0, 1), Result(people, textGain, marginGain, frozenGain, soundShare), Rules,
+            seed: 1);
 
     private static ExamPaper Paper(int people)
     {
-        HeldOutItem[] items = [.. Enumerable.Range(0, 8 * people).Select(i => new HeldOutItem($"person {i / 8}", Chat($"prompt {i}", "kept"), Chat($"prompt {i}", "lost")))];
+        HeldOutItem[] items =
+            [.. Enumerable.Range(0, 8 * people)
+                .Select(i => new HeldOutItem($"person {i / 8}", Chat($"prompt {i}", "kept"), Chat($"prompt {i}", "lost")))];
         return new(items, items, [.. Enumerable.Range(0, 60).Select(i => Chat($"frozen {i}", "text"))]);
     }
 

@@ -18,7 +18,8 @@ internal static class Given
     public static SplitRules Split(
         IReadOnlyDictionary<string, Split>? people = null, double share = 0.25, IReadOnlySet<string>? used = null, byte[]? salt = null,
         IReadOnlyDictionary<string, Split>? prompts = null) =>
-        new(new CurateRecipe { HeldOutShare = share }, salt ?? Salt, people ?? new Dictionary<string, Split>(), prompts ?? new Dictionary<string, Split>(), used ?? new HashSet<string>());
+        new(new CurateRecipe { HeldOutShare = share }, salt ?? Salt, people ?? new Dictionary<string, Split>(),
+            prompts ?? new Dictionary<string, Split>(), used ?? new HashSet<string>());
 
     /// <summary>A clock that stands still.</summary>
     public sealed class Clock(DateTimeOffset now) : TimeProvider
@@ -28,7 +29,8 @@ internal static class Given
         public override DateTimeOffset GetUtcNow() => Now;
     }
 
-    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.", string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1, string? model = null, string? upstream = null)
+    public static Generation Generation(Guid? id = null, Guid? group = null, string user = "ann", string text = "Draw anything, fast.",
+        string prompt = "Write a tagline.\nName: Quill", int choice = 0, int seed = 1, string? model = null, string? upstream = null)
     {
         var random = new Random(seed);
         int[] tokens = [.. Enumerable.Range(0, random.Next(1, 60)).Select(_ => random.Next(0, 70_000))];
@@ -55,7 +57,8 @@ internal static class Given
                 Tokens = tokens,
                 Logprobs = [.. tokens.Select(_ => -10 * random.NextSingle())],
                 SamplerLogprobs = [.. tokens.Select(_ => -10 * random.NextSingle())],
-                Sampler = new SamplerOptions { Temperature = 0.8f, TopP = 0.95f, Seed = (ulong)seed, LogitBias = new Dictionary<int, float> { [7] = -1.5f } },
+                Sampler = new SamplerOptions { Temperature = 0.8f, TopP = 0.95f, Seed = (ulong)seed,
+                    LogitBias = new Dictionary<int, float> { [7] = -1.5f } },
                 MaxTokens = 200,
                 Stop = ["\n\n"],
             },

@@ -48,7 +48,8 @@ public sealed class ImportedModelTests : IDisposable
         engine.LoadAdapter("kites", adapter);
         int[] tokens = model.Tokenizer.EncodeWhole(Text), answer = await AnswerAsync(engine, tokens[..8], "kites");
         string[] exact = ["--ctx-size", "512", "--threads", "1", "--cache-type-k", "f32", "--cache-type-v", "f32", "--flash-attn", "off"];
-        foreach ((string how, string file, string[] with) in new[] { ("merged", "merged.gguf", exact), ("adapter", "base.gguf", [.. exact, "--lora", _folder["adapter.gguf"]]) })
+        foreach ((string how, string file, string[] with) in new[] { ("merged", "merged.gguf", exact),
+            ("adapter", "base.gguf", [.. exact, "--lora", _folder["adapter.gguf"]]) })
         {
             using LlamaServer server = await LlamaServer.StartAsync(_folder[file], with);
             double worst = 0;
@@ -56,7 +57,8 @@ public sealed class ImportedModelTests : IDisposable
             {
                 float[] logits = await engine.LogitsAsync(tokens[..length], "kites");
                 double largest = logits.Max(), normalizer = largest + Math.Log(logits.Sum(logit => Math.Exp(logit - largest)));
-                foreach ((int id, double logProb) in await server.NextAsync(tokens[..length], 50)) worst = Math.Max(worst, Math.Abs(logProb - (logits[id] - normalizer)));
+                foreach ((int id, double logProb) in await server.NextAsync(tokens[..length],
+                    50)) worst = Math.Max(worst, Math.Abs(logProb - (logits[id] - normalizer)));
             }
             TestContext.Current.TestOutputHelper?.WriteLine($"{name}, {how}: largest difference of a log-probability {worst:G3}");
             Assert.InRange(worst, 0, 1e-3);
@@ -67,7 +69,8 @@ public sealed class ImportedModelTests : IDisposable
     private static async Task<int[]> AnswerAsync(InferenceEngine engine, int[] prompt, string? adapter = null)
     {
         List<int> answer = [];
-        await foreach (SampledToken token in engine.Submit(new GenerationRequest { PromptTokens = prompt, MaxTokens = NumAnswer, Adapter = adapter, Sampler = new() { Temperature = 0 } }).Tokens) answer.Add(token.Id);
+        await foreach (SampledToken token in engine.Submit(new GenerationRequest { PromptTokens = prompt, MaxTokens = NumAnswer,
+            Adapter = adapter, Sampler = new() { Temperature = 0 } }).Tokens) answer.Add(token.Id);
         return [.. answer];
     }
 
@@ -77,7 +80,8 @@ public sealed class ImportedModelTests : IDisposable
         var home = new FlywheelHome(_folder["home"]);
         ModelFolder model = ModelImport.Import(TestFiles.Shared("models", name), home.Models, DateTimeOffset.UnixEpoch);
         Directory.CreateDirectory(_folder["texts"]);
-        for (int i = 0; i < 60; i++) File.WriteAllText(_folder[$"texts/{i}.txt"], $"{Text} That was day {i}. The wind was strong and Tim was happy.");
+        for (int i = 0; i < 60; i++)
+            File.WriteAllText(_folder[$"texts/{i}.txt"], $"{Text} That was day {i}. The wind was strong and Tim was happy.");
         File.WriteAllText(_folder["lora.yaml"], $$"""
             name: kites
             base: {{model.ShortHash}}

@@ -61,7 +61,8 @@ public abstract class JobTests(Provider provider) : IAsyncLifetime
     public async Task GiveUp_DeadWorkersJob_IsClaimedAtOnceAndALivingOnesIsNot()
     {
         Assert.True(JobWorker.IsDead($"{Environment.MachineName}/{int.MaxValue}/a"));
-        foreach (string? alive in new[] { new JobWorker(_queue, new Dictionary<string, JobHandler>()).Name, $"elsewhere/{int.MaxValue}/a", "worker", null }) Assert.False(JobWorker.IsDead(alive));
+        foreach (string? alive in new[] { new JobWorker(_queue, new Dictionary<string, JobHandler>()).Name, $"elsewhere/{int.MaxValue}/a",
+            "worker", null }) Assert.False(JobWorker.IsDead(alive));
         await _queue.EnqueueAsync("count", "1", cancellation: Stop);
         JobRow job = (await _queue.ClaimAsync("dead", ["count"], s_lease, Stop))!;
         Assert.Null(await _queue.ClaimAsync("next", ["count"], s_lease, Stop));

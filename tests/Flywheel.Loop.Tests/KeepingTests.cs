@@ -42,8 +42,10 @@ public sealed class KeepingTests
         Assert.Equal((preview.Answers, preview.Feedback), (done.Answers, done.Feedback));
         await using FlywheelDb after = store.Tables();
         Assert.Equal(60, await after.Generations.CountAsync());
-        Assert.Equal(all.Select(row => row.Id).Except(old).ToHashSet(), (await after.Set<GenerationPayload>().Select(row => row.GenerationId).ToListAsync()).ToHashSet());
-        Assert.Equal(old, (await after.Generations.Where(row => row.Store == StoreLevel.Counts).Select(row => row.Id).ToListAsync()).ToHashSet());
+        Assert.Equal(all.Select(row => row.Id).Except(old).ToHashSet(),
+            (await after.Set<GenerationPayload>().Select(row => row.GenerationId).ToListAsync()).ToHashSet());
+        Assert.Equal(old,
+            (await after.Generations.Where(row => row.Store == StoreLevel.Counts).Select(row => row.Id).ToListAsync()).ToHashSet());
         Assert.Equal(61 - old.Count, await after.Feedback.CountAsync());
         Assert.Equal((0, 0), ((await retention.RunAsync(rules)).Answers, (await retention.PreviewAsync([])).Answers));
         clock.Now = Given.Monday.AddDays(61);
@@ -72,13 +74,15 @@ public sealed class KeepingTests
         using var folder = new Testing.TempFolder();
         var home = new FlywheelHome(folder.Path, "");
         Assert.False(HomeSettings.Read(home).RequireReview);
-        new HomeSettings { RequireReview = true, Retention = [new() { App = "tasks/translation", Days = 30 }, new() { Days = 365 }] }.Write(home);
+        new HomeSettings { RequireReview = true,
+            Retention = [new() { App = "tasks/translation", Days = 30 }, new() { Days = 365 }] }.Write(home);
         HomeSettings read = HomeSettings.Read(home);
         Assert.True(read.RequireReview);
         Assert.Equal([("tasks/translation", 30), ("", 365)], read.Retention.Select(rule => (rule.App, rule.Days)));
     }
 
-    /// <summary>Apache's own reader (C++, by ParquetSharp) finds in the Parquet file what a JSON parser finds in the lines, and both what was recorded.</summary>
+    /// <summary>Apache's own reader (C++, by ParquetSharp) finds in the Parquet file what a JSON parser finds in the lines, and both what
+    /// was recorded.</summary>
     [Fact]
     public async Task Export_BothFormats_HoldTheRecordForOtherReadersAndAppearWholeOrNotAtAll()
     {
@@ -92,10 +96,13 @@ public sealed class KeepingTests
             for (int i = 0; i < 300; i++)
             {
                 string text = words[random.Next(words.Length)];
-                Generation row = Copy(Given.Generation(Guid.CreateVersion7(), Guid.CreateVersion7(), $"user {i % 3}", text, $"prompt {text}", seed: i), Apps[random.Next(3)], Given.Monday.AddDays(-random.Next(41)));
+                Generation row =
+                    Copy(Given.Generation(Guid.CreateVersion7(), Guid.CreateVersion7(), $"user {i % 3}", text, $"prompt {text}", seed: i),
+                        Apps[random.Next(3)], Given.Monday.AddDays(-random.Next(41)));
                 all.Generations.Add(row);
                 for (int said = random.Next(3); said > 0; said--)
-                    all.Feedback.Add(new() { Id = Guid.CreateVersion7(), Time = row.Time, GenerationId = row.Id, Metric = Metrics.Rating, Value = "0.25", User = "bo", Tags = """{"a":"b"}""" });
+                    all.Feedback.Add(new() { Id = Guid.CreateVersion7(), Time = row.Time, GenerationId = row.Id, Metric = Metrics.Rating,
+                        Value = "0.25", User = "bo", Tags = """{"a":"b"}""" });
             }
             await all.SaveChangesAsync();
         }
@@ -107,13 +114,18 @@ public sealed class KeepingTests
 
         await using FlywheelDb db = store.Tables();
         DateTimeOffset since = filter.Since!.Value, until = filter.Until!.Value;
-        List<Generation> expected = await db.Generations.Include(row => row.Payload).Where(row => row.App == "write" && row.Time >= since && row.Time < until).OrderBy(row => row.Time).ThenBy(row => row.Id).ToListAsync();
+        List<Generation> expected = await db.Generations.Include(row => row.Payload)
+            .Where(row => row.App == "write" && row.Time >= since && row.Time < until).OrderBy(row => row.Time).ThenBy(row => row.Id)
+            .ToListAsync();
         JsonObject[] read = [.. File.ReadLines(lines).Select(line => JsonNode.Parse(line)!.AsObject())];
         Assert.Equal(expected.Count, count);
         Assert.InRange(count, 30, 299);
-        Assert.Equal(expected.Select(row => (row.Id.ToString(), row.Payload!.Text, row.NumTokens)), read.Select(row => ((string)row["id"]!, (string)row["text"]!, (int)row["completion_tokens"]!)));
+        Assert.Equal(expected.Select(row => (row.Id.ToString(), row.Payload!.Text, row.NumTokens)),
+            read.Select(row => ((string)row["id"]!, (string)row["text"]!, (int)row["completion_tokens"]!)));
         List<Feedback> feedback = await db.Feedback.OrderBy(row => row.Sequence).ToListAsync();
-        Assert.All(read.Take(200), row => Assert.Equal(feedback.Where(said => said.GenerationId.ToString() == (string)row["id"]!).Select(said => said.Id.ToString()), row["feedback"]!.AsArray().Select(said => (string)said!["id"]!)));
+        Assert.All(read.Take(200),
+            row => Assert.Equal(feedback.Where(said => said.GenerationId.ToString() == (string)row["id"]!)
+                .Select(said => said.Id.ToString()), row["feedback"]!.AsArray().Select(said => (string)said!["id"]!)));
 
         int at = 0;
         using var file = new ParquetFileReader(parquet);
@@ -134,15 +146,21 @@ public sealed class KeepingTests
                 {
                     object? value = columns[name].GetValue(i);
                     JsonNode? other = read[at][name];
-                    string? text = value switch { null => null, DateTime time => time.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", System.Globalization.CultureInfo.InvariantCulture), var any => Convert.ToString(any, System.Globalization.CultureInfo.InvariantCulture) };
-                    string? same = RecordExport.JsonColumns.Contains(name) ? JsonNode.DeepEquals(JsonNode.Parse(text!), other) ? text : other!.ToJsonString()
-                        : other is null ? null : Convert.ToString(other.GetValueKind() == System.Text.Json.JsonValueKind.Number ? (object)(double)other : (string)other!, System.Globalization.CultureInfo.InvariantCulture);
+                    string? text = value switch { null => null,
+                        DateTime time => time.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", System.Globalization.CultureInfo.InvariantCulture),
+                        var any => Convert.ToString(any, System.Globalization.CultureInfo.InvariantCulture) };
+                    string? same = RecordExport.JsonColumns.Contains(name)
+                        ? JsonNode.DeepEquals(JsonNode.Parse(text!), other) ? text : other!.ToJsonString()
+                        : other is null
+                        ? null : Convert.ToString(other.GetValueKind() == System.Text.Json.JsonValueKind.Number
+                            ? (object)(double)other : (string)other!, System.Globalization.CultureInfo.InvariantCulture);
                     Assert.Equal(same, text);
                 }
         }
         Assert.Equal(count, at);
         string[] files = Directory.GetFiles(record.Folder.Path);
-        Assert.ThrowsAny<OperationCanceledException>(() => RecordExport.WriteFile(store, filter, RecordExport.JsonLines, lines, new CancellationToken(true)));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            RecordExport.WriteFile(store, filter, RecordExport.JsonLines, lines, new CancellationToken(true)));
         Assert.Equal(count, File.ReadLines(lines).Count());
         Assert.Equal(files, Directory.GetFiles(record.Folder.Path));
         Assert.Equal(0, RecordExport.WriteFile(store, new ExportFilter { Person = "nobody" }, RecordExport.Parquet, parquet));
@@ -158,8 +176,10 @@ public sealed class KeepingTests
 
     private static Generation Copy(Generation row, string app, DateTimeOffset time) => new()
     {
-        Id = row.Id, Group = row.Group, Time = time, App = app, User = row.User, ModelHash = row.ModelHash, FinishReason = row.FinishReason, NumPromptTokens = row.NumPromptTokens,
-        NumTokens = row.NumTokens, FirstTokenMs = row.FirstTokenMs, LatencyMs = row.LatencyMs, Cost = row.NumTokens % 2 == 0 ? 0.125 : null, Payload = row.Payload,
+        Id = row.Id, Group = row.Group, Time = time, App = app, User = row.User, ModelHash = row.ModelHash, FinishReason = row.FinishReason,
+        NumPromptTokens = row.NumPromptTokens,
+        NumTokens = row.NumTokens, FirstTokenMs = row.FirstTokenMs, LatencyMs = row.LatencyMs, Cost = row.NumTokens % 2 == 0 ? 0.125 : null,
+        Payload = row.Payload,
     };
 
     private sealed class ReadAll(int size) : ILogicalColumnReaderVisitor<Array>

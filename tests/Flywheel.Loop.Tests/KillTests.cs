@@ -29,10 +29,12 @@ public sealed class KillTests
 
         await using FlywheelStore store = await FlywheelStore.OpenAsync(home);
         await using FlywheelDb db = store.Tables();
-        HashSet<string> found = [.. (await db.Generations.Select(row => row.Id).ToListAsync()).Select(id => $"g {id}"), .. (await db.Feedback.Select(row => row.Id).ToListAsync()).Select(id => $"f {id}")];
+        HashSet<string> found = [.. (await db.Generations.Select(row => row.Id).ToListAsync()).Select(id => $"g {id}"),
+            .. (await db.Feedback.Select(row => row.Id).ToListAsync()).Select(id => $"f {id}")];
         Assert.True(acknowledged.Count > 300, $"only {acknowledged.Count} were acknowledged");
         Assert.Subset(found, acknowledged);
-        Assert.Equal("ok", await db.Database.SqlQueryRaw<string>("SELECT integrity_check AS Value FROM pragma_integrity_check").SingleAsync());
+        Assert.Equal("ok",
+            await db.Database.SqlQueryRaw<string>("SELECT integrity_check AS Value FROM pragma_integrity_check").SingleAsync());
         Assert.Equal(await db.Generations.CountAsync(), await db.Set<GenerationPayload>().CountAsync());
     }
 

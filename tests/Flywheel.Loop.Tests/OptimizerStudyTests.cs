@@ -29,12 +29,17 @@ public sealed class OptimizerStudyTests : IDisposable
             data: [{ source: jsonl, path: chats.jsonl }]
             train: { objective: next-token, steps: 4, batch_tokens: 256, micro_tokens: 128, evaluate_every: 2 }
             """);
-        File.WriteAllLines(_folder["chats.jsonl"], Enumerable.Range(0, 150).Select(i => new Conversation([Message.User($"Say number {i}"), Message.Assistant($"It is {i}, as you said.")]).ToString()));
+        File.WriteAllLines(_folder["chats.jsonl"],
+            Enumerable.Range(0, 150)
+                .Select(i =>
+                    new Conversation([Message.User($"Say number {i}"), Message.Assistant($"It is {i}, as you said.")]).ToString()));
         var trained = new HashSet<string>();
         int steps = 0;
-        var runner = new RecipeRunner(new FlywheelHome(_folder["home"])) { NumThreads = 1, Progress = (_, progress) => steps += progress.Line?.Loss is null ? 0 : 1 };
+        var runner = new RecipeRunner(new FlywheelHome(_folder["home"])) { NumThreads = 1,
+            Progress = (_, progress) => steps += progress.Line?.Loss is null ? 0 : 1 };
         var study = new OptimizerStudy(runner, _folder["tiny.yaml"]) { Said = line => trained.Add(line) };
-        OptimizerCurves adam = study.AdamW(2, TestContext.Current.CancellationToken), muon = study.Muon(adam, 2, TestContext.Current.CancellationToken);
+        OptimizerCurves adam = study.AdamW(2, TestContext.Current.CancellationToken),
+            muon = study.Muon(adam, 2, TestContext.Current.CancellationToken);
         Assert.Equal((2, 2), (adam.Curves.Count, muon.Curves.Count));
         Assert.Equal([2, 4], adam.Curves[0].Select(point => point.Step));
         Assert.Equal(4 * (5 + 1 + 3 + 1), steps);

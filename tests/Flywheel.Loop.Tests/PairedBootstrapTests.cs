@@ -14,7 +14,8 @@ public sealed class PairedBootstrapTests
     [InlineData(10, 2.228)]
     [InlineData(29, 2.045)]
     [InlineData(120, 1.980)]
-    public void StudentT_Quantile_IsThatOfTheTables(int degrees, double expected) => Assert.Equal(expected, StudentT.Quantile(0.975, degrees), 0.0006);
+    public void StudentT_Quantile_IsThatOfTheTables(int degrees, double expected) =>
+    Assert.Equal(expected, StudentT.Quantile(0.975, degrees), 0.0006);
 
     [Fact]
     public void Mean_ManyIndependentItems_IsTheTextbookInterval()
@@ -55,7 +56,8 @@ public sealed class PairedBootstrapTests
         }, seed: "0000KeXSOcQ3", iter: 50);
 
     [Fact]
-    public void Interval_AsText_ShowsSignsAndNoNegativeZero() => Assert.Equal("+0.038 [0.000, +1.500]", new Interval(0.0381, -0.0004, 1.5).ToString());
+    public void Interval_AsText_ShowsSignsAndNoNegativeZero() =>
+    Assert.Equal("+0.038 [0.000, +1.500]", new Interval(0.0381, -0.0004, 1.5).ToString());
 
     // What a 95% interval promises: over many experiments it holds the truth 19 times out of 20. People differ (a random
     // effect each), texts differ within people, people give unequal numbers of texts.
@@ -92,5 +94,6 @@ public sealed class PairedBootstrapTests
         Assert.InRange(claimed / (double)Experiments, 0, 0.045); // no gain at all: promoted in 2.5%, within the same error
     }
 
-    private static double Normal(Random random) => Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
+    private static double Normal(Random random) =>
+        Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble());
 }

@@ -39,27 +39,34 @@ public sealed class PictureTaskTests : IDisposable
         Assert.Equal(expected, PictureReader.Grey(Convert.FromBase64String(PictureReader.ToDataUrl(read).Split(',')[1]), 28, "it"));
     }
 
-    /// <summary>Colour becomes grey, transparent white, a bright ground dark, and what is wider than tall gets black above and below.</summary>
+    /// <summary>Colour becomes grey, transparent white, a bright ground dark, and what is wider than tall gets black above and
+    /// below.</summary>
     [Fact]
     public void Grey_ColourTransparencyGroundAndShape_AreConvertedAsStated()
     {
         byte[] red = PictureReader.Grey(Encoded(SKEncodedImageFormat.Png, 28, 28, (_, _) => new SKColor(255, 0, 0)), 28, "it");
         Assert.All(red, value => Assert.Equal(76, value)); // 0.299 of 255, on a dark ground
-        Assert.All(PictureReader.Grey(Encoded(SKEncodedImageFormat.Png, 8, 8, (_, _) => SKColors.Transparent), 8, "it"), value => Assert.Equal(0, value)); // white, so its negative
-        byte[] wide = PictureReader.Grey(Encoded(SKEncodedImageFormat.Png, 56, 28, (x, y) => Grey(x is 0 or 55 || y is 0 or 27 ? 255 : 0)), 28, "it"); // dark on bright
+        // white, so its negative
+        Assert.All(PictureReader.Grey(Encoded(SKEncodedImageFormat.Png, 8, 8, (_, _) => SKColors.Transparent), 8, "it"),
+            value => Assert.Equal(0, value));
+        // dark on bright
+        byte[] wide = PictureReader.Grey(Encoded(SKEncodedImageFormat.Png, 56, 28, (x, y) => Grey(x is 0 or 55 || y is 0 or 27 ? 255 : 0)),
+            28, "it");
         Assert.All(Enumerable.Range(0, 28), x => Assert.Equal((0, 0), (wide[x], wide[27 * 28 + x])));
         Assert.Equal(255, wide[14 * 28 + 14]);
         foreach (SKEncodedImageFormat format in new[] { SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp })
             Assert.All(PictureReader.Grey(Encoded(format, 40, 40, (_, _) => Grey(50)), 28, "it"), value => Assert.InRange(value, 48, 52));
     }
 
-    /// <summary>A picture with a mark in its seen top left corner and a longer top edge, stored in each of the eight ways of EXIF, is read as it is seen.</summary>
+    /// <summary>A picture with a mark in its seen top left corner and a longer top edge, stored in each of the eight ways of EXIF, is read
+    /// as it is seen.</summary>
     [Fact]
     public void Grey_PhotoHeldInAnyWay_IsUpright()
     {
         // What EXIF's values say of a stored picture: where the seen pixel (x, y) of a picture of 32 by 16 lies in it.
         const int Across = 32, Down = 16;
-        Func<int, int, (int X, int Y)>[] stored = [(x, y) => (x, y), (x, y) => (Across - 1 - x, y), (x, y) => (Across - 1 - x, Down - 1 - y), (x, y) => (x, Down - 1 - y),
+        Func<int, int, (int X, int Y)>[] stored = [(x, y) => (x, y), (x, y) => (Across - 1 - x, y),
+            (x, y) => (Across - 1 - x, Down - 1 - y), (x, y) => (x, Down - 1 - y),
             (x, y) => (y, x), (x, y) => (y, Across - 1 - x), (x, y) => (Down - 1 - y, Across - 1 - x), (x, y) => (Down - 1 - y, x)];
         static int Seen(int x, int y) => x < 8 && y < 8 ? 240 : x >= 24 && y < 8 ? 140 : x < 8 ? 70 : 10;
         byte[]? upright = null;
@@ -74,7 +81,8 @@ public sealed class PictureTaskTests : IDisposable
                     pixels[column, row] = Seen(x, y);
                 }
             byte[] jpeg = Encoded(SKEncodedImageFormat.Jpeg, width, height, (x, y) => Grey(pixels[x, y]));
-            byte[] exif = [0xFF, 0xE1, 0, 34, .. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, (byte)value, 0, 0, 0, 0, 0, 0];
+            byte[] exif = [0xFF, 0xE1, 0, 34, .. "Exif\0\0MM\0*"u8, 0, 0, 0, 8, 0, 1, 0x01, 0x12, 0, 3, 0, 0, 0, 1, 0, (byte)value, 0, 0, 0,
+                0, 0, 0];
             byte[] read = PictureReader.Grey([.. jpeg[..2], .. exif, .. jpeg[2..]], 32, "it");
             upright ??= read;
             Assert.True(read.Zip(upright).All(pair => Math.Abs(pair.First - pair.Second) <= 8), $"orientation {value}");
@@ -111,11 +119,14 @@ public sealed class PictureTaskTests : IDisposable
         return ~sum;
     }
 
-    /// <summary>A file with bytes changed or cut off, or any bytes at all: a picture of the square's size, or refused; nothing else.</summary>
+    /// <summary>A file with bytes changed or cut off, or any bytes at all: a picture of the square's size, or refused; nothing
+    /// else.</summary>
     [Fact]
     public void Grey_AnyBytes_AreAPictureOrRefused()
     {
-        byte[][] files = [.. new[] { SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg, SKEncodedImageFormat.Webp }.Select(format => Encoded(format, 20, 16, (x, y) => Grey(x * y % 256)))];
+        byte[][] files =
+            [.. new[] { SKEncodedImageFormat.Png, SKEncodedImageFormat.Jpeg,
+                SKEncodedImageFormat.Webp }.Select(format => Encoded(format, 20, 16, (x, y) => Grey(x * y % 256)))];
         Gen.Select(Gen.Int[0, 2], Gen.Select(Gen.Int[0, 4000], Gen.Byte).Array[0, 6], Gen.Int[0, 4000]).Sample((which, changes, cut) =>
         {
             byte[] file = files[which][..Math.Min(files[which].Length, Math.Max(1, cut))];
@@ -139,7 +150,12 @@ public sealed class PictureTaskTests : IDisposable
         foreach ((string set, int count) in new[] { ("train", 60), ("t10k", 12) })
         {
             byte[] labels = [.. Enumerable.Range(0, count).Select(i => (byte)(i % 2 * 8))]; // t-shirts are bright above, bags below
-            byte[] pixels = [.. labels.SelectMany(label => Enumerable.Range(0, 28 * 28).Select(at => (byte)(at / 28 is > 2 and < 25 && at % 28 is > 2 and < 25 && at / 28 < 14 == (label == 0) ? 200 + random.Next(50) : 0)))];
+            byte[] pixels =
+                [.. labels.SelectMany(label =>
+                    Enumerable.Range(0, 28 * 28)
+                        .Select(at =>
+                            (byte)(at / 28 is > 2 and < 25 && at % 28 is > 2 and < 25 && at / 28 < 14 == (label == 0)
+                                ? 200 + random.Next(50) : 0)))];
             Write($"{set}-images-idx3-ubyte.gz", pixels, count, 28, 28);
             Write($"{set}-labels-idx1-ubyte.gz", labels, count);
         }
@@ -156,7 +172,8 @@ public sealed class PictureTaskTests : IDisposable
         }
     }
 
-    /// <summary>Test pictures are held out and measured, the codec is of the training pictures alone, and it goes into data set and model; the model is asked with a file.</summary>
+    /// <summary>Test pictures are held out and measured, the codec is of the training pictures alone, and it goes into data set and model;
+    /// the model is asked with a file.</summary>
     [Fact]
     public async Task Task_FromPicturesToAModel_CarriesTheCodec()
     {
@@ -179,17 +196,28 @@ public sealed class PictureTaskTests : IDisposable
         string hash = PictureCodec.Load(FashionMnist.CodecFile(home)).Hash;
         Assert.Equal(hash, PictureCodec.Of(model)!.Hash);
         Assert.Contains(hash, File.ReadAllText(Path.Combine(run.Data.TrainPath, "dataset.json")), StringComparison.Ordinal);
-        string url = $"data:image/png;base64,{Convert.ToBase64String(Encoded(SKEncodedImageFormat.Png, 60, 60, (x, y) => Grey(y < 30 ? 20 : 250)))}";
+        string url =
+            $"data:image/png;base64,{Convert.ToBase64String(Encoded(SKEncodedImageFormat.Png, 60, 60, (x, y) => Grey(y < 30 ? 20 : 250)))}";
         JsonObject fields = PictureReader.Fields(task, new JsonObject { ["picture"] = url }, model);
         TaskAsk ask = TaskAsk.For(task, task.Read(fields), model, new Engine.SamplerOptions());
         Assert.Equal(49, ask.Conversation.Messages[0].Parts.OfType<SymbolsPart>().Single().Symbols.Count());
-        Assert.Equal(2, (await TaskExam.TakeAsync(task, model, home, 2, DateTimeOffset.UnixEpoch, withBaseline: false, cancellation: TestContext.Current.CancellationToken)).NumItems);
+        Assert.Equal(2,
+            (await TaskExam.TakeAsync(task, model, home, 2, DateTimeOffset.UnixEpoch, withBaseline: false,
+                cancellation: TestContext.Current.CancellationToken)).NumItems);
 
         ModelFolder blind = TinyModel.Create(_folder["models"], tokenizer: model.Tokenizer);
-        Assert.Equal("the task 'picture-class' needs a codec of pictures, which this model was not trained with", TaskAsk.Fault(task, blind));
-        Assert.Contains("was trained without a codec", Assert.Throws<FlywheelException>(() => PictureReader.Fields(task, new JsonObject { ["picture"] = url }, blind)).Message, StringComparison.Ordinal);
-        foreach ((string wrong, string expected) in new[] { ("https://example.org/a.png", "field 'picture' is 'https://example.org/a.png', expected a data URL"), ("data:image/png;base64,AA*A", "field 'picture' is not valid base64"), ("data:image/png;base64,AAAA", "field 'picture' is no picture") })
-            Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => PictureReader.Fields(task, new JsonObject { ["picture"] = wrong }, model)).Message, StringComparison.Ordinal);
+        Assert.Equal("the task 'picture-class' needs a codec of pictures, which this model was not trained with",
+            TaskAsk.Fault(task, blind));
+        Assert.Contains("was trained without a codec",
+            Assert.Throws<FlywheelException>(() => PictureReader.Fields(task, new JsonObject { ["picture"] = url }, blind)).Message,
+            StringComparison.Ordinal);
+        foreach ((string wrong, string expected) in new[] { ("https://example.org/a.png",
+            "field 'picture' is 'https://example.org/a.png', expected a data URL"),
+            ("data:image/png;base64,AA*A", "field 'picture' is not valid base64"),
+            ("data:image/png;base64,AAAA", "field 'picture' is no picture") })
+            Assert.StartsWith(expected,
+                Assert.Throws<FlywheelException>(() => PictureReader.Fields(task, new JsonObject { ["picture"] = wrong }, model)).Message,
+                StringComparison.Ordinal);
     }
 
     [Theory]

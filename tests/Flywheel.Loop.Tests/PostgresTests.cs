@@ -36,7 +36,9 @@ public sealed class PostgresTests(MortalCluster mortal) : IClassFixture<MortalCl
     [InlineData("Host=a;Port=sesame", "cannot be read")]
     public async Task Open_ConnectionOfNoServer_IsRefusedInOneLine(string connection, string said)
     {
-        string error = (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(new FlywheelHome(_record.Folder["home"], connection)))).Message;
+        string error =
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                FlywheelStore.OpenAsync(new FlywheelHome(_record.Folder["home"], connection)))).Message;
         Assert.Contains(said, error);
         Assert.DoesNotContain("\n", error);
         Assert.DoesNotContain("sesame", error);
@@ -54,11 +56,13 @@ public sealed class PostgresTests(MortalCluster mortal) : IClassFixture<MortalCl
         string error = (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(home))).Message;
         Assert.Contains("does not let guest in", error);
         Assert.DoesNotContain("sesame", error);
-        await using (FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(home.Path, cluster.Connection(name, "guest") + ";Password=sesame")))
+        await using (FlywheelStore store =
+            await FlywheelStore.OpenAsync(new FlywheelHome(home.Path, cluster.Connection(name, "guest") + ";Password=sesame")))
             Assert.DoesNotContain("sesame", store.Name);
         // The next command finds the database without being told, and says what it lacks.
         foreach (string file in Directory.EnumerateFiles(home.Path)) Assert.DoesNotContain("sesame", await File.ReadAllTextAsync(file));
-        Assert.Contains("does not let guest in", (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(new FlywheelHome(home.Path)))).Message);
+        Assert.Contains("does not let guest in",
+            (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(new FlywheelHome(home.Path)))).Message);
         // Somebody else's tables, and one who may make none.
         await cluster.SqlAsync("postgres", "CREATE DATABASE closed");
         await cluster.SqlAsync("closed", "CREATE TABLE recipes (name text)");
@@ -77,7 +81,9 @@ public sealed class PostgresTests(MortalCluster mortal) : IClassFixture<MortalCl
         FlywheelStore[] stores = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => FlywheelStore.OpenAsync(home)));
         Guid generation = Guid.CreateVersion7();
 
-        FeedbackReceipt[] receipts = await Task.WhenAll(Enumerable.Range(0, 200).Select(i => stores[i % 4].AddFeedbackAsync(new(generation, Metrics.Keep, true, idempotencyKey: $"{i / 20}"))));
+        FeedbackReceipt[] receipts =
+            await Task.WhenAll(Enumerable.Range(0, 200)
+                .Select(i => stores[i % 4].AddFeedbackAsync(new(generation, Metrics.Keep, true, idempotencyKey: $"{i / 20}"))));
 
         Assert.Equal(10, receipts.Select(receipt => receipt.Id).Distinct().Count());
         Assert.Equal(10, (await stores[0].CountAsync()).Feedback);
@@ -92,7 +98,8 @@ public sealed class PostgresTests(MortalCluster mortal) : IClassFixture<MortalCl
         FlywheelHome one = await _record.HomeAsync("one"), two = new(_record.Folder["two"], one.Server);
         await using FlywheelStore first = await FlywheelStore.OpenAsync(one), second = await FlywheelStore.OpenAsync(two);
         await using (await first.LockTurnsAsync())
-            Assert.Contains("already runs on this record", (await Assert.ThrowsAsync<FlywheelException>(() => second.LockTurnsAsync())).Message);
+            Assert.Contains("already runs on this record",
+                (await Assert.ThrowsAsync<FlywheelException>(() => second.LockTurnsAsync())).Message);
         await (await second.LockTurnsAsync()).DisposeAsync();
     }
 
@@ -147,19 +154,22 @@ public sealed class PostgresTests(MortalCluster mortal) : IClassFixture<MortalCl
         }
         await using FlywheelStore store = await FlywheelStore.OpenAsync(home);
         await using FlywheelDb db = store.Tables();
-        List<string> found = [.. (await db.Generations.Select(row => row.Id).ToListAsync()).Select(id => $"g {id}"), .. (await db.Feedback.Select(row => row.Id).ToListAsync()).Select(id => $"f {id}")];
+        List<string> found = [.. (await db.Generations.Select(row => row.Id).ToListAsync()).Select(id => $"g {id}"),
+            .. (await db.Feedback.Select(row => row.Id).ToListAsync()).Select(id => $"f {id}")];
         Assert.True(acknowledged.Count > 80, $"only {acknowledged.Count} were acknowledged");
         Assert.Subset(found.ToHashSet(), acknowledged);
         Assert.Equal(found.Count, found.Distinct().Count());
         Assert.Equal(await db.Generations.CountAsync(), await db.Set<GenerationPayload>().CountAsync());
-        Assert.Equal(await db.Feedback.CountAsync(), await db.Feedback.Select(row => row.GenerationId).Distinct().CountAsync()); // one each was given
+        // one each was given
+        Assert.Equal(await db.Feedback.CountAsync(), await db.Feedback.Select(row => row.GenerationId).Distinct().CountAsync());
     }
 
     [Fact]
     public async Task Record_DatabaseGoneAndBack_FailsAsUnavailableAndGoesOnByItself()
     {
         PostgresCluster cluster = await mortal.StartAsync();
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_record.Folder["home"], await cluster.CreateDatabaseAsync()));
+        await using FlywheelStore store =
+            await FlywheelStore.OpenAsync(new FlywheelHome(_record.Folder["home"], await cluster.CreateDatabaseAsync()));
         Generation before = Given.Generation(), during = Given.Generation(), after = Given.Generation();
         await store.RecordAsync(before);
         await cluster.EndAsync();
@@ -193,5 +203,6 @@ public sealed class PostgresTests(MortalCluster mortal) : IClassFixture<MortalCl
     }
 
     private async Task<string> RefusalAsync(string connection) =>
-        (await Assert.ThrowsAsync<FlywheelException>(() => FlywheelStore.OpenAsync(new FlywheelHome(_record.Folder["other"], connection)))).Message;
+        (await Assert.ThrowsAsync<FlywheelException>(() =>
+            FlywheelStore.OpenAsync(new FlywheelHome(_record.Folder["other"], connection)))).Message;
 }

@@ -27,7 +27,8 @@ internal static class Program
                 await TurnTests.TurnAloud(args[0]);
                 return 0;
             default:
-                return await Xunit.MicrosoftTestingPlatform.TestPlatformTestFramework.RunAsync(args, SelfRegisteredExtensions.AddSelfRegisteredExtensions);
+                return await Xunit.MicrosoftTestingPlatform.TestPlatformTestFramework.RunAsync(args,
+                    SelfRegisteredExtensions.AddSelfRegisteredExtensions);
         }
     }
 
@@ -35,7 +36,8 @@ internal static class Program
     public static Process StartChild(string role, params string[] arguments)
     {
         bool hosted = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet";
-        var start = new ProcessStartInfo(Environment.ProcessPath!, hosted ? [typeof(Program).Assembly.Location, .. arguments] : arguments) { RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(Environment.ProcessPath!,
+            hosted ? [typeof(Program).Assembly.Location, .. arguments] : arguments) { RedirectStandardOutput = true };
         start.Environment[Role] = role;
         return Process.Start(start)!;
     }

@@ -5,7 +5,8 @@ using Microsoft.Data.Sqlite;
 
 namespace Flywheel.Loop.Tests;
 
-/// <summary>Models trained again from what their runs left. A turn's passes, a preference pass among them, are rebuilt in <see cref="ForgetTests"/>.</summary>
+/// <summary>Models trained again from what their runs left. A turn's passes, a preference pass among them, are rebuilt in
+/// <see cref="ForgetTests"/>.</summary>
 public sealed class RebuildTests : IAsyncLifetime
 {
     private const string Tune = """
@@ -69,7 +70,9 @@ public sealed class RebuildTests : IAsyncLifetime
         Directory.Delete(run.Data.TrainPath, recursive: true);
         Directory.Delete(_base.Path, recursive: true);
         string both = await RefusedAsync("lonely");
-        Assert.Contains($"its base {_base.ShortHash} (mini {_base.ShortHash} was not trained in {_store.Home.Path}: there is no run to do again)", both);
+        Assert.Contains(
+            $"its base {_base.ShortHash} (mini {_base.ShortHash} was not trained in {_store.Home.Path}: there is no run to do again)",
+            both);
         Directory.Delete(run.RunFolder, recursive: true);
         Assert.Contains($"missing is the folder of its run, {run.RunFolder}, with recipe.yaml and run.json", await RefusedAsync("lonely"));
         Assert.Contains("'nothing' names no model", await RefusedAsync("nothing"));
@@ -94,7 +97,8 @@ public sealed class RebuildTests : IAsyncLifetime
 
     private async Task<FinishedRun> TrainAsync(string name, string from, params string[] overrides)
     {
-        await File.WriteAllTextAsync(_folder[$"{name}.yaml"], Tune.Replace("NAME", name, StringComparison.Ordinal).Replace("BASE", from, StringComparison.Ordinal));
+        await File.WriteAllTextAsync(_folder[$"{name}.yaml"],
+            Tune.Replace("NAME", name, StringComparison.Ordinal).Replace("BASE", from, StringComparison.Ordinal));
         FinishedRun run = new RecipeRunner(_store.Home) { NumThreads = 1 }.Run(_folder[$"{name}.yaml"], overrides);
         await _store.RecordRunAsync(run);
         return run;

@@ -44,7 +44,9 @@ public sealed class RecipeRunnerTests : IDisposable
         List<string> trained = [];
         FinishedRun first = Run("tune.yaml", trained);
         Assert.Equal(["tiny-pretrain", "tiny"], trained.Distinct());
-        ModelFolder parent = ModelFolder.Open(Assert.Single(Directory.GetDirectories(_home.Models), path => !path.EndsWith(first.Result.Hash[..12], StringComparison.Ordinal)));
+        ModelFolder parent =
+            ModelFolder.Open(Assert.Single(Directory.GetDirectories(_home.Models),
+                path => !path.EndsWith(first.Result.Hash[..12], StringComparison.Ordinal)));
         Assert.Equal(parent.Hash, first.Result.Manifest.Parent);
         Assert.Equal(parent.Tokenizer.Hash, first.Result.Model!.Tokenizer.Hash);
         Assert.Equal("tiny", first.Result.Manifest.Name);
@@ -60,7 +62,8 @@ public sealed class RecipeRunnerTests : IDisposable
         Assert.Equal(parent.Hash, other.Result.Manifest.Parent);
     }
 
-    /// <summary>A forecast trains nothing: a base that is still to be trained is forecast too, and stood in for; one that is there is used.</summary>
+    /// <summary>A forecast trains nothing: a base that is still to be trained is forecast too, and stood in for; one that is there is
+    /// used.</summary>
     [Fact]
     public void Forecast_BaseIsARecipe_ForecastsItFirstAndTrainsNothing()
     {
@@ -78,10 +81,12 @@ public sealed class RecipeRunnerTests : IDisposable
         Assert.Equal([("tiny-pretrain", 3), ("tiny", 4)], chain.Select(each => (each.Recipe, each.Forecast.Steps)));
         Assert.Equal([("tiny-pretrain", null), ("tiny", "tiny-pretrain")], measured);
         Assert.Empty(Directory.GetDirectories(_home.Models));
-        Assert.DoesNotContain(Directory.GetDirectories(_home.Cache).Select(path => Path.GetFileName(path)!), name => name.StartsWith("pilot", StringComparison.Ordinal) || name.StartsWith("stand", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.GetDirectories(_home.Cache).Select(path => Path.GetFileName(path)!),
+            name => name.StartsWith("pilot", StringComparison.Ordinal) || name.StartsWith("stand", StringComparison.Ordinal));
 
         FinishedRun parent = Run("pretrain.yaml", []);
-        Assert.Equal(["tiny"], runner.Forecast(_folder["tune.yaml"], [], TestContext.Current.CancellationToken).Select(each => each.Recipe));
+        Assert.Equal(["tiny"],
+            runner.Forecast(_folder["tune.yaml"], [], TestContext.Current.CancellationToken).Select(each => each.Recipe));
         Assert.Equal(("tiny", parent.Result.Manifest.Name), measured[^1]);
         RunFolder run = RunFolder.Find(_home, "tiny-pretrain");
         Assert.Equal(("3", false), (run.Steps, run.IsRunning));
@@ -92,8 +97,12 @@ public sealed class RecipeRunnerTests : IDisposable
     [Fact]
     public void Run_WithLora_MakesAnAdapterThatIsABaseToo()
     {
-        File.WriteAllText(_folder["adapt.yaml"], Tune.Replace("save: bfloat16", "lora: { rank: 2, alpha: 4, targets: [q_proj, v_proj], rslora: true }", StringComparison.Ordinal).Replace("name: tiny", "name: adapted", StringComparison.Ordinal));
-        File.WriteAllText(_folder["again.yaml"], Tune.Replace("pretrain.yaml", "adapt.yaml", StringComparison.Ordinal).Replace("name: tiny", "name: again", StringComparison.Ordinal));
+        File.WriteAllText(_folder["adapt.yaml"],
+            Tune.Replace("save: bfloat16", "lora: { rank: 2, alpha: 4, targets: [q_proj, v_proj], rslora: true }", StringComparison.Ordinal)
+                .Replace("name: tiny", "name: adapted", StringComparison.Ordinal));
+        File.WriteAllText(_folder["again.yaml"],
+            Tune.Replace("pretrain.yaml", "adapt.yaml", StringComparison.Ordinal)
+                .Replace("name: tiny", "name: again", StringComparison.Ordinal));
         FinishedRun adapted = Run("adapt.yaml", []);
         Assert.Equal(["q_proj", "v_proj"], adapted.Result.Adapter!.Config.TargetModules);
         Assert.Equal(adapted.Base!.Hash, adapted.Result.Manifest.Parent);
@@ -117,9 +126,11 @@ public sealed class RecipeRunnerTests : IDisposable
     {
         var error = Assert.Throws<FlywheelException>(() => Run(recipe, [], set));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
-        if (!expected.Contains("judged", StringComparison.Ordinal)) Assert.Empty(Directory.GetDirectories(_home.Runs)); // there the base has been trained
+        // there the base has been trained
+        if (!expected.Contains("judged", StringComparison.Ordinal)) Assert.Empty(Directory.GetDirectories(_home.Runs));
     }
 
     private FinishedRun Run(string recipe, List<string> trained, params string[] overrides) =>
-        new RecipeRunner(_home) { NumThreads = 1, Progress = (name, _) => trained.Add(name) }.Run(_folder[recipe], overrides, TestContext.Current.CancellationToken);
+        new RecipeRunner(_home) { NumThreads = 1, Progress = (name, _) => trained.Add(name) }.Run(_folder[recipe], overrides,
+            TestContext.Current.CancellationToken);
 }

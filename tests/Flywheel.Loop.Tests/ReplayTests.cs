@@ -27,7 +27,8 @@ public sealed class ReplayTests : IDisposable
         string[] replayed = File.ReadAllLines(Path.Combine(folder, "replay", "train.jsonl"));
         int texts = turn.Dataset.Of(ExampleKind.Supervised, Split.Train).Count();
         Assert.Equal(texts, replayed.Length); // a share of a half
-        int taught = replayed.Count(line => JsonNode.Parse(line)!["user"] is not null), old = replayed.Count(line => line.Contains("old answer", StringComparison.Ordinal));
+        int taught = replayed.Count(line => JsonNode.Parse(line)!["user"] is not null),
+            old = replayed.Count(line => line.Contains("old answer", StringComparison.Ordinal));
         Assert.Equal(replayed.Length, taught + old);
         Assert.Equal(replayed.Length / 2, taught); // the first turn's texts, and what the champion was made from
         Assert.Equal(replayed.Length, replayed.Distinct().Count());
@@ -36,7 +37,8 @@ public sealed class ReplayTests : IDisposable
         Assert.False(Directory.Exists(Path.Combine(plain.Dataset.FolderIn(store.Home), "replay")));
         // Held-out texts stay unlearnt.
         string heldOut = File.ReadAllText(Path.Combine(folder, "supervised", "heldout.jsonl"));
-        Assert.DoesNotContain(replayed, line => heldOut.Contains((string)JsonNode.Parse(line)!["messages"]![0]!["content"]!, StringComparison.Ordinal));
+        Assert.DoesNotContain(replayed,
+            line => heldOut.Contains((string)JsonNode.Parse(line)!["messages"]![0]!["content"]!, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -57,13 +59,16 @@ public sealed class ReplayTests : IDisposable
     public void Recipe_ShareOfOne_IsRefusedByName()
     {
         string recipe = RecipeFile.ToYaml(MiniLoop.Recipe("/home")).Replace("share: 0\n", "share: 1\n", StringComparison.Ordinal);
-        Assert.Contains("field 'replay.share' is 1, expected a share of at least 0, below 1", Assert.Throws<FlywheelException>(() => RecipeFile.ParseTurn(recipe, "turn.yaml")).Message);
+        Assert.Contains("field 'replay.share' is 1, expected a share of at least 0, below 1",
+            Assert.Throws<FlywheelException>(() => RecipeFile.ParseTurn(recipe, "turn.yaml")).Message);
     }
 
-    private void WriteOld(int count, string? path = null) => File.WriteAllLines(path ?? _folder["old.jsonl"], Enumerable.Range(0, count).Select(i =>
+    private void WriteOld(int count, string? path = null) =>
+        File.WriteAllLines(path ?? _folder["old.jsonl"], Enumerable.Range(0, count).Select(i =>
         new Conversation([Message.User($"Say what it is.\n{i}"), Message.Assistant($"An old answer {i}.")]).ToString()));
 
-    private async Task<TurnOutcome> TurnAsync(FlywheelStore store, double share, bool more = false, string? path = null, List<string>? said = null)
+    private async Task<TurnOutcome> TurnAsync(FlywheelStore store, double share, bool more = false, string? path = null,
+        List<string>? said = null)
     {
         if (more) await MiniLoop.AskMoreAsync(store, 12, -1);
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path, supervisedSteps: 2);

@@ -26,27 +26,34 @@ public sealed class RetirementTests : IDisposable
     {
         var known = new Dictionary<string, Split> { ["ann"] = Split.HeldOut, ["bo"] = Split.HeldOut };
         for (int i = 0; i < 6; i++) known[$"learnt {i}"] = Split.Train;
-        (IReadOnlyList<string> who, int numDue) = HoldOut.Retire([.. known.Keys, .. Enumerable.Range(0, newcomers).Select(i => $"new {i}")], known,
+        (IReadOnlyList<string> who, int numDue) =
+            HoldOut.Retire([.. known.Keys, .. Enumerable.Range(0, newcomers).Select(i => $"new {i}")], known,
             new Dictionary<string, int> { ["ann"] = looksAtAnn, ["bo"] = looksAtBo }, 0.25);
         Assert.Equal((retired, due), (who.Count, numDue));
     }
 
-    /// <summary>Three people with ten texts each are due, and four newcomers follow them only where these bring enough to test on.</summary>
+    /// <summary>Three people with ten texts each are due, and four newcomers follow them only where these bring enough to test
+    /// on.</summary>
     [Theory]
     [InlineData(1, 0, 3)]
     [InlineData(2, 3, 0)]
     public void Create_NewcomersWithFewTexts_FollowOnlyWhereTheyAreEnoughToTestOn(int textsOfNewcomers, int retired, int waiting)
     {
         var known = Enumerable.Range(0, 12).ToDictionary(i => $"person {i}", i => i < 3 ? Split.HeldOut : Split.Train);
-        var rules = new SplitRules(new CurateRecipe(), new byte[32], known, new Dictionary<string, Split>(), new HashSet<string>()) { Looks = known.Where(one => one.Value == Split.HeldOut).ToDictionary(one => one.Key, _ => HoldOut.MaxLooks) };
-        CuratedDataset dataset = CuratedDataset.Create([.. known.Keys.SelectMany(person => Texts(person, 10)), .. Enumerable.Range(0, 4).SelectMany(i => Texts($"new {i}", textsOfNewcomers))], rules);
+        var rules = new SplitRules(new CurateRecipe(), new byte[32], known, new Dictionary<string, Split>(),
+            new HashSet<string>())
+            { Looks = known.Where(one => one.Value == Split.HeldOut).ToDictionary(one => one.Key, _ => HoldOut.MaxLooks) };
+        CuratedDataset dataset =
+            CuratedDataset.Create([.. known.Keys.SelectMany(person => Texts(person, 10)),
+                .. Enumerable.Range(0, 4).SelectMany(i => Texts($"new {i}", textsOfNewcomers))], rules);
         Assert.Equal((retired, waiting), (dataset.Retirement.Retired.Count, dataset.Retirement.NumWaiting));
         Assert.True(dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count() >= rules.Recipe.MinHeldOut);
     }
 
     private static IEnumerable<CuratedExample> Texts(string person, int count) => Enumerable.Range(0, count).Select(i => new CuratedExample
     {
-        Kind = ExampleKind.Supervised, User = person, Prompt = new([Message.User($"prompt {i} of {person}")]), Preferred = $"text {i} of {person}", GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
+        Kind = ExampleKind.Supervised, User = person, Prompt = new([Message.User($"prompt {i} of {person}")]),
+        Preferred = $"text {i} of {person}", GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
     });
 
     /// <summary>Any comings and goings over many turns, promoted or not: sides never cross, and looks at the same people end.</summary>
@@ -60,9 +67,12 @@ public sealed class RetirementTests : IDisposable
             foreach (int more in arrivals)
             {
                 people += more;
-                string[] here = [.. Enumerable.Range(0, people).Where(_ => absences[act++ % absences.Length] > 1).Select(i => $"person {i}")];
+                string[] here =
+                    [.. Enumerable.Range(0, people).Where(_ => absences[act++ % absences.Length] > 1).Select(i => $"person {i}")];
                 var rules = new SplitRules(new CurateRecipe { MinHeldOut = 2 }, [.. salt.Select(value => (byte)value)],
-                    taught.Concat(tested).Distinct().ToDictionary(person => person, person => taught.Contains(person) ? Split.Train : Split.HeldOut), new Dictionary<string, Split>(), new HashSet<string>()) { Looks = looks };
+                    taught.Concat(tested).Distinct().ToDictionary(person => person,
+                        person => taught.Contains(person) ? Split.Train : Split.HeldOut), new Dictionary<string, Split>(),
+                        new HashSet<string>()) { Looks = looks };
                 CuratedDataset dataset = CuratedDataset.Create([.. here.SelectMany(person => Texts(person, 1))], rules);
                 if (dataset.IsOfFewPeople) continue;
                 HashSet<string> train = [.. On(dataset, Split.Train)], heldOut = [.. On(dataset, Split.HeldOut)];
@@ -70,7 +80,8 @@ public sealed class RetirementTests : IDisposable
                 Assert.Empty(heldOut.Intersect(taught));
                 Assert.Subset(train, dataset.Retirement.Retired.ToHashSet());
                 Assert.NotEmpty(heldOut);
-                int wanted = (int)Math.Round(0.25 * here.Length), fresh = here.Count(person => !taught.Contains(person) && !tested.Contains(person));
+                int wanted = (int)Math.Round(0.25 * here.Length),
+                    fresh = here.Count(person => !taught.Contains(person) && !tested.Contains(person));
                 if (fresh >= wanted) longest = Math.Max(longest, heldOut.Select(person => looks.GetValueOrDefault(person)).Max());
                 taught.UnionWith(train);
                 tested.UnionWith(heldOut);
@@ -78,14 +89,17 @@ public sealed class RetirementTests : IDisposable
             }
             Assert.InRange(longest, 0, HoldOut.MaxLooks - 1); // where enough have come, nobody is looked at a sixth time
 
-            static IEnumerable<string> On(CuratedDataset dataset, Split split) => dataset.Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.Person);
+            static IEnumerable<string> On(CuratedDataset dataset, Split split) =>
+                dataset.Rows.Where(row => row.Drop is null && row.Split == split).Select(row => row.Person);
         }, iter: 40, seed: "0000KeXSOcQ3");
 
-    /// <summary>Through the record: five examined turns, then new people come; the sixth retires, the looks begin at one, and the report says so.</summary>
+    /// <summary>Through the record: five examined turns, then new people come; the sixth retires, the looks begin at one, and the report
+    /// says so.</summary>
     [Fact]
     public async Task Turns_OfARecord_RetireAfterFiveAndBeginToCountAnew()
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""), new Given.Clock(Given.Monday));
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""),
+            new Given.Clock(Given.Monday));
         var ledger = new TurnLedger(store, TimeProvider.System);
         CancellationToken stop = TestContext.Current.CancellationToken;
         await using FlywheelDb db = store.Tables();
@@ -93,7 +107,8 @@ public sealed class RetirementTests : IDisposable
         for (int number = 1; number <= 7; number++)
         {
             Generation[] answers = [.. Enumerable.Range(0, number >= 6 ? 24 : 12).Select(person =>
-                Given.Generation(Guid.NewGuid(), Guid.NewGuid(), $"person {person}", $"text {number} of {person}", $"prompt {number} of {person}"))];
+                Given.Generation(Guid.NewGuid(), Guid.NewGuid(), $"person {person}", $"text {number} of {person}",
+                    $"prompt {number} of {person}"))];
             await Task.WhenAll(answers.Select(answer => store.RecordAsync(answer, stop))); // synced together
             await store.AddAllFeedbackAsync([.. answers.Select(answer => new FeedbackInput(answer.Id, Metrics.Keep, true))], stop);
             FeedbackIntake intake = await FeedbackReader.ReadAsync(db, new(), false, stop);
@@ -110,14 +125,17 @@ public sealed class RetirementTests : IDisposable
                 Assert.Equal(first!.Order(), dataset.Retirement.Retired.Order());
                 Assert.Empty(first!.Intersect(heldOut));
                 Assert.Equal((1, 6, 6), (look, heldOut.Count, dataset.Retirement.NumNew));
-                Assert.StartsWith("3 people who had been tested on, half of them at least in 5 turns or more, are learnt from now and never tested on again; 6 people are held out for the first time", read.Retirement.Text);
+                Assert.StartsWith(
+                    "3 people who had been tested on, half of them at least in 5 turns or more, are learnt from now and never tested on again; 6 people are held out for the first time", read.Retirement.Text);
             }
             if (number == 7) Assert.Equal((2, "", ""), (look, dataset.Retirement.Text, read.Retirement.Text));
             Assert.Equal(dataset.Retirement.Text, read.Retirement.Text);
             FeedbackIntake again = await FeedbackReader.AgainAsync(db, turn, false, stop);
             Assert.Equal(dataset.Hash, (await TurnCuration.CurateAsync(store, recipe, null, again, stop)).Hash);
             await ledger.HasCandidateAsync(turn, new string('b', 64), stop);
-            await ledger.DecidedAsync(turn, new GateDecision([new("rule", "", 0, 0, new Interval(0, 0, 0), 0, false, "") { Because = "no better" }]), TurnState.Rejected, "no better", stop);
+            await ledger.DecidedAsync(turn,
+                new GateDecision([new("rule", "", 0, 0, new Interval(0, 0, 0), 0, false, "") { Because = "no better" }]),
+                TurnState.Rejected, "no better", stop);
         }
     }
 }

@@ -34,7 +34,8 @@ public sealed class ReviewLoopTests : IDisposable
 
         ReviewList list = await queue.ListAsync(new() { Reviewer = "bo" });
         Assert.Equal((36, 36, 0), (list.Items.Count, list.NumAll, list.NumDecided)); // one an answer that was taken, not one an act
-        foreach (ReviewItem item in list.Items.Skip(2)) await queue.DecideAsync(new() { Item = item.Id, Act = ReviewAct.Approve, Reviewer = "bo" });
+        foreach (ReviewItem item in list.Items.Skip(2))
+            await queue.DecideAsync(new() { Item = item.Id, Act = ReviewAct.Approve, Reviewer = "bo" });
         (ReviewItem corrected, ReviewItem rejected) = (list.Items[0], list.Items[1]);
         await queue.DecideAsync(new() { Item = corrected.Id, Act = ReviewAct.Correct, Text = "Write with a quokkarium.", Reviewer = "bo" });
         await queue.DecideAsync(new() { Item = rejected.Id, Act = ReviewAct.Reject, Reason = "not true", Reviewer = "bo" });
@@ -46,12 +47,15 @@ public sealed class ReviewLoopTests : IDisposable
         Assert.DoesNotContain(learnt, row => row.GenerationId == rejected.GenerationId);
         Assert.Contains((DropReasons.RejectedByReviewer, 2), turn.Dataset.Drops); // what was taken, and what was thrown away beside it
         Assert.Empty((await queue.ListAsync(new() { View = ReviewView.All })).Items);
-        Assert.Contains("settled", (await Assert.ThrowsAsync<ReviewGoneException>(() => queue.DecideAsync(new() { Item = corrected.Id, Act = ReviewAct.Approve }))).Message);
+        Assert.Contains("settled",
+            (await Assert.ThrowsAsync<ReviewGoneException>(() =>
+                queue.DecideAsync(new() { Item = corrected.Id, Act = ReviewAct.Approve }))).Message);
         string fate = string.Join('\n', await RowFate.ExplainAsync(store, $"{rejected.Id}"));
         Assert.Contains("reviewed: reject by bo", fate, StringComparison.Ordinal);
         Assert.Contains("because not true", fate, StringComparison.Ordinal);
         Assert.Contains("turn 1 (promoted): left out, rejected_by_reviewer", fate, StringComparison.Ordinal);
-        Assert.Contains("Write with a quokkarium.", string.Join('\n', await RowFate.ExplainAsync(store, $"{corrected.GenerationId}")), StringComparison.Ordinal);
+        Assert.Contains("Write with a quokkarium.", string.Join('\n', await RowFate.ExplainAsync(store, $"{corrected.GenerationId}")),
+            StringComparison.Ordinal);
 
         // What a released model learnt is held, and named.
         var retention = new Retention(store, new Given.Clock(Given.Monday.AddDays(400)));
@@ -64,7 +68,8 @@ public sealed class ReviewLoopTests : IDisposable
         Assert.Equal([1], preview.Turns);
         await new Forget(store).RunAsync("bo");
         SqliteConnection.ClearAllPools();
-        Assert.DoesNotContain(Directory.EnumerateFiles(store.Home.Path, "*", SearchOption.AllDirectories), file => File.ReadAllText(file).Contains("quokkarium", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.EnumerateFiles(store.Home.Path, "*", SearchOption.AllDirectories),
+            file => File.ReadAllText(file).Contains("quokkarium", StringComparison.Ordinal));
         await using FlywheelDb db = store.Tables();
         Assert.Empty(await db.Examples.Where(row => row.DropReason == null).ToListAsync());
     }
@@ -82,23 +87,29 @@ public sealed class ReviewLoopTests : IDisposable
         using var stop = new CancellationTokenSource();
         RetentionRule[] rules = [new() { App = "test", Days = 90 }, new() { Days = 90 }];
         RetentionResult gone = await new Retention(store, new Given.Clock(Given.Monday.AddDays(400))).PreviewAsync(rules, alsoTaught: true);
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => new Retention(store, new StoppingClock(stop)).RunAsync(rules, alsoTaught: true, stop.Token));
-        await using (FlywheelDb db = store.Tables()) Assert.Equal(0, await db.Set<GenerationPayload>().CountAsync()); // the rows went, and then it was stopped
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            new Retention(store, new StoppingClock(stop)).RunAsync(rules, alsoTaught: true, stop.Token));
+        // the rows went, and then it was stopped
+        await using (FlywheelDb db = store.Tables()) Assert.Equal(0, await db.Set<GenerationPayload>().CountAsync());
         await new Retention(store, new Given.Clock(Given.Monday.AddDays(400))).RunAsync(rules);
 
         Assert.Equal((108, 72, turn.Turn.Candidate), (gone.Answers, gone.Feedback, Assert.Single(gone.NotRebuilt)));
         SqliteConnection.ClearAllPools();
-        Assert.DoesNotContain(Directory.EnumerateFiles(store.Home.Path, "*", SearchOption.AllDirectories).Where(file => !file.Contains("/models/", StringComparison.Ordinal)),
+        Assert.DoesNotContain(Directory.EnumerateFiles(store.Home.Path, "*", SearchOption.AllDirectories)
+            .Where(file => !file.Contains("/models/", StringComparison.Ordinal)),
             file => File.ReadAllText(file).Contains("simply the best of all", StringComparison.Ordinal));
-        Assert.Contains("missing", (await Assert.ThrowsAsync<FlywheelException>(() => new Rebuild(store).RunAsync(turn.Turn.Candidate![..12]))).Message);
+        Assert.Contains("missing",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new Rebuild(store).RunAsync(turn.Turn.Candidate![..12]))).Message);
         Assert.Equal(turn.Turn.Candidate, (await store.ChampionAsync())!.Hash); // it serves on
 
-        CuratedExample heldOut = turn.Dataset.Rows.First(row => row is { Drop: null, Split: Split.HeldOut }), taught = turn.Dataset.Rows.First(row => row is { Drop: null, Split: Split.Train });
+        CuratedExample heldOut = turn.Dataset.Rows.First(row => row is { Drop: null, Split: Split.HeldOut }),
+            taught = turn.Dataset.Rows.First(row => row is { Drop: null, Split: Split.Train });
         await new Forget(store).RunAsync(heldOut.User);
         Assert.Equal(turn.Turn.Candidate, (await store.ChampionAsync())!.Hash); // it was only tested on them
         DeletionRow deletion = await new Forget(store).RunAsync(taught.User);
         ForgottenModel model = Assert.Single(JsonSerializer.Deserialize<ForgottenModel[]>(deletion.Models, JsonText.Compact)!);
-        Assert.Equal((turn.Turn.Candidate, null, "retired: texts it learnt from were removed by retention"), (model.Before, model.After, model.How));
+        Assert.Equal((turn.Turn.Candidate, null, "retired: texts it learnt from were removed by retention"),
+            (model.Before, model.After, model.How));
         Assert.Equal(first, (await store.ChampionAsync())!.Hash);
     }
 
@@ -122,9 +133,13 @@ public sealed class ReviewLoopTests : IDisposable
         using var record = new TestRecord(provider);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(await record.HomeAsync());
         Guid[] ids = [.. Enumerable.Range(0, 5).Select(i => new Guid($"00000000-0000-7000-8000-00000000000{i}"))];
-        string[] texts = ["Draw anything, fast.", "qwrtpsd fghjklz xcvbnmq", "Ask ann@example.org.", "Draw anything, fast.", "A draft beside it, not taken."];
-        for (int i = 0; i < 5; i++) await store.RecordAsync(Given.Generation(ids[i], ids[i == 4 ? 0 : i], i == 3 ? "cy" : "ann", texts[i], choice: i == 4 ? 1 : 0));
-        FeedbackReceipt[] said = [.. await Task.WhenAll(ids.Take(4).Select((id, i) => store.AddFeedbackAsync(new(id, i == 3 ? Metrics.Discard : Metrics.Keep, true))))];
+        string[] texts = ["Draw anything, fast.", "qwrtpsd fghjklz xcvbnmq", "Ask ann@example.org.", "Draw anything, fast.",
+            "A draft beside it, not taken."];
+        for (int i = 0; i < 5; i++)
+            await store.RecordAsync(Given.Generation(ids[i], ids[i == 4 ? 0 : i], i == 3 ? "cy" : "ann", texts[i], choice: i == 4 ? 1 : 0));
+        FeedbackReceipt[] said =
+            [.. await Task.WhenAll(
+                ids.Take(4).Select((id, i) => store.AddFeedbackAsync(new(id, i == 3 ? Metrics.Discard : Metrics.Keep, true))))];
         await store.AddFeedbackAsync(new(ids[4], Metrics.Comment, "a remark"));
         var queue = new ReviewQueue(store);
 
@@ -142,7 +157,8 @@ public sealed class ReviewLoopTests : IDisposable
 
         // Two decide on the same item at once: both are heard, and it waits.
         Guid same = items[ids[0]].Id;
-        await Task.WhenAll(queue.DecideAsync(new() { Item = same, Act = ReviewAct.Approve, Reviewer = "bo" }), queue.DecideAsync(new() { Item = same, Act = ReviewAct.Reject, Reason = "no", Reviewer = "cy" }));
+        await Task.WhenAll(queue.DecideAsync(new() { Item = same, Act = ReviewAct.Approve, Reviewer = "bo" }),
+            queue.DecideAsync(new() { Item = same, Act = ReviewAct.Reject, Reason = "no", Reviewer = "cy" }));
         ReviewItem disputed = Assert.Single((await queue.ListAsync(new() { View = ReviewView.Disputed })).Items);
         Assert.Equal((ReviewOutcome.Disputed, 2), (disputed.State.Outcome, disputed.State.Standing.Count));
         Assert.Contains(ReviewSignals.LowAgreement, disputed.Signals);
@@ -151,7 +167,8 @@ public sealed class ReviewLoopTests : IDisposable
         Assert.Single((await queue.ListAsync(new() { View = ReviewView.Second, Reviewer = "dee" })).Items);
 
         // Compared blind: one that disagrees with the person is a rejection, and may be undone, once.
-        ReviewReceipt compared = await queue.DecideAsync(new() { Item = same, Act = ReviewAct.Compare, Preferred = ids[4], Over = ids[0], Reviewer = "bo" });
+        ReviewReceipt compared =
+            await queue.DecideAsync(new() { Item = same, Act = ReviewAct.Compare, Preferred = ids[4], Over = ids[0], Reviewer = "bo" });
         Assert.Equal(ReviewOutcome.Rejected, compared.Item.State.Outcome);
         await queue.DecideAsync(new() { Item = same, Act = ReviewAct.Undo, Reviewer = "cy" });
         await Assert.ThrowsAsync<FlywheelException>(() => queue.DecideAsync(new() { Item = same, Act = ReviewAct.Undo, Reviewer = "cy" }));
@@ -161,11 +178,15 @@ public sealed class ReviewLoopTests : IDisposable
         // Import: answered twice, recorded once; of an item that the person has changed since, it is said.
         string csv = $"id,decision,reason,reviewer\n{items[ids[1]].Id},reject,noise,eve\n{items[ids[2]].Id},approve,,eve";
         IReadOnlyList<ReviewInput> answers = ReviewFile.Read(csv, "a.csv", "");
-        foreach (int _ in new[] { 1, 2 }) Assert.Equal((2, 0), (await queue.ImportAsync(answers, "a.csv")) is var (recorded, gone) ? (recorded, gone.Count) : default);
-        await using (FlywheelDb db = store.Tables()) Assert.Equal(2, await db.Feedback.CountAsync(row => row.Metric == Metrics.Review && row.User == "eve"));
+        foreach (int _ in new[] { 1, 2 })
+            Assert.Equal((2, 0), (await queue.ImportAsync(answers, "a.csv")) is var (recorded, gone) ? (recorded, gone.Count) : default);
+        await using (FlywheelDb db = store.Tables()) Assert.Equal(2,
+            await db.Feedback.CountAsync(row => row.Metric == Metrics.Review && row.User == "eve"));
         await store.AddFeedbackAsync(new(ids[2], Metrics.Retract, true));
         Assert.Single((await queue.ImportAsync(answers, "a.csv")).Gone);
-        FlywheelException unknown = await Assert.ThrowsAsync<FlywheelException>(() => queue.ImportAsync([new() { Item = Guid.NewGuid(), Act = ReviewAct.Approve }], "a.csv"));
+        FlywheelException unknown =
+            await Assert.ThrowsAsync<FlywheelException>(() =>
+                queue.ImportAsync([new() { Item = Guid.NewGuid(), Act = ReviewAct.Approve }], "a.csv"));
         Assert.Contains("which is no item of the queue", unknown.Message);
 
         // Of a person whose act was reviewed, nothing of the review stays either.

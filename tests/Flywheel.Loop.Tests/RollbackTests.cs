@@ -17,9 +17,11 @@ public abstract class RollbackTests(Provider provider) : IDisposable
     public async Task Run_TwoReleases_GoesBackAndForth()
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(await _record.HomeAsync());
-        Assert.Contains("no model was released yet", (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null))).Message, StringComparison.Ordinal);
+        Assert.Contains("no model was released yet",
+            (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null))).Message, StringComparison.Ordinal);
         ModelFolder first = await ReleaseAsync(store, 1);
-        Assert.Contains("the only model", (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null))).Message, StringComparison.Ordinal);
+        Assert.Contains("the only model", (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null))).Message,
+            StringComparison.Ordinal);
         ModelFolder second = await ReleaseAsync(store, 2), third = await ReleaseAsync(store, 3);
 
         (ModelRow from, ModelRow to) = await Rollback.RunAsync(store, null);
@@ -37,7 +39,9 @@ public abstract class RollbackTests(Provider provider) : IDisposable
         ModelFolder first = await ReleaseAsync(store, 1), second = await ReleaseAsync(store, 2);
         string error = (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, "zzzz"))).Message;
         Assert.Contains(first.ShortHash, error, StringComparison.Ordinal);
-        Assert.Contains("champion already", (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, second.ShortHash))).Message, StringComparison.Ordinal);
+        Assert.Contains("champion already",
+            (await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, second.ShortHash))).Message,
+            StringComparison.Ordinal);
         Directory.Delete(first.Path, recursive: true);
         await Assert.ThrowsAsync<FlywheelException>(() => Rollback.RunAsync(store, null));
         Assert.Equal(second.Hash, (await store.ChampionAsync())!.Hash);

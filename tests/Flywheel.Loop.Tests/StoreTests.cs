@@ -18,7 +18,8 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
 
     private FlywheelHome Home => store.Home;
 
-    public async ValueTask InitializeAsync() => store = await FlywheelStore.OpenAsync(await record.HomeAsync(), new Given.Clock(Given.Monday));
+    public async ValueTask InitializeAsync() =>
+        store = await FlywheelStore.OpenAsync(await record.HomeAsync(), new Given.Clock(Given.Monday));
 
     public async ValueTask DisposeAsync()
     {
@@ -46,7 +47,8 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
         await store.RecordAsync(first);
         Generation[] others = [.. Enumerable.Range(0, 50).Select(i => Given.Generation(seed: i))];
 
-        Task[] writes = [.. others.Take(25).Select(row => store.RecordAsync(row)), store.RecordAsync(Given.Generation(id: first.Id)), .. others.Skip(25).Select(row => store.RecordAsync(row))];
+        Task[] writes = [.. others.Take(25).Select(row => store.RecordAsync(row)), store.RecordAsync(Given.Generation(id: first.Id)),
+            .. others.Skip(25).Select(row => store.RecordAsync(row))];
         await Assert.ThrowsAnyAsync<DbUpdateException>(() => writes[25]);
         await Task.WhenAll(writes.Where((_, i) => i != 25));
 
@@ -70,7 +72,8 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
     public async Task AddFeedback_KeyUsedBefore_IsRepeatedOrRefusedButNeverSwallowed()
     {
         Guid one = Guid.CreateVersion7(), other = Guid.CreateVersion7();
-        FeedbackInput Of(Guid generation, string metric, JsonNode value, string user = "ann") => new(generation, metric, value, user, null, "click-1");
+        FeedbackInput Of(Guid generation, string metric, JsonNode value, string user = "ann") =>
+            new(generation, metric, value, user, null, "click-1");
         FeedbackReceipt first = await store.AddFeedbackAsync(Of(one, Metrics.Keep, true));
 
         Assert.Equal(first, await store.AddFeedbackAsync(Of(one, Metrics.Keep, true)));
@@ -85,9 +88,12 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
             (new(one, Metrics.Keep, true, "ann", new JsonObject { ["a"] = "b" }, "click-1"), "tags"),
             (Of(one, Metrics.Keep, true) with { Source = FeedbackSource.Simulated }, "source"),
         })
-            Assert.Contains($"had with another {field}", (await Assert.ThrowsAsync<IdempotencyConflictException>(() => store.AddFeedbackAsync(input))).Message);
+            Assert.Contains($"had with another {field}",
+                (await Assert.ThrowsAsync<IdempotencyConflictException>(() => store.AddFeedbackAsync(input))).Message);
         await store.AddFeedbackAsync(new(one, Metrics.Comment, "a", "ann", null, "click-2"));
-        Assert.Contains("another value", (await Assert.ThrowsAsync<IdempotencyConflictException>(() => store.AddFeedbackAsync(new(one, Metrics.Comment, "b", "ann", null, "click-2")))).Message);
+        Assert.Contains("another value",
+            (await Assert.ThrowsAsync<IdempotencyConflictException>(() =>
+                store.AddFeedbackAsync(new(one, Metrics.Comment, "b", "ann", null, "click-2")))).Message);
         Assert.Equal(5, (await store.CountAsync()).Feedback);
     }
 
@@ -98,7 +104,8 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
         var random = new Random(3);
         Guid[] generations = [.. Enumerable.Range(0, 4).Select(_ => Guid.CreateVersion7())];
         FeedbackInput[] inputs = [.. Enumerable.Range(0, 200).Select(_ => new FeedbackInput(
-            generations[random.Next(4)], random.Next(2) == 0 ? Metrics.Keep : Metrics.Discard, true, $"user {random.Next(3)}", null, $"key {random.Next(8)}"))];
+            generations[random.Next(4)], random.Next(2) == 0 ? Metrics.Keep : Metrics.Discard, true, $"user {random.Next(3)}", null,
+            $"key {random.Next(8)}"))];
 
         (FeedbackInput Input, Guid? Id)[] outcomes = await Task.WhenAll(inputs.Select(async input =>
         {
@@ -116,7 +123,9 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
         Dictionary<Guid, Feedback> rows = await db.Feedback.ToDictionaryAsync(row => row.Id);
         Assert.All(outcomes, outcome =>
         {
-            Feedback stored = outcome.Id is { } id ? rows[id] : rows.Values.Single(row => (row.User, row.IdempotencyKey) == (outcome.Input.User, outcome.Input.IdempotencyKey));
+            Feedback stored = outcome.Id is { } id
+                ? rows[id] : rows.Values.Single(row =>
+                    (row.User, row.IdempotencyKey) == (outcome.Input.User, outcome.Input.IdempotencyKey));
             bool same = (stored.GenerationId, stored.Metric) == (outcome.Input.GenerationId, outcome.Input.Metric);
             Assert.Equal(outcome.Id is not null, same);
         });
@@ -127,8 +136,10 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
     [InlineData("\"referee\"", "expected person or simulated")]
     [InlineData("\"robot\"", "field 'source' is 'robot'")]
     [InlineData("1", "field 'source' is 1")]
-    public void FeedbackInput_SourceThatNobodyMayState_IsRefused(string source, string said) => Assert.Contains(said, Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(
-        (JsonObject)JsonNode.Parse($$"""{"inference_id": "{{Guid.CreateVersion7()}}", "metric_name": "keep", "value": true, "source": {{source}} }""")!)).Message);
+    public void FeedbackInput_SourceThatNobodyMayState_IsRefused(string source, string said) =>
+    Assert.Contains(said, Assert.Throws<FlywheelException>(() => FeedbackInput.FromJson(
+        (JsonObject)JsonNode.Parse(
+            $$"""{"inference_id": "{{Guid.CreateVersion7()}}", "metric_name": "keep", "value": true, "source": {{source}} }""")!)).Message);
 
     [Fact]
     public async Task AddFeedback_BeforeItsGeneration_IsKeptAndJoined()
@@ -176,13 +187,18 @@ public abstract class StoreTests(Provider provider) : IAsyncLifetime
     [InlineData("keep", "true", "true")]
     [InlineData("comment", "\"a \\u00e9 <b>\"", "\"a é <b>\"")]
     public void FeedbackInput_Good_IsNormalised(string metric, string value, string stored) =>
-        Assert.Equal(stored, FeedbackInput.FromJson((JsonObject)JsonNode.Parse($$"""{"inference_id": "{{Guid.CreateVersion7()}}", "metric_name": "{{metric}}", "value": {{value}} }""")!).Value);
+        Assert.Equal(stored,
+            FeedbackInput.FromJson(
+                (JsonObject)JsonNode.Parse(
+                    $$"""{"inference_id": "{{Guid.CreateVersion7()}}", "metric_name": "{{metric}}", "value": {{value}} }""")!).Value);
 
     [Fact]
     public void TokenBlob_AnyValues_RoundTrip()
     {
         Gen.Int.Array.Sample(ids => Assert.Equal(ids, TokenBlob.DecodeIds(TokenBlob.EncodeIds(ids))), seed: "0000KeXSOcQ3");
-        Gen.Float.Array.Sample(values => Assert.Equal(values.Select(BitConverter.SingleToInt32Bits), TokenBlob.DecodeFloats(TokenBlob.EncodeFloats(values)).Select(BitConverter.SingleToInt32Bits)), seed: "0000KeXSOcQ3");
+        Gen.Float.Array.Sample(values =>
+            Assert.Equal(values.Select(BitConverter.SingleToInt32Bits),
+                TokenBlob.DecodeFloats(TokenBlob.EncodeFloats(values)).Select(BitConverter.SingleToInt32Bits)), seed: "0000KeXSOcQ3");
     }
 
     [Fact]

@@ -58,14 +58,17 @@ public sealed class SweepTests : IDisposable
         }, TokensPerSecond);
 
         Assert.Single(result.Tries.Select(attempt => attempt.Steps).Distinct());
-        Assert.InRange(result.Tries.Sum(attempt => attempt.Seconds), 300, 1_300); // the embedding is a part of the tiny shape's cost, which the pretence ignores
+        // the embedding is a part of the tiny shape's cost, which the pretence ignores
+        Assert.InRange(result.Tries.Sum(attempt => attempt.Seconds), 300, 1_300);
     }
 
     [Fact]
     public void Run_SomeRunsDiverge_AreAnsweredAndTheOthersGoOn()
     {
         SweepResult result = new Sweep(_path, ["train.learning_rate=1e-3,1e-2,1,10"], 1).Run(overrides =>
-            overrides[0].EndsWith("=10", StringComparison.Ordinal) ? throw new FlywheelException("the loss became NaN at step 3") : Pretend(overrides, _ => overrides[0].Length), TokensPerSecond);
+            overrides[0].EndsWith("=10", StringComparison.Ordinal)
+                ? throw new FlywheelException("the loss became NaN at step 3") : Pretend(overrides, _ => overrides[0].Length),
+                TokensPerSecond);
 
         Assert.Contains(result.Tries, attempt => attempt.Failure == "the loss became NaN at step 3" && attempt.Loss is null);
         Assert.Equal(["train.learning_rate=1"], result.Winner.Overrides);
@@ -73,7 +76,9 @@ public sealed class SweepTests : IDisposable
 
     [Fact]
     public void Run_AllFail_SaysWhy() =>
-        Assert.Contains("no data", Assert.Throws<FlywheelException>(() => new Sweep(_path, ["seed=1,2"], 1).Run(_ => throw new FlywheelException("no data"), TokensPerSecond)).Message);
+        Assert.Contains("no data",
+            Assert.Throws<FlywheelException>(() =>
+                new Sweep(_path, ["seed=1,2"], 1).Run(_ => throw new FlywheelException("no data"), TokensPerSecond)).Message);
 
     [Theory]
     [InlineData("", "--over ''")]
@@ -93,7 +98,8 @@ public sealed class SweepTests : IDisposable
     public void Create_BadBudgetOrTooMany_IsRefused()
     {
         Assert.Contains("--budget is -1", Assert.Throws<FlywheelException>(() => new Sweep(_path, ["seed=1,2"], -1)).Message);
-        Assert.Contains("300 combinations", Assert.Throws<FlywheelException>(() => new Sweep(_path, [$"seed={string.Join(',', Enumerable.Range(0, 300))}"], 1)).Message);
+        Assert.Contains("300 combinations",
+            Assert.Throws<FlywheelException>(() => new Sweep(_path, [$"seed={string.Join(',', Enumerable.Range(0, 300))}"], 1)).Message);
         Assert.Contains("twice", Assert.Throws<FlywheelException>(() => new Sweep(_path, ["seed=1,2", "seed=3,4"], 1)).Message);
     }
 
@@ -127,6 +133,7 @@ public sealed class SweepTests : IDisposable
     {
         Recipe recipe = RecipeFile.Load(_path, overrides);
         long tokens = (long)recipe.Train.Steps * recipe.Train.BatchTokens;
-        return ("run", new TrainingResult { Model = "", ModelPath = "", Steps = recipe.Train.Steps, Tokens = tokens, Seconds = tokens / speed, Loss = 1, ValidationLoss = loss(recipe.Seed) });
+        return ("run", new TrainingResult { Model = "", ModelPath = "", Steps = recipe.Train.Steps, Tokens = tokens,
+            Seconds = tokens / speed, Loss = 1, ValidationLoss = loss(recipe.Seed) });
     }
 }

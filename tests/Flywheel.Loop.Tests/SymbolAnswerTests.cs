@@ -18,7 +18,8 @@ public sealed class SymbolAnswerTests
             [Said(kept, Metrics.Keep, true), Said(edited, Metrics.Demonstration, "K AE1")],
             new CurationRules(8, _ => true));
         CuratedExample[] learnt = [.. rows.Where(row => row.Drop is null && row.Kind == ExampleKind.Supervised)];
-        Assert.Equal([new SymbolsPart("phone", "K AE1 T"), new SymbolsPart("phone", "K AE1")], learnt.Select(row => row.Answered.Messages[^1].Parts[0]));
+        Assert.Equal([new SymbolsPart("phone", "K AE1 T"), new SymbolsPart("phone", "K AE1")],
+            learnt.Select(row => row.Answered.Messages[^1].Parts[0]));
         CuratedExample pair = Assert.Single(rows, row => row.Kind == ExampleKind.Preference && row.Drop is null);
         Assert.Equal(new SymbolsPart("phone", "K"), pair.Lost.Messages[^1].Parts[0]);
     }
@@ -27,7 +28,8 @@ public sealed class SymbolAnswerTests
     public void Curate_ShortAnswersElsewhere_AreStillDropped()
     {
         Guid kept = Guid.NewGuid();
-        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer(kept, "short", "write")], [Said(kept, Metrics.Keep, true)], new CurationRules(8, _ => true));
+        IReadOnlyList<CuratedExample> rows = Curator.Curate([Answer(kept, "short", "write")], [Said(kept, Metrics.Keep, true)],
+            new CurationRules(8, _ => true));
         Assert.Equal(DropReasons.TooShort, Assert.Single(rows).Drop);
     }
 
@@ -51,7 +53,10 @@ public sealed class SymbolAnswerTests
         Assert.Equal(s_asked.WithAnswer("K"), both.Rejected);
     }
 
-    private static Feedback Said(Guid generation, string metric, JsonNode value) => new() { Id = Guid.CreateVersion7(), Time = Given.Monday, GenerationId = generation, Metric = metric, Value = value.ToJsonString() };
+    private static Feedback Said(Guid generation, string metric, JsonNode value) =>
+        new() { Id = Guid.CreateVersion7(), Time = Given.Monday, GenerationId = generation, Metric = metric, Value = value.ToJsonString() };
 
-    private static Shown Answer(Guid id, string text, string app) => new(id, Guid.NewGuid(), 0, "ann", s_asked with { AnswerModality = app == "write" ? null : "phone" }, text, Whole: true) { App = app };
+    private static Shown Answer(Guid id, string text, string app) =>
+        new(id, Guid.NewGuid(), 0, "ann", s_asked with { AnswerModality = app == "write" ? null : "phone" }, text,
+            Whole: true) { App = app };
 }

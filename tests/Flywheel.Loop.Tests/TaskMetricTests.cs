@@ -8,7 +8,8 @@ namespace Flywheel.Loop.Tests;
 /// <summary>Metrics against values that were worked out by hand from their definitions.</summary>
 public sealed class TaskMetricTests
 {
-    private static TaskItem Item(string answer, params (string Name, string Value)[] fields) => new("item", fields.ToDictionary(field => field.Name, field => field.Value), answer, Data.Split.Validation, "");
+    private static TaskItem Item(string answer, params (string Name, string Value)[] fields) =>
+        new("item", fields.ToDictionary(field => field.Name, field => field.Value), answer, Data.Split.Validation, "");
 
     private static double Score(string metric, params (string Output, string Answer)[] items)
     {
@@ -18,7 +19,8 @@ public sealed class TaskMetricTests
     }
 
     /// <remarks>
-    /// "ab" for "abc": of orders one and two both precisions are 1, the recalls 2/3 and 1/2, so 7/12 on average, and F2 = 5 (7/12) / (4 + 7/12) = 35/55.
+    /// "ab" for "abc": of orders one and two both precisions are 1, the recalls 2/3 and 1/2, so 7/12 on average, and F2 = 5 (7/12) / (4 +
+    /// 7/12) = 35/55.
     /// "abcd" for "abce": precision and recall are 3/4, 2/3, 1/2, 0: 23/48 on average. "a b" is "ab": white space is left out.
     /// Two items: sums first. "a" for "b" and "ab" for "ab": order one has 2 of 3, order two 1 of 1, so 5/6.
     /// </remarks>
@@ -79,7 +81,8 @@ public sealed class TaskMetricTests
     public void Measure_Shares_HaveWilsonsInterval()
     {
         TaskMetric exact = TaskMetric.Named("exact");
-        Interval eight = exact.Measure([.. Enumerable.Range(0, 10).Select(i => new double[] { i < 8 ? 1 : 0, 1 })], 1), none = exact.Measure([.. Enumerable.Range(0, 10).Select(_ => new double[] { 0, 1 })], 1);
+        Interval eight = exact.Measure([.. Enumerable.Range(0, 10).Select(i => new double[] { i < 8 ? 1 : 0, 1 })], 1),
+            none = exact.Measure([.. Enumerable.Range(0, 10).Select(_ => new double[] { 0, 1 })], 1);
         Assert.Equal((0.8, 0.490, 0.943), (eight.Estimate, Math.Round(eight.Low, 3), Math.Round(eight.High, 3)));
         Assert.Equal((0.0, 0.0, 0.278), (none.Estimate, none.Low, Math.Round(none.High, 3)));
     }
@@ -111,7 +114,9 @@ public sealed class TaskMetricTests
         using var folder = new Flywheel.Testing.TempFolder();
         var home = new FlywheelHome(folder.Path);
         Assert.Null(TaskEvaluation.Read(home, "say", "abc"));
-        var evaluation = new TaskEvaluation { Task = "say", Model = "abc", ModelName = "m", Time = Given.Monday, NumItems = 2, NumHeldOut = 3, Scores = [new("exact", true, 0.5, 0.1, 0.9)], Samples = [new(new Dictionary<string, string> { ["word"] = "猫" }, "K", "T", null)] };
+        var evaluation = new TaskEvaluation { Task = "say", Model = "abc", ModelName = "m", Time = Given.Monday, NumItems = 2,
+            NumHeldOut = 3, Scores = [new("exact", true, 0.5, 0.1, 0.9)],
+            Samples = [new(new Dictionary<string, string> { ["word"] = "猫" }, "K", "T", null)] };
         string file = evaluation.Write(home);
         TaskEvaluation read = TaskEvaluation.Read(home, "say", "abc")!;
         Assert.Equal((evaluation.Scores[0], "猫", Given.Monday), (read.Scores[0], read.Samples[0].Fields["word"], read.Time));

@@ -14,13 +14,16 @@ public sealed class ThumbsTests : IDisposable
     [Fact]
     public async Task Turn_OfThumbsAlone_MakesAModelThatTellsLikedFromDisliked()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"], acts: [(0, Metrics.Rating, true), (1, Metrics.Rating, false), (2, Metrics.Rating, 0.25)]);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"],
+            acts: [(0, Metrics.Rating, true), (1, Metrics.Rating, false), (2, Metrics.Rating, 0.25)]);
 
-        TurnOutcome outcome = await new TurnRunner(store).RunAsync(Kto(store), store.Home.Path, cancellation: TestContext.Current.CancellationToken);
+        TurnOutcome outcome = await new TurnRunner(store).RunAsync(Kto(store), store.Home.Path,
+            cancellation: TestContext.Current.CancellationToken);
 
         Assert.True(outcome.Waits, outcome.Turn.Reason); // drafts of so small a model are for nobody to judge but a person
         Assert.Equal(AskWhy.ByRecipe, outcome.Decision.Asks);
-        Assert.Equal(["drafts with the exact name", "drafts with a fact restated", "drafts without foreign names", "drafts of known words", "liked from disliked", "frozen set", "sound drafts"], outcome.Decision.Rules.Select(rule => rule.Name));
+        Assert.Equal(["drafts with the exact name", "drafts with a fact restated", "drafts without foreign names", "drafts of known words",
+            "liked from disliked", "frozen set", "sound drafts"], outcome.Decision.Rules.Select(rule => rule.Name));
         RuleResult liking = outcome.Decision.Rules.Single(rule => rule.Name == "liked from disliked");
         Assert.Equal("54 answers of 6 people", liking.Basis);
         Assert.True(liking.Improvement.Low > 0.1, $"{liking}");
@@ -34,23 +37,30 @@ public sealed class ThumbsTests : IDisposable
     [Fact]
     public async Task Turn_OfThumbsWithoutAStageForThem_NamesTheRecipe()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"], acts: [(0, Metrics.Rating, true), (1, Metrics.Discard, true)]);
-        TurnPreview preview = await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path, TestContext.Current.CancellationToken);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"],
+            acts: [(0, Metrics.Rating, true), (1, Metrics.Discard, true)]);
+        TurnPreview preview = await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path,
+            TestContext.Current.CancellationToken);
         Assert.Contains("0 kept or edited texts of 0 people", preview.Missing, StringComparison.Ordinal);
-        Assert.Equal("kto", Assert.Single(RecipeFile.LoadTurn(Path.Combine(TestFiles.Root, "recipes", "thumbs.yaml")).Stages).Train.Objective);
-        Assert.EndsWith("144 ratings and discarded texts teach by themselves in a stage with objective kto, as in recipes/thumbs.yaml", preview.Missing, StringComparison.Ordinal);
+        Assert.Equal("kto",
+            Assert.Single(RecipeFile.LoadTurn(Path.Combine(TestFiles.Root, "recipes", "thumbs.yaml")).Stages).Train.Objective);
+        Assert.EndsWith("144 ratings and discarded texts teach by themselves in a stage with objective kto, as in recipes/thumbs.yaml",
+            preview.Missing, StringComparison.Ordinal);
     }
 
     /// <summary>Whoever likes everything cannot be tested by liking.</summary>
     [Fact]
     public async Task Turn_OfThumbsOfOneKind_SaysThatBothAreNeeded()
     {
-        await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"], acts: [(0, Metrics.Rating, true), (2, Metrics.Rating, 0.75)]);
+        await using FlywheelStore store = await MiniLoop.CreateAsync(_folder["home"],
+            acts: [(0, Metrics.Rating, true), (2, Metrics.Rating, 0.75)]);
         TurnPreview preview = await new TurnRunner(store).PreviewAsync(Kto(store), store.Home.Path, TestContext.Current.CancellationToken);
-        Assert.StartsWith("the answers of people held out are 36 liked and 0 disliked ones: a test by judged answers needs 4 of each kind", preview.Missing, StringComparison.Ordinal);
+        Assert.StartsWith("the answers of people held out are 36 liked and 0 disliked ones: a test by judged answers needs 4 of each kind",
+            preview.Missing, StringComparison.Ordinal);
     }
 
-    /// <summary>Each judged half as often as the other, and a candidate that finds every answer less likely: that alone is no gain.</summary>
+    /// <summary>Each judged half as often as the other, and a candidate that finds every answer less likely: that alone is no
+    /// gain.</summary>
     [Theory]
     [InlineData(0.0, 0.0, false)]
     [InlineData(-1.0, 0.0, false)]
@@ -61,16 +71,20 @@ public sealed class ThumbsTests : IDisposable
     public void Decide_ByJudgedAnswers_CountsWhatTellsThemApartOnly(double alike, double apart, bool passes)
     {
         var random = new Random(4);
-        HeldOutItem[] items = [.. Enumerable.Range(0, 90).Select(i => new HeldOutItem($"person {i % 9}", Chat($"p{i}"), null) { Liked = i % 3 == 0 })];
+        HeldOutItem[] items =
+            [.. Enumerable.Range(0, 90).Select(i => new HeldOutItem($"person {i % 9}", Chat($"p{i}"), null) { Liked = i % 3 == 0 })];
         double[] before = [.. items.Select(_ => 3 + random.NextDouble())];
-        double[] after = [.. items.Select((item, i) => before[i] - alike - (item.Liked ? apart / 2 : -apart / 2) + 0.2 * (random.NextDouble() - 0.5))];
+        double[] after =
+            [.. items.Select((item, i) => before[i] - alike - (item.Liked ? apart / 2 : -apart / 2) + 0.2 * (random.NextDouble() - 0.5))];
         var paper = new ExamPaper([], [], [Chat("a"), Chat("b")]) { Judged = items };
 
-        GateDecision decision = Gate.Decide(paper, Result(before), Result(after), new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1);
+        GateDecision decision = Gate.Decide(paper, Result(before), Result(after),
+            new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1);
 
         Assert.Equal(passes, decision.Passed);
         Assert.Equal(apart, decision.Rules[0].Improvement.Estimate, 0.05);
-        Assert.InRange(decision.Rules[0].Improvement.High - decision.Rules[0].Improvement.Low, 0.001, 0.15); // what both have in common widens nothing
+        // what both have in common widens nothing
+        Assert.InRange(decision.Rules[0].Improvement.High - decision.Rules[0].Improvement.Low, 0.001, 0.15);
     }
 
     /// <summary>Candidates that are no better, judged by people who differ: one in forty may pass.</summary>
@@ -84,10 +98,14 @@ public sealed class ThumbsTests : IDisposable
             var random = new Random(seed);
             double Noise(double size) => size * Enumerable.Range(0, 4).Sum(_ => random.NextDouble() - 0.5);
             (double Liked, double Disliked)[] people = [.. Enumerable.Range(0, 10).Select(_ => (0.5 + Noise(0.5), 0.5 + Noise(0.5)))];
-            HeldOutItem[] items = [.. Enumerable.Range(0, 80).Select(i => new HeldOutItem($"person {i % 10}", Chat($"p{i}"), null) { Liked = random.NextDouble() < 0.2 + 0.06 * (i % 10) })];
+            HeldOutItem[] items =
+                [.. Enumerable.Range(0, 80)
+                    .Select(i => new HeldOutItem($"person {i % 10}", Chat($"p{i}"),
+                        null) { Liked = random.NextDouble() < 0.2 + 0.06 * (i % 10) })];
             double[] after = [.. items.Select((item, i) => 3 - (item.Liked ? people[i % 10].Liked : people[i % 10].Disliked) + Noise(0.3))];
             var paper = new ExamPaper([], [], [Chat("a"), Chat("b")]) { Judged = items };
-            passed += Gate.Decide(paper, Result([.. items.Select(_ => 3.0)]), Result(after), new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, seed).Passed ? 1 : 0;
+            passed += Gate.Decide(paper, Result([.. items.Select(_ => 3.0)]), Result(after),
+                new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, seed).Passed ? 1 : 0;
         }
         Assert.InRange(passed, 0, 15); // 7.5 expected, 5% at the most
     }
@@ -96,11 +114,14 @@ public sealed class ThumbsTests : IDisposable
     [Fact]
     public void Decide_FewTextsBesideManyJudged_TellsTheTexts()
     {
-        HeldOutItem[] items = [.. Enumerable.Range(0, 40).Select(i => new HeldOutItem($"person {i % 8}", Chat($"p{i}"), null) { Liked = i % 2 == 0 })];
-        double[] before = [.. items.Select((_, i) => 3 + 0.01 * i)], after = [.. items.Select((item, i) => before[i] - (item.Liked ? 0.3 + 0.01 * i : 0))];
+        HeldOutItem[] items =
+            [.. Enumerable.Range(0, 40).Select(i => new HeldOutItem($"person {i % 8}", Chat($"p{i}"), null) { Liked = i % 2 == 0 })];
+        double[] before = [.. items.Select((_, i) => 3 + 0.01 * i)],
+            after = [.. items.Select((item, i) => before[i] - (item.Liked ? 0.3 + 0.01 * i : 0))];
         var paper = new ExamPaper(items[..3], [], [Chat("a"), Chat("b")]) { Judged = items };
 
-        GateDecision decision = Gate.Decide(paper, Result(before) with { Texts = [1, 1, 1] }, Result(after) with { Texts = [1.2, 0.9, 1] }, new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1);
+        GateDecision decision = Gate.Decide(paper, Result(before) with { Texts = [1, 1, 1] }, Result(after) with { Texts = [1.2, 0.9, 1] },
+            new GateRecipe { Regression = "r", RegressionMargin = 0.05 }, 1);
 
         Assert.True(decision.Passed, decision.Reason);
         Assert.Equal([null, true], decision.Rules.Take(2).Select(rule => rule.Passed));
@@ -112,10 +133,12 @@ public sealed class ThumbsTests : IDisposable
     {
         CuratedExample[] rows = [.. Enumerable.Range(0, 12).Select(i => new CuratedExample
         {
-            Kind = ExampleKind.Sampled, User = $"person {i / 2}", Prompt = new([Message.User($"Write {i}.")]), Preferred = $"Text {i}.", Reward = i % 2 == 0 ? 1 : -0.5, GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
+            Kind = ExampleKind.Sampled, User = $"person {i / 2}", Prompt = new([Message.User($"Write {i}.")]), Preferred = $"Text {i}.",
+            Reward = i % 2 == 0 ? 1 : -0.5, GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
             Served = new ServedTokens([1], [2, i], [-1, -2]),
         })];
-        CuratedDataset dataset = CuratedDataset.Create(rows, Given.Split(new Dictionary<string, Split> { ["person 0"] = Split.HeldOut, ["person 1"] = Split.HeldOut }, 1.0 / 3));
+        CuratedDataset dataset = CuratedDataset.Create(rows,
+            Given.Split(new Dictionary<string, Split> { ["person 0"] = Split.HeldOut, ["person 1"] = Split.HeldOut }, 1.0 / 3));
         File.WriteAllLines(_folder["frozen.jsonl"], [$"{Chat("a")}", $"{Chat("b")}"]);
 
         ExamPaper paper = ExamPaper.Read(dataset.Write(_folder.Path), _folder["frozen.jsonl"]);
@@ -136,7 +159,8 @@ public sealed class ThumbsTests : IDisposable
 
     private static ExamResult Result(double[] judged) => new()
     {
-        ModelHash = Given.Champion, Texts = [], Margins = [], Judged = judged, Regression = [2, 2.1], Answers = [.. Enumerable.Range(0, 20).Select(_ => new Answer("prompt", "text", 5, null))],
+        ModelHash = Given.Champion, Texts = [], Margins = [], Judged = judged, Regression = [2, 2.1],
+        Answers = [.. Enumerable.Range(0, 20).Select(_ => new Answer("prompt", "text", 5, null))],
     };
 
     private static Conversation Chat(string prompt) => new([Message.User(prompt), Message.Assistant("text")]);

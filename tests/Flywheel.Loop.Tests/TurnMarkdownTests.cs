@@ -9,7 +9,8 @@ public class TurnMarkdownTests
     public void Text_Hostile_HoldsNoMarkup()
     {
         const string Hostile = "<script>alert(1)</script><img src=x onerror=alert(2)> [a](javascript:b) ![c](d) `e` | f\r\n# g\u001b[31m";
-        Assert.Equal("&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(2)&gt; \\[a\\](javascript:b) \\!\\[c\\](d) \\`e\\` \\| f<br>\\# g \\[31m", Line(Hostile));
+        Assert.Equal(
+            "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(2)&gt; \\[a\\](javascript:b) \\!\\[c\\](d) \\`e\\` \\| f<br>\\# g \\[31m", Line(Hostile));
     }
 
     [Fact]

@@ -31,7 +31,8 @@ public sealed class TurnTests : IDisposable
         Assert.True(texts.Improvement.Low > 0.5, $"{texts}");
         ReleaseRow release = (await store.ReleasesAsync())[0];
         Assert.Equal(outcome.Turn.Id, release.TurnId);
-        string html = await File.ReadAllTextAsync(outcome.Report), markdown = await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"));
+        string html = await File.ReadAllTextAsync(outcome.Report),
+            markdown = await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"));
         Assert.Contains("badge promoted", html);
         Assert.DoesNotContain("http", html.Replace("http-equiv", "")); // needs nothing else
         Assert.StartsWith("# Turn 1: promoted", markdown);
@@ -42,7 +43,10 @@ public sealed class TurnTests : IDisposable
     private static async Task LineageLeadsBothWaysAsync(FlywheelStore store, TurnOutcome outcome)
     {
         await using FlywheelDb db = store.Tables();
-        Feedback learnt = await db.Feedback.FirstAsync(row => db.Examples.Any(example => example.DropReason == null && example.Split == Split.Train && example.Sources.Any(source => source.FeedbackId == row.Id)));
+        Feedback learnt =
+            await db.Feedback.FirstAsync(row =>
+                db.Examples.Any(example => example.DropReason == null && example.Split == Split.Train
+                    && example.Sources.Any(source => source.FeedbackId == row.Id)));
 
         var clock = Stopwatch.StartNew();
         LineageNode forward = await Lineage.TraceAsync(store, learnt.Id.ToString());
@@ -62,7 +66,9 @@ public sealed class TurnTests : IDisposable
     }
 
     private static async Task NothingNewIsRefusedAsync(FlywheelStore store) =>
-        Assert.Contains("no feedback to learn from", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path))).Message);
+        Assert.Contains("no feedback to learn from",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path))).Message);
 
     [Fact]
     public async Task Turn_NothingLearnt_IsRejectedAndItsFeedbackCountsAgain()
@@ -78,9 +84,11 @@ public sealed class TurnTests : IDisposable
         Assert.Contains("its 95% interval must lie above 0", outcome.Turn.Reason);
         Assert.Equal(champion, (await store.ChampionAsync())!.Hash);
         Assert.Contains("badge rejected", await File.ReadAllTextAsync(outcome.Report));
-        Assert.Contains("which was rejected", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(idle, store.Home.Path))).Message);
+        Assert.Contains("which was rejected",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(idle, store.Home.Path))).Message);
 
-        Assert.NotEmpty((await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path)).Dataset.Rows); // another recipe may try
+        // another recipe may try
+        Assert.NotEmpty((await new TurnRunner(store).PreviewAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path)).Dataset.Rows);
         await store.AddFeedbackAsync(new(outcome.Dataset.Rows[0].GenerationId, Metrics.Comment, "one more word"));
         TurnOutcome second = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path), store.Home.Path);
 
@@ -102,7 +110,8 @@ public sealed class TurnTests : IDisposable
 
         TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, fidelityMargin: 0.1), store.Home.Path);
 
-        Assert.Contains("drafts without foreign names", outcome.Decision.Rules.Where(rule => rule.Passed == false).Select(rule => rule.Name));
+        Assert.Contains("drafts without foreign names",
+            outcome.Decision.Rules.Where(rule => rule.Passed == false).Select(rule => rule.Name));
         Assert.True(outcome.Decision.Rules[0] is { Name: "drafts preferred (preference)", Passed: true }, $"{outcome.Decision.Rules[0]}");
         Assert.False(outcome.Promoted);
         string markdown = await File.ReadAllTextAsync(Path.ChangeExtension(outcome.Report, "md"));
@@ -122,7 +131,8 @@ public sealed class TurnTests : IDisposable
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
         TurnRecipe byRule = recipe with { Gate = recipe.Gate with { Judge = "short" } };
 
-        Assert.Contains("gate.judge is 'short', expected auto, fidelity or person", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(byRule, store.Home.Path))).Message);
+        Assert.Contains("gate.judge is 'short', expected auto, fidelity or person",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(byRule, store.Home.Path))).Message);
         TurnOutcome outcome = await new TurnRunner(store) { StatedRules = [new ShortRule()] }.RunAsync(byRule, store.Home.Path);
 
         Assert.Equal("drafts preferred (short)", outcome.Decision.Rules[0].Name);
@@ -144,10 +154,13 @@ public sealed class TurnTests : IDisposable
     {
         await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
-        TurnRecipe broken = recipe with { Stages = [recipe.Stages[0] with { Data = [new SourceRecipe { Source = "dataset", Path = folder["nothing"] }] }] };
+        TurnRecipe broken =
+            recipe with { Stages = [recipe.Stages[0] with { Data = [new SourceRecipe { Source = "dataset", Path = folder["nothing"] }] }] };
         await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(broken, store.Home.Path));
-        await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path)); // it goes on as it began
-        Assert.Contains("turn 1 is not there yet", (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).AnswerAsync("1", accept: true))).Message);
+        // it goes on as it began
+        await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path));
+        Assert.Contains("turn 1 is not there yet",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).AnswerAsync("1", accept: true))).Message);
 
         TurnRow turn = await new TurnRunner(store).AnswerAsync("1", accept: false, "ann");
 
@@ -176,7 +189,9 @@ public sealed class TurnTests : IDisposable
     {
         await using FlywheelStore store = await MiniLoop.CreateAsync(folder["home"]);
 
-        TurnOutcome outcome = await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 1), store.Home.Path, force: true);
+        TurnOutcome outcome =
+            await new TurnRunner(store).RunAsync(MiniLoop.Recipe(store.Home.Path, learningRate: 1e-12, supervisedSteps: 1), store.Home.Path,
+                force: true);
 
         Assert.True(outcome.Promoted);
         Assert.StartsWith("FORCED past the gate", outcome.Turn.Reason);
@@ -239,7 +254,9 @@ public sealed class TurnTests : IDisposable
                 char[] body = new char[length];
                 await reader.ReadBlockAsync(body);
                 Bodies.Add(new string(body));
-                byte[] answer = Encoding.UTF8.GetBytes($"HTTP/1.1 {Answer.Code} Told\r\nContent-Type: application/json\r\nContent-Length: {Answer.Body.Length}\r\nConnection: close\r\n\r\n{Answer.Body}");
+                byte[] answer =
+                    Encoding.UTF8.GetBytes(
+                        $"HTTP/1.1 {Answer.Code} Told\r\nContent-Type: application/json\r\nContent-Length: {Answer.Body.Length}\r\nConnection: close\r\n\r\n{Answer.Body}");
                 await client.GetStream().WriteAsync(answer);
             }
         }
@@ -283,7 +300,9 @@ public sealed class TurnTests : IDisposable
     internal static async Task TurnAloud(string home)
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(home), new Given.Clock(Given.Monday));
-        var aloud = new TurnProgress { Say = Console.WriteLine, Trained = (name, progress) => Console.WriteLine($"{name} {progress.Line?.Step}"), Examined = (who, done, _) => Console.WriteLine($"{who} {done}") };
+        var aloud = new TurnProgress { Say = Console.WriteLine,
+            Trained = (name, progress) => Console.WriteLine($"{name} {progress.Line?.Step}"),
+            Examined = (who, done, _) => Console.WriteLine($"{who} {done}") };
         try
         {
             await new TurnRunner(store, aloud).RunAsync(MiniLoop.Recipe(home, supervisedSteps: 60), home);
@@ -299,7 +318,8 @@ public sealed class TurnTests : IDisposable
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
         TurnRecipe recipe = MiniLoop.Recipe(store.Home.Path);
-        async Task<string> Refused() => (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path))).Message;
+        async Task<string> Refused() =>
+            (await Assert.ThrowsAsync<FlywheelException>(() => new TurnRunner(store).RunAsync(recipe, store.Home.Path))).Message;
 
         Assert.Contains("regression.jsonl: no such file", await Refused());
         await File.WriteAllTextAsync(Path.Combine(store.Home.Path, "regression.jsonl"), "");
@@ -312,12 +332,14 @@ public sealed class TurnTests : IDisposable
         await store.AddFeedbackAsync(new(generation.Id, Metrics.Keep, true));
         Assert.Contains("(1 more wait for their generation)", await Refused());
         await store.RecordAsync(generation);
-        Assert.Contains("too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 4), 0 to prompts held out to test on (needed: 2, to 2 prompts at least)", await Refused());
+        Assert.Contains(
+            "too little feedback for a turn: 1 kept or edited texts of 1 person: 1 to learn from (needed: 4), 0 to prompts held out to test on (needed: 2, to 2 prompts at least)", await Refused());
         Directory.Move(champion.Path, champion.Path + "-gone");
         Assert.Contains("no such folder; expected a model folder", await Refused());
         await using FlywheelDb db = store.Tables();
         Assert.Equal(0, await db.Turns.CountAsync());
-        Assert.Contains("not known here", (await Assert.ThrowsAsync<FlywheelException>(() => store.ReleaseAsync(new('b', 64), "by hand"))).Message);
+        Assert.Contains("not known here",
+            (await Assert.ThrowsAsync<FlywheelException>(() => store.ReleaseAsync(new('b', 64), "by hand"))).Message);
     }
 
     private static IEnumerable<LineageNode> Walk(LineageNode node) => node.Children.SelectMany(Walk).Prepend(node);

@@ -125,9 +125,11 @@ public sealed class UpgradeTests : IDisposable
             });
             db.TranslationUnits.Add(new TranslationUnit
             {
-                Id = id, User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = "Hello.", Target = "Hola.", DocumentId = id, Segment = 4, Created = now, Updated = now,
+                Id = id, User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = "Hello.", Target = "Hola.", DocumentId = id,
+                Segment = 4, Created = now, Updated = now,
             });
-            db.Terms.Add(new TermRow { Id = id, User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = "wheel", Target = "rueda", Created = now, Updated = now });
+            db.Terms.Add(new TermRow { Id = id, User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = "wheel",
+                Target = "rueda", Created = now, Updated = now });
             await db.SaveChangesAsync();
         }
         Generation shown = Given.Generation();

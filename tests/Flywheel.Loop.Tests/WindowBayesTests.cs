@@ -5,11 +5,14 @@ namespace Flywheel.Loop.Tests;
 
 public sealed class WindowBayesTests
 {
-    private static readonly (string[] Symbols, string Answer, string? Scored)[] s_items = [(["A", "B", "A"], "HEH", null), (["B", "B", "A"], "EEC", "110")];
+    private static readonly (string[] Symbols, string Answer, string? Scored)[] s_items = [(["A", "B", "A"], "HEH", null),
+        (["B", "B", "A"], "EEC", "110")];
 
     /// <remarks>
-    /// Of five letters that count (the last of the second item does not) three are E. By a window of one symbol: after A stand two H of two, after B three E
-    /// of three. A: P(H) P(A|H) = 2/5 * 3/5 (with the symbols A, B and none, each count is one more) against 3/5 * 1/6; B: 2/5 * 1/5 against 3/5 * 4/6.
+    /// Of five letters that count (the last of the second item does not) three are E. By a window of one symbol: after A stand two H of
+    /// two, after B three E
+    /// of three. A: P(H) P(A|H) = 2/5 * 3/5 (with the symbols A, B and none, each count is one more) against 3/5 * 1/6; B: 2/5 * 1/5
+    /// against 3/5 * 4/6.
     /// </remarks>
     [Fact]
     public void Predict_ByHand_IsReached()

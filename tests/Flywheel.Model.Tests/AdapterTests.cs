@@ -14,12 +14,15 @@ public sealed class AdapterTests : IDisposable
 
     /// <summary>An adapter on two matrices of a tiny model, with numbers that are exact in fp32.</summary>
     private AdapterFolder Small(ModelFolder model, bool rsLora = false) =>
-        AdapterFolder.Create(_folder["adapters"], new AdapterConfig { Rank = 2, Alpha = 4, RsLora = rsLora, TargetModules = ["q_proj", "down_proj"], Base = model.Hash }, [Factors(model, Query), Factors(model, Down)], new ModelManifest { Name = "small", Parent = model.Hash });
+        AdapterFolder.Create(_folder["adapters"],
+            new AdapterConfig { Rank = 2, Alpha = 4, RsLora = rsLora, TargetModules = ["q_proj", "down_proj"], Base = model.Hash },
+            [Factors(model, Query), Factors(model, Down)], new ModelManifest { Name = "small", Parent = model.Hash });
 
     private static (string, float[], float[]) Factors(ModelFolder model, string module)
     {
         long[] shape = model.Config.Tensors().Single(tensor => tensor.Name == module + ".weight").Shape;
-        float[] a = [.. Enumerable.Range(0, (int)(2 * shape[1])).Select(i => (i % 7 - 3) / 8f)], b = [.. Enumerable.Range(0, (int)(shape[0] * 2)).Select(i => (i % 5 - 2) / 4f)];
+        float[] a = [.. Enumerable.Range(0, (int)(2 * shape[1])).Select(i => (i % 7 - 3) / 8f)],
+            b = [.. Enumerable.Range(0, (int)(shape[0] * 2)).Select(i => (i % 5 - 2) / 4f)];
         return (module, a, b);
     }
 
@@ -37,7 +40,8 @@ public sealed class AdapterTests : IDisposable
         Assert.False(adapter.TryRead("model.layers.0.self_attn.k_proj", out _, out _));
         Assert.Equal(adapter.Hash, Small(model).Hash);
         Assert.NotEqual(adapter.Hash, Small(model, rsLora: true).Hash);
-        Assert.Equal((adapter.Hash, a.Length + b.Length + Factors(model, Query).Item2.Length + Factors(model, Query).Item3.Length), (adapter.Manifest.Hash, (int)adapter.Manifest.NumParameters));
+        Assert.Equal((adapter.Hash, a.Length + b.Length + Factors(model, Query).Item2.Length + Factors(model, Query).Item3.Length),
+            (adapter.Manifest.Hash, (int)adapter.Manifest.NumParameters));
         Assert.True(AdapterFolder.IsAdapter(adapter.Path));
         Assert.False(AdapterFolder.IsAdapter(model.Path));
     }
@@ -62,7 +66,8 @@ public sealed class AdapterTests : IDisposable
             (_, float[] a, float[] b) = Factors(model, name[..^7]);
             for (int o = 0; o < shape[0]; o++)
                 for (int i = 0; i < shape[1]; i++)
-                    Assert.Equal(was[o * shape[1] + i] + scale * (b[o * 2] * (double)a[i] + b[o * 2 + 1] * (double)a[shape[1] + i]), now[o * shape[1] + i], 1e-6);
+                    Assert.Equal(was[o * shape[1] + i] + scale * (b[o * 2] * (double)a[i] + b[o * 2 + 1] * (double)a[shape[1] + i]),
+                        now[o * shape[1] + i], 1e-6);
         }
         Assert.Equal(model.Hash, merged.Manifest.Parent);
     }
@@ -72,7 +77,8 @@ public sealed class AdapterTests : IDisposable
     {
         AdapterFolder adapter = Small(TinyModel.Create(_folder["models"]));
         ModelFolder other = TinyModel.Create(_folder["models"], seed: 2);
-        Assert.Contains(other.ShortHash, Assert.Throws<FlywheelException>(() => adapter.Merge(other, _folder["merged"], TensorType.F32)).Message);
+        Assert.Contains(other.ShortHash,
+            Assert.Throws<FlywheelException>(() => adapter.Merge(other, _folder["merged"], TensorType.F32)).Message);
     }
 
     /// <summary>The fields as PEFT 0.17 writes them, and what we cannot honour.</summary>
@@ -86,7 +92,8 @@ public sealed class AdapterTests : IDisposable
     [InlineData("""{"r":8,"lora_alpha":1,"target_modules":".*proj"}""", "'target_modules' is \".*proj\"")]
     [InlineData("""{"r":8,"lora_alpha":1,"target_modules":["q_proj"],"use_dora":true}""", "'use_dora' is true")]
     [InlineData("""{"r":8,"lora_alpha":1,"target_modules":["q_proj"],"bias":"all"}""", "'bias' is \"all\"")]
-    [InlineData("""{"r":8,"lora_alpha":1,"target_modules":["q_proj"],"modules_to_save":["lm_head"]}""", "'modules_to_save' is [\"lm_head\"]")]
+    [InlineData("""{"r":8,"lora_alpha":1,"target_modules":["q_proj"],"modules_to_save":["lm_head"]}""",
+        "'modules_to_save' is [\"lm_head\"]")]
     [InlineData("""{"r":8,"lora_alpha":1,"target_modules":["q_proj"],"peft_type":"IA3"}""", "'peft_type' is \"IA3\"")]
     [InlineData("[]", "expected a JSON object")]
     [InlineData("{", "not valid JSON")]
@@ -97,7 +104,9 @@ public sealed class AdapterTests : IDisposable
     }
 
     [Fact]
-    public void Config_OfAnyJson_IsReadOrRefused() => Gen.String[Gen.Char["{}[]\":,0123456789 rlora_phatgmduesq"], 0, 80].Select(Gen.Bool, (text, whole) => whole ? $"{{\"r\":2,\"lora_alpha\":{text}}}" : text).Sample(text =>
+    public void Config_OfAnyJson_IsReadOrRefused() =>
+    Gen.String[Gen.Char["{}[]\":,0123456789 rlora_phatgmduesq"], 0, 80].Select(Gen.Bool,
+        (text, whole) => whole ? $"{{\"r\":2,\"lora_alpha\":{text}}}" : text).Sample(text =>
     {
         try
         {
@@ -111,8 +120,10 @@ public sealed class AdapterTests : IDisposable
 
     [Theory]
     [InlineData("base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight", null, "lora_B.weight' is missing")]
-    [InlineData("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", "is no part of a LoRA adapter")]
-    [InlineData("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight", "base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight", "target_modules")]
+    [InlineData("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        "base_model.model.model.layers.0.self_attn.q_proj.lora_magnitude_vector", "is no part of a LoRA adapter")]
+    [InlineData("base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight",
+        "base_model.model.model.layers.0.self_attn.k_proj.lora_A.weight", "target_modules")]
     public void Open_TensorsThatDoNotBelong_NamesThem(string removed, string? added, string error)
     {
         ModelFolder model = TinyModel.Create(_folder["models"]);
@@ -124,8 +135,13 @@ public sealed class AdapterTests : IDisposable
             foreach ((string name, TensorInfo tensor) in weights.Tensors)
             {
                 float[] values = weights.ReadFloats(tensor);
-                foreach (string kept in name != removed ? [name] : added is null ? Array.Empty<string>() : [name, added, added.Replace("_A", "_B", StringComparison.Ordinal)])
-                    if (!tensors.Exists(entry => entry.Item1 == kept)) tensors.Add((kept, TensorType.F32, kept.Contains("_B.", StringComparison.Ordinal) && !name.Contains("_B.", StringComparison.Ordinal) ? [tensor.Shape[1], tensor.Shape[0]] : tensor.Shape, stream => SafetensorsWriter.WriteFloats(stream, values, TensorType.F32)));
+                foreach (string kept in name != removed ? [name] : added is null
+                    ? Array.Empty<string>() : [name, added, added.Replace("_A", "_B", StringComparison.Ordinal)])
+                    if (!tensors.Exists(entry => entry.Item1 == kept))
+                        tensors.Add((kept, TensorType.F32,
+                            kept.Contains("_B.", StringComparison.Ordinal) && !name.Contains("_B.", StringComparison.Ordinal)
+                                ? [tensor.Shape[1], tensor.Shape[0]] : tensor.Shape,
+                                stream => SafetensorsWriter.WriteFloats(stream, values, TensorType.F32)));
             }
         }
         SafetensorsWriter.Write(file, tensors);

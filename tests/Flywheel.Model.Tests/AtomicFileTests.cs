@@ -8,7 +8,8 @@ public sealed class AtomicFileTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private string[] Names => [.. Directory.GetFileSystemEntries(_folder.Path).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
+    private string[] Names =>
+        [.. Directory.GetFileSystemEntries(_folder.Path).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)];
 
     [Fact]
     public void Write_OverAnOldFile_ReplacesIt()
@@ -76,7 +77,8 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void WriteFolder_AlreadyThere_KeepsTheFirst()
     {
-        for (int i = 0; i < 2; i++) AtomicFile.WriteFolder(_folder["model"], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), $"{i}"));
+        for (int i = 0; i < 2; i++)
+            AtomicFile.WriteFolder(_folder["model"], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), $"{i}"));
         Assert.Equal("0", File.ReadAllText(Path.Combine(_folder["model"], "a.txt")));
         Assert.Equal(["model"], Names);
     }
@@ -95,7 +97,8 @@ public sealed class AtomicFileTests : IDisposable
     [Fact]
     public void WriteFolder_ManyAtOnce_OneWinsAndAllSucceed()
     {
-        Parallel.For(0, 16, i => AtomicFile.WriteFolder(_folder["model"], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), "same")));
+        Parallel.For(0, 16,
+            i => AtomicFile.WriteFolder(_folder["model"], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), "same")));
         Assert.Equal("same", File.ReadAllText(Path.Combine(_folder["model"], "a.txt")));
         Assert.Equal(["model"], Names);
     }

@@ -24,14 +24,18 @@ public class ChatTemplateTests
     [Fact]
     public void Document_TwoTurns_MarksWhatTheAssistantWrote()
     {
-        (int[] tokens, byte[] targets) = s_template.Document(new Conversation([Message.User("Hi"), Message.Assistant("Yes?"), Message.User("Bye"), Message.Assistant("Ok.")]));
+        (int[] tokens, byte[] targets) =
+            s_template.Document(new Conversation([Message.User("Hi"), Message.Assistant("Yes?"), Message.User("Bye"),
+                Message.Assistant("Ok.")]));
         Assert.Equal(tokens.Length, targets.Length);
-        Assert.Equal("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\nOk.<|im_end|>\n", Spell(tokens));
+        Assert.Equal(
+            "<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\nYes?<|im_end|>\n<|im_start|>user\nBye<|im_end|>\n<|im_start|>assistant\nOk.<|im_end|>\n", Spell(tokens));
         Assert.Equal("Yes?<|im_end|>Ok.<|im_end|>", Spell([.. tokens.Where((_, i) => targets[i] == 1)]));
     }
 
     [Fact]
-    public void Document_AnyAnswer_BeginsWithItsPrompt() => Gen.Select(Gen.String, Gen.String[Gen.Char["a \n<|>"], 0, 9]).Sample((question, answer) =>
+    public void Document_AnyAnswer_BeginsWithItsPrompt() =>
+    Gen.Select(Gen.String, Gen.String[Gen.Char["a \n<|>"], 0, 9]).Sample((question, answer) =>
     {
         int[] prompt = s_template.Prompt(new Conversation([Message.User(question)]));
         (int[] tokens, byte[] targets) = s_template.Document(new Conversation([Message.User(question), Message.Assistant(answer)]));
@@ -63,7 +67,8 @@ public class ChatTemplateTests
     public void Prompt_FieldsSpellSpecialTokens_StayText()
     {
         const string Spelt = "<|im_end|>";
-        var template = new ChatTemplate(s_tokenizer, "{% for m in messages %}{{ m.reasoning_content }}{{ m.data | tojson }}{{ m.content }}{% endfor %}{{ mood }}{{ tools | tojson }}", []);
+        var template = new ChatTemplate(s_tokenizer,
+            "{% for m in messages %}{{ m.reasoning_content }}{{ m.data | tojson }}{{ m.content }}{% endfor %}{{ mood }}{{ tools | tojson }}", []);
         Conversation conversation = Conversation.Parse("""
             {"messages": [{"role": "user", "content": "a", "reasoning_content": "SPELT", "data": {"SPELT": ["SPELT"]}}], "chat_template_kwargs": {"mood": "SPELT"},
              "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object", "properties": {"SPELT": {"type": "string"}}}}}]}
@@ -79,7 +84,8 @@ public class ChatTemplateTests
         const string Text = "a\uFDD0<|im_end|>\uFDD1b";
         Assert.Contains(Text, s_tokenizer.Decode(s_template.Prompt(new Conversation([Message.User(Text)]))));
         string all = string.Concat(Enumerable.Range(0xFDD0, 32).Select(value => (char)value));
-        Assert.Contains("at least one to be free", Assert.Throws<FlywheelException>(() => s_template.Prompt(new Conversation([Message.User(all)]))).Message);
+        Assert.Contains("at least one to be free",
+            Assert.Throws<FlywheelException>(() => s_template.Prompt(new Conversation([Message.User(all)]))).Message);
     }
 
     [Fact]
@@ -95,7 +101,8 @@ public class ChatTemplateTests
         }
     });
 
-    /// <summary>Own restatements of ways in which published templates differ: no opening, an opening of its own, history that is rewritten.</summary>
+    /// <summary>Own restatements of ways in which published templates differ: no opening, an opening of its own, history that is
+    /// rewritten.</summary>
     [Theory]
     [InlineData("{{ bos_token }}{% for m in messages %}{% if m.role == 'user' %}[Q]{{ m.content }}[/Q]{% else %} {{ m.content }}{{ eos_token }}{% endif %}{% endfor %}", " one<|im_end|>| two<|im_end|>")]
     [InlineData("{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content | trim + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}", "one<|im_end|>|two<|im_end|>")]
@@ -120,13 +127,18 @@ public class ChatTemplateTests
     [Fact]
     public void Document_AnswerOfWeightZero_IsNotLearnt()
     {
-        (int[] tokens, byte[] targets) = s_template.Document(Conversation.Parse("""{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "bad", "weight": 0}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "good", "weight": 1}]}"""));
+        (int[] tokens, byte[] targets) =
+            s_template.Document(
+                Conversation.Parse(
+                    """{"messages": [{"role": "user", "content": "a"}, {"role": "assistant", "content": "bad", "weight": 0}, {"role": "user", "content": "b"}, {"role": "assistant", "content": "good", "weight": 1}]}"""));
         Assert.Equal("good<|im_end|>", Spell([.. tokens.Where((_, i) => targets[i] == 1)]));
     }
 
     [Fact]
-    public void Document_TemplateHidesTheAnswer_SaysSo() => Assert.Contains("nothing of it can be learnt", Assert.Throws<FlywheelException>(() =>
-        new ChatTemplate(s_tokenizer, "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}", []).Document(new Conversation([Message.User("a"), Message.Assistant("b")]))).Message);
+    public void Document_TemplateHidesTheAnswer_SaysSo() =>
+    Assert.Contains("nothing of it can be learnt", Assert.Throws<FlywheelException>(() =>
+        new ChatTemplate(s_tokenizer, "{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{% endif %}{% endfor %}",
+            []).Document(new Conversation([Message.User("a"), Message.Assistant("b")]))).Message);
 
     private static readonly Conversation s_withTools = Conversation.Parse("""
         {"messages": [{"role": "user", "content": "w?"}, {"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{\"at\": \"sea\", \"n\": 2}"}}]}, {"role": "tool", "tool_call_id": "c1", "content": "fog"}],
@@ -134,9 +146,13 @@ public class ChatTemplateTests
         """);
 
     [Theory]
-    [InlineData("{{ tools | length }}{% for m in messages if m.tool_calls %}{% for c in m.tool_calls %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}{{ messages[-1].content }}", "1look{\"at\": \"sea\", \"n\": 2}fog")] // as an object
-    [InlineData("{{ tools | length }}{% for m in messages if m.tool_calls %}{{ 'args ' + m.tool_calls[0].function.arguments }}{% endfor %}", "1args {\"at\": \"sea\", \"n\": 2}")] // as a text
-    [InlineData("{% for m in messages %}{{ m.role }} {% endfor %}", "system user assistant user ")] // a template that knows none gets them as text
+    // as an object
+    [InlineData("{{ tools | length }}{% for m in messages if m.tool_calls %}{% for c in m.tool_calls %}{{ c.function.name }}{{ c.function.arguments | tojson }}{% endfor %}{% endfor %}{{ messages[-1].content }}", "1look{\"at\": \"sea\", \"n\": 2}fog")]
+    // as a text
+    [InlineData("{{ tools | length }}{% for m in messages if m.tool_calls %}{{ 'args ' + m.tool_calls[0].function.arguments }}{% endfor %}",
+        "1args {\"at\": \"sea\", \"n\": 2}")]
+    // a template that knows none gets them as text
+    [InlineData("{% for m in messages %}{{ m.role }} {% endfor %}", "system user assistant user ")]
     public void Render_Tools_InTheFormThatTheTemplateTakes(string jinja, string text) =>
         Assert.Equal(text, new ChatTemplate(s_tokenizer, jinja, []).Render(s_withTools, addGenerationPrompt: true));
 
@@ -144,29 +160,40 @@ public class ChatTemplateTests
     public void Render_ToolWithoutDescription_IsGivenAnEmptyOneOnlyWhereTheTemplateNeedsOne()
     {
         Conversation conversation = s_withTools with { Messages = [Message.User("w?")] };
-        Assert.Equal("look: ", new ChatTemplate(s_tokenizer, "{{ tools[0].function.name + ': ' + tools[0].function.description }}", []).Render(conversation, addGenerationPrompt: true));
-        Assert.DoesNotContain("description", new ChatTemplate(s_tokenizer, "{{ tools | tojson }}", []).Render(conversation, addGenerationPrompt: true));
-        Assert.Equal("look: {\"at\": \"sea\", \"n\": 2}", new ChatTemplate(s_tokenizer, "{{ tools[0].function.name + ': ' + tools[0].function.description }}{% for m in messages if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}", []).Render(s_withTools, addGenerationPrompt: true));
+        Assert.Equal("look: ",
+            new ChatTemplate(s_tokenizer, "{{ tools[0].function.name + ': ' + tools[0].function.description }}", []).Render(conversation,
+                addGenerationPrompt: true));
+        Assert.DoesNotContain("description",
+            new ChatTemplate(s_tokenizer, "{{ tools | tojson }}", []).Render(conversation, addGenerationPrompt: true));
+        Assert.Equal("look: {\"at\": \"sea\", \"n\": 2}",
+            new ChatTemplate(s_tokenizer,
+                "{{ tools[0].function.name + ': ' + tools[0].function.description }}{% for m in messages if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endfor %}", []).Render(s_withTools, addGenerationPrompt: true));
     }
 
     [Fact]
     public void Document_TemplateThatPrintsToday_IsTheSameOnAnyDay() =>
-        Assert.Contains("1 January 2025", Spell(new ChatTemplate(s_tokenizer, "{{ strftime_now('%-d %B %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}", []).Document(new Conversation([Message.User("a"), Message.Assistant("b")])).Tokens));
+        Assert.Contains("1 January 2025",
+            Spell(new ChatTemplate(s_tokenizer, "{{ strftime_now('%-d %B %Y') }}{% for m in messages %}{{ m.content }}{% endfor %}",
+                []).Document(new Conversation([Message.User("a"), Message.Assistant("b")])).Tokens));
 
     [Theory]
-    [InlineData("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}", null)]
+    [InlineData("{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}",
+        null)]
     [InlineData("{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}", "<|im_end|>")]
     [InlineData("{% for m in messages %}[{{ m.role }}]{{ m.content }}{{ eos_token }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}", "<|im_end|>")]
     [InlineData("{% for m in messages %}{% if m.role == 'user' %}{{ m.content }}{{ eos_token }}{% else %}{{ m.content }}.{% endif %}{% endfor %}", null)]
     public void FindTurnEnd_AnyTemplate_IsTheTokenThatEndsAnAnswer(string jinja, string? end) =>
-        Assert.Equal(end is null ? null : s_tokenizer.SpecialTokens[end], new ChatTemplate(s_tokenizer, jinja, new() { ["eos_token"] = "<|im_end|>" }).FindTurnEnd());
+        Assert.Equal(end is null ? null : s_tokenizer.SpecialTokens[end],
+            new ChatTemplate(s_tokenizer, jinja, new() { ["eos_token"] = "<|im_end|>" }).FindTurnEnd());
 
     [Fact]
     public void Open_SeveralTemplatesWithoutADefault_NamesThem()
     {
         using var folder = new TempFolder();
-        File.WriteAllText(folder["tokenizer_config.json"], """{"chat_template": [{"name": "tool_use", "template": "a"}, {"name": "rag", "template": "b"}]}""");
-        Assert.Contains("only tool_use, rag", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
+        File.WriteAllText(folder["tokenizer_config.json"],
+            """{"chat_template": [{"name": "tool_use", "template": "a"}, {"name": "rag", "template": "b"}]}""");
+        Assert.Contains("only tool_use, rag", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -174,19 +201,24 @@ public class ChatTemplateTests
     {
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["chat_template.jinja"], [.. "a\nb"u8, 0xE9, .. "\n"u8]);
-        Assert.Contains("chat_template.jinja:2: is not UTF-8", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
+        Assert.Contains("chat_template.jinja:2: is not UTF-8",
+            Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
         File.Delete(folder["chat_template.jinja"]);
         File.WriteAllBytes(folder["tokenizer_config.json"], [.. "{\"chat_template\":\n\"b"u8, 0xE9, .. "\"}"u8]);
-        Assert.Contains("tokenizer_config.json:2: is not UTF-8", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
+        Assert.Contains("tokenizer_config.json:2: is not UTF-8",
+            Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Open_FolderOfAnotherModel_TakesItsTemplateAndTokens()
     {
         using var folder = new TempFolder();
-        Assert.Equal("<|im_start|>user\nHi<|im_end|>\n", ChatTemplate.Open(folder.Path, s_tokenizer).Render(new Conversation([Message.User("Hi")]), addGenerationPrompt: false));
-        File.WriteAllText(folder["tokenizer_config.json"], """{"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": [{"name": "other", "template": "no"}, {"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}]}""");
-        Assert.Equal("<B>Hi<E>", ChatTemplate.Open(folder.Path, s_tokenizer).Render(new Conversation([Message.User("Hi")]), addGenerationPrompt: false));
+        Assert.Equal("<|im_start|>user\nHi<|im_end|>\n",
+            ChatTemplate.Open(folder.Path, s_tokenizer).Render(new Conversation([Message.User("Hi")]), addGenerationPrompt: false));
+        File.WriteAllText(folder["tokenizer_config.json"],
+            """{"bos_token": {"content": "<B>"}, "eos_token": "<E>", "chat_template": [{"name": "other", "template": "no"}, {"name": "default", "template": "{{ bos_token }}{{ messages[0].content }}{{ eos_token }}"}]}""");
+        Assert.Equal("<B>Hi<E>",
+            ChatTemplate.Open(folder.Path, s_tokenizer).Render(new Conversation([Message.User("Hi")]), addGenerationPrompt: false));
         File.WriteAllText(folder["chat_template.jinja"], "{% if %}");
         Assert.Contains("line 1", Assert.Throws<FlywheelException>(() => ChatTemplate.Open(folder.Path, s_tokenizer)).Message);
     }

@@ -15,13 +15,16 @@ public sealed partial class FuzzTests
     private const int Inputs = 4000;
 
     /// <summary>How many inputs, or of an expensive test a share of the usual few.</summary>
-    private static int Count(int share = 1) => int.TryParse(Environment.GetEnvironmentVariable("FLYWHEEL_FUZZ"), NumberStyles.None, CultureInfo.InvariantCulture, out int count) ? count : Inputs / share;
+    private static int Count(int share = 1) =>
+        int.TryParse(Environment.GetEnvironmentVariable("FLYWHEEL_FUZZ"), NumberStyles.None, CultureInfo.InvariantCulture, out int count)
+            ? count : Inputs / share;
 
     [Fact]
     public void Gguf_MutatedFile_FailsClearlyAndStaysSmall()
     {
         byte[] seed = Seed();
-        Run(seed, seed.Length, [0, 1, 2, 8, 9, 12, 13, 30, 255, 256, int.MaxValue, uint.MaxValue, long.MaxValue, ulong.MaxValue, 1UL << 32, 1UL << 62, ulong.MaxValue - 31], "gguf", bytes =>
+        Run(seed, seed.Length, [0, 1, 2, 8, 9, 12, 13, 30, 255, 256, int.MaxValue, uint.MaxValue, long.MaxValue, ulong.MaxValue, 1UL << 32,
+            1UL << 62, ulong.MaxValue - 31], "gguf", bytes =>
         {
             GgufHeader header = GgufHeader.Read("fuzz.gguf", new MemoryStream(bytes, writable: false));
             foreach (GgufTensor tensor in header.Tensors)
@@ -52,13 +55,19 @@ public sealed partial class FuzzTests
     public void Safetensors_MutatedHeader_FailsClearlyAndStaysSmall()
     {
         using var folder = new TempFolder();
-        SafetensorsWriter.Write(folder["seed"], [.. Enumerable.Range(0, 4).Select(i => ($"model.layers.{i}.weight", i % 2 == 0 ? TensorType.F32 : TensorType.BF16, new long[] { 3, i + 1 }, (Action<Stream>)(stream => stream.Write(new byte[3 * (i + 1) * (i % 2 == 0 ? 4 : 2)]))))],
+        SafetensorsWriter.Write(folder["seed"],
+            [.. Enumerable.Range(0, 4)
+                .Select(i => ($"model.layers.{i}.weight", i % 2 == 0 ? TensorType.F32 : TensorType.BF16, new long[] { 3, i + 1 },
+                    (Action<Stream>)(stream => stream.Write(new byte[3 * (i + 1) * (i % 2 == 0 ? 4 : 2)]))))],
             new Dictionary<string, string> { ["format"] = "pt" });
         byte[] seed = File.ReadAllBytes(folder["seed"]);
         int header = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(seed);
         Run(seed, header, [0, 7, 8, 100_000_000, 100_000_001, long.MaxValue, ulong.MaxValue], "safetensors", bytes =>
         {
-            (Dictionary<string, TensorInfo> tensors, _) = SafetensorsFile.ParseHeader("fuzz.safetensors", bytes.AsMemory(Math.Min(8, bytes.Length), Math.Clamp(header - 8, 0, Math.Max(0, bytes.Length - 8))), header, bytes.Length);
+            (Dictionary<string, TensorInfo> tensors, _) =
+                SafetensorsFile.ParseHeader("fuzz.safetensors",
+                    bytes.AsMemory(Math.Min(8, bytes.Length), Math.Clamp(header - 8, 0, Math.Max(0, bytes.Length - 8))), header,
+                    bytes.Length);
             foreach (TensorInfo tensor in tensors.Values)
             {
                 Assert.InRange(tensor.Offset, 0, bytes.Length);
@@ -72,19 +81,26 @@ public sealed partial class FuzzTests
     /// is 64 KiB and 512 bytes for each byte.
     /// </summary>
     [Theory]
-    [InlineData("config.json", """{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 512, "max_position_embeddings": 131072, "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "rope_scaling": {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}, "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": [2, 3], "attention_bias": false, "hidden_act": "silu"}""")]
-    [InlineData("adapter_config.json", """{"peft_type": "LORA", "r": 8, "lora_alpha": 16.0, "target_modules": ["q_proj", "v_proj"], "bias": "none", "use_rslora": false, "base_model_name_or_path": "acme/small", "modules_to_save": null, "rank_pattern": {}, "fan_in_fan_out": false}""")]
-    [InlineData("generation_config.json", """{"bos_token_id": 1, "eos_token_id": [2, 3], "do_sample": true, "temperature": 0.6, "top_k": 40}""")]
-    [InlineData("tokenizer_config.json", """{"bos_token": {"content": "<s>", "special": true}, "eos_token": "</s>", "chat_template": [{"name": "tool_use", "template": "a"}, {"name": "default", "template": "{{ bos_token }}"}], "model_max_length": 4096}""")]
-    [InlineData("model.safetensors.index.json", """{"metadata": {"total_size": 24}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}""")]
-    [InlineData("flywheel.json", """{"hash": "0123456789012345678901234567890123456789012345678901234567890123", "name": "small", "parent": null, "source": "hf:acme/small@main", "created": "2026-11-23T22:17:41+00:00", "num_parameters": 123, "evaluation": {"validation_loss": 3.5}}""")]
+    [InlineData("config.json",
+        """{"model_type": "llama", "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 16, "vocab_size": 512, "max_position_embeddings": 131072, "rms_norm_eps": 1e-05, "rope_theta": 500000.0, "rope_scaling": {"rope_type": "llama3", "factor": 32.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, "original_max_position_embeddings": 8192}, "tie_word_embeddings": true, "bos_token_id": 1, "eos_token_id": [2, 3], "attention_bias": false, "hidden_act": "silu"}""")]
+    [InlineData("adapter_config.json",
+        """{"peft_type": "LORA", "r": 8, "lora_alpha": 16.0, "target_modules": ["q_proj", "v_proj"], "bias": "none", "use_rslora": false, "base_model_name_or_path": "acme/small", "modules_to_save": null, "rank_pattern": {}, "fan_in_fan_out": false}""")]
+    [InlineData("generation_config.json",
+        """{"bos_token_id": 1, "eos_token_id": [2, 3], "do_sample": true, "temperature": 0.6, "top_k": 40}""")]
+    [InlineData("tokenizer_config.json",
+        """{"bos_token": {"content": "<s>", "special": true}, "eos_token": "</s>", "chat_template": [{"name": "tool_use", "template": "a"}, {"name": "default", "template": "{{ bos_token }}"}], "model_max_length": 4096}""")]
+    [InlineData("model.safetensors.index.json",
+        """{"metadata": {"total_size": 24}, "weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}""")]
+    [InlineData("flywheel.json",
+        """{"hash": "0123456789012345678901234567890123456789012345678901234567890123", "name": "small", "parent": null, "source": "hf:acme/small@main", "created": "2026-11-23T22:17:41+00:00", "num_parameters": 123, "evaluation": {"validation_loss": 3.5}}""")]
     public void FolderFile_Mutated_ReadsOrFailsClearlyAndStaysSmall(string name, string text)
     {
         using var folder = new TempFolder();
         var home = new FlywheelHome(folder["home"]);
         string path = Path.Combine(Directory.CreateDirectory(Path.Combine(home.Models, "0123")).FullName, name);
         foreach (string shard in new[] { "a model-1", "b model-2" })
-            SafetensorsWriter.Write(Path.Combine(Path.GetDirectoryName(path)!, shard[2..] + ".safetensors"), [(shard[..1], TensorType.F32, [3], stream => stream.Write(new byte[12]))], new Dictionary<string, string>());
+            SafetensorsWriter.Write(Path.Combine(Path.GetDirectoryName(path)!, shard[2..] + ".safetensors"),
+                [(shard[..1], TensorType.F32, [3], stream => stream.Write(new byte[12]))], new Dictionary<string, string>());
         byte[] seed = Encoding.UTF8.GetBytes(text);
         new ModelCatalog(home).List(_ => { }); // finds the starter model
         Run(seed, seed.Length, [0, ulong.MaxValue], name, bytes =>
@@ -95,7 +111,8 @@ public sealed partial class FuzzTests
             {
                 case "config.json":
                     ModelConfig config = ModelConfig.Parse(changed, path);
-                    foreach ((string tensor, long[] shape) in config.Tensors().Take(20)) Assert.All(shape, size => Assert.True(size > 0, tensor));
+                    foreach ((string tensor, long[] shape) in config.Tensors()
+                        .Take(20)) Assert.All(shape, size => Assert.True(size > 0, tensor));
                     break;
                 case "adapter_config.json":
                     Assert.True(AdapterConfig.Parse(changed, path).Rank > 0);
@@ -111,7 +128,9 @@ public sealed partial class FuzzTests
                     break;
                 default:
                     string? problem = null;
-                    if (new ModelCatalog(home).List(said => problem = said).Any(entry => entry.Path.StartsWith(home.Path, StringComparison.Ordinal)) != problem is null) throw new InvalidOperationException(problem ?? "not listed, and nothing said");
+                    if (new ModelCatalog(home).List(said => problem = said)
+                        .Any(entry => entry.Path.StartsWith(home.Path, StringComparison.Ordinal)) != problem is null)
+                        throw new InvalidOperationException(problem ?? "not listed, and nothing said");
                     if (problem is not null) throw new FlywheelException(problem);
                     break;
             }
@@ -123,8 +142,10 @@ public sealed partial class FuzzTests
     {
         string[] odd =
         [
-            "null", "true", "-1", "0", "1", "2147483648", "-2147483649", "9223372036854775808", "1e308", "1e999", "-0.0", "0.5", "\"\"", "\"x\"", "\"\\ud800\"", "\"\\u0000\"", "[]", "{}", "[[]]", "[null]", "[\"q_proj\", 1]", "{\"a\": 1, \"a\": 2}",
-            "\"../model-1.safetensors\"", "\"/etc/passwd.safetensors\"", new string('[', 100), new string('[', 60) + new string(']', 60), "\"" + new string('x', 5000) + "\"", "//", "\uFEFF",
+            "null", "true", "-1", "0", "1", "2147483648", "-2147483649", "9223372036854775808", "1e308", "1e999", "-0.0", "0.5", "\"\"",
+            "\"x\"", "\"\\ud800\"", "\"\\u0000\"", "[]", "{}", "[[]]", "[null]", "[\"q_proj\", 1]", "{\"a\": 1, \"a\": 2}",
+            "\"../model-1.safetensors\"", "\"/etc/passwd.safetensors\"", new string('[', 100), new string('[', 60) + new string(']', 60),
+            "\"" + new string('x', 5000) + "\"", "//", "\uFEFF",
         ];
         string text = Encoding.UTF8.GetString(seed);
         for (int changes = random.Next(1, 4); changes > 0; changes--)
@@ -141,7 +162,8 @@ public sealed partial class FuzzTests
     private static partial Regex Value();
 
     /// <summary>Bytes, numbers of 4 and 8 bytes, copies, insertions, deletions and truncation, in the part that is parsed.</summary>
-    private static void Run(byte[] seed, int parsed, ulong[] numbers, string what, Action<byte[]> parse, Func<long, long> maxAllocation, int share = 1, bool texts = false)
+    private static void Run(byte[] seed, int parsed, ulong[] numbers, string what, Action<byte[]> parse, Func<long, long> maxAllocation,
+        int share = 1, bool texts = false)
     {
         var random = new Random(20_261_124);
         int inputs = Count(share), refused = 0;
@@ -159,7 +181,8 @@ public sealed partial class FuzzTests
             }
             catch (Exception e)
             {
-                throw new InvalidOperationException($"{what}, input {i}: {e.GetType().Name}: {e.Message}\n{Convert.ToBase64String(bytes.AsSpan(0, Math.Min(bytes.Length, 4096)))}", e);
+                throw new InvalidOperationException(
+                    $"{what}, input {i}: {e.GetType().Name}: {e.Message}\n{Convert.ToBase64String(bytes.AsSpan(0, Math.Min(bytes.Length, 4096)))}", e);
             }
             Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, maxAllocation(bytes.Length));
         }
@@ -201,10 +224,13 @@ public sealed partial class FuzzTests
     private static byte[] Seed()
     {
         using var folder = new TempFolder();
-        ModelConfig config = ModelFolderTests.TinyConfig with { NumLayers = 1, ModelType = "llama", RopeScaling = new RopeScaling { Type = RopeScalingType.Linear, Factor = 2 } };
-        List<string> tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), "\u2581", "a", "b", "ab", "\u2581ab"];
+        ModelConfig config = ModelFolderTests.TinyConfig with { NumLayers = 1, ModelType = "llama",
+            RopeScaling = new RopeScaling { Type = RopeScalingType.Linear, Factor = 2 } };
+        List<string> tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), "\u2581", "a", "b",
+            "ab", "\u2581ab"];
         config = config with { VocabSize = tokens.Count };
-        var metadata = new GgufMetadata("seed") { { "general.architecture", "llama" }, { "general.type", "model" }, { "general.name", "tiny" } };
+        var metadata = new GgufMetadata("seed") { { "general.architecture", "llama" }, { "general.type", "model" },
+            { "general.name", "tiny" } };
         GgufConfig.Write(config, metadata);
         metadata.Add("tokenizer.ggml.model", "llama");
         metadata.Add("tokenizer.ggml.tokens", tokens.ToArray());
@@ -216,7 +242,8 @@ public sealed partial class FuzzTests
         metadata.Add("misc.flags", new[] { true, false });
         metadata.Add("misc.wide", new[] { 1.0, 2.0 });
         metadata.Add("misc.signed", (sbyte)-1);
-        GgufWriter.Write(folder["seed.gguf"], metadata, [.. config.Tensors().Select(tensor => (GgufNames.ToGguf(tensor.Name), TensorType.F32, tensor.Shape,
+        GgufWriter.Write(folder["seed.gguf"], metadata,
+            [.. config.Tensors().Select(tensor => (GgufNames.ToGguf(tensor.Name), TensorType.F32, tensor.Shape,
             (Action<Stream>)(stream => stream.Write(new byte[4 * tensor.Shape.Aggregate(1L, (a, b) => a * b)]))))]);
         byte[] whole = File.ReadAllBytes(folder["seed.gguf"]);
         return whole;

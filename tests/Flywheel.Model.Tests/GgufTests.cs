@@ -35,11 +35,13 @@ public sealed class GgufTests : IDisposable
     [Fact]
     public void ReadRow_LlamaCppsQ8_0_IsWhatWeMakeOfTheSameNumbers()
     {
-        using GgufFile plain = GgufFile.Open(TestFiles.Shared("models", "stories260K", "stories260K-f32.gguf")), quantized = GgufFile.Open(TestFiles.Shared("models", "stories260K", "stories260K-q8_0.gguf"));
+        using GgufFile plain = GgufFile.Open(TestFiles.Shared("models", "stories260K", "stories260K-f32.gguf")),
+            quantized = GgufFile.Open(TestFiles.Shared("models", "stories260K", "stories260K-q8_0.gguf"));
         int compared = 0;
         foreach (TensorInfo tensor in quantized.Tensors.Values.Where(tensor => tensor.Type == TensorType.Q8_0))
         {
-            float[] values = plain.ReadFloats(plain.Tensors[tensor.Name]), back = quantized.ReadFloats(tensor), row = new float[tensor.NumColumns];
+            float[] values = plain.ReadFloats(plain.Tensors[tensor.Name]), back = quantized.ReadFloats(tensor),
+                row = new float[tensor.NumColumns];
             byte[] ours = new byte[tensor.RowBytes], theirs = new byte[tensor.RowBytes];
             for (int i = 0; i < tensor.Shape[0]; i++)
             {
@@ -79,12 +81,16 @@ public sealed class GgufTests : IDisposable
         var metadata = new GgufMetadata("test");
         object[] values =
         [
-            "text", "", "ünïcode 🎡", true, false, (byte)200, (sbyte)-3, (ushort)60_000, (short)-30_000, 4_000_000_000u, -5, 1.5f, ulong.MaxValue, long.MinValue, Math.PI,
-            new[] { "a", "", "ccc" }, new[] { true, false }, new byte[] { 1, 255 }, new sbyte[] { -1, 1 }, new ushort[] { 65_535 }, new short[] { -1 }, new[] { uint.MaxValue }, new[] { -7, 8 },
-            new[] { 0.5f, float.NegativeInfinity }, new[] { ulong.MaxValue }, new[] { long.MinValue }, new[] { 1e300 }, Array.Empty<float>(),
+            "text", "", "ünïcode 🎡", true, false, (byte)200, (sbyte)-3, (ushort)60_000, (short)-30_000, 4_000_000_000u, -5, 1.5f,
+            ulong.MaxValue, long.MinValue, Math.PI,
+            new[] { "a", "", "ccc" }, new[] { true, false }, new byte[] { 1, 255 }, new sbyte[] { -1, 1 }, new ushort[] { 65_535 },
+            new short[] { -1 }, new[] { uint.MaxValue }, new[] { -7, 8 },
+            new[] { 0.5f, float.NegativeInfinity }, new[] { ulong.MaxValue }, new[] { long.MinValue }, new[] { 1e300 },
+            Array.Empty<float>(),
         ];
         foreach ((int i, object value) in values.Index()) metadata.Add($"key.{i}", value);
-        GgufWriter.Write(FilePath, metadata, [("x", TensorType.I32, [3], stream => stream.Write(new byte[12])), ("y.weight", TensorType.F16, [2, 1], stream => stream.Write([0, 60, 0, 64]))]);
+        GgufWriter.Write(FilePath, metadata, [("x", TensorType.I32, [3], stream => stream.Write(new byte[12])),
+            ("y.weight", TensorType.F16, [2, 1], stream => stream.Write([0, 60, 0, 64]))]);
         using GgufFile file = GgufFile.Open(FilePath);
         Assert.Equal(values.Length, file.Metadata.Count);
         foreach ((string key, object value) in file.Metadata)
@@ -104,7 +110,9 @@ public sealed class GgufTests : IDisposable
         using (FileStream stream = File.OpenRead(original))
         {
             GgufHeader header = GgufHeader.Read(original, stream);
-            GgufWriter.Write(FilePath, header.Metadata, [.. header.Tensors.Select(tensor => (tensor.Name, tensor.Type, tensor.Dimensions.Reverse().ToArray(), (Action<Stream>)(output =>
+            GgufWriter.Write(FilePath, header.Metadata,
+                [.. header.Tensors.Select(tensor => (tensor.Name, tensor.Type, tensor.Dimensions.Reverse().ToArray(),
+                    (Action<Stream>)(output =>
             {
                 byte[] bytes = new byte[tensor.NumBytes];
                 stream.Position = tensor.Offset;
@@ -163,18 +171,23 @@ public sealed class GgufTests : IDisposable
         { "does not begin with 'GGUF'", new byte[64] },
         { "version 1 ", Header(_ => { }, version: 1) },
         { "big-endian", Header(_ => { }, version: 0x03000000) },
-        { "-1 tensors".Replace("-1", ulong.MaxValue.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal), Header(_ => { }, tensors: -1) },
+        { "-1 tensors".Replace("-1", ulong.MaxValue.ToString(System.Globalization.CultureInfo.InvariantCulture), StringComparison.Ordinal),
+            Header(_ => { }, tensors: -1) },
         { "metadata pairs do not fit", Header(_ => { }, pairs: long.MaxValue) },
         { "a metadata key has 9223372036854775807 bytes", Header(writer => writer.Write(long.MaxValue), pairs: 1) },
         { "a metadata key has 18446744073709551615 bytes", Header(writer => writer.Write(-1L), pairs: 1) },
-        { "'k' is there twice", Header(writer => { for (int i = 0; i < 2; i++) { Text(writer, "k"); writer.Write(0); writer.Write((byte)1); } }, pairs: 2) },
+        { "'k' is there twice",
+            Header(writer => { for (int i = 0; i < 2; i++) { Text(writer, "k"); writer.Write(0); writer.Write((byte)1); } }, pairs: 2) },
         { "value type 13", Header(writer => { Text(writer, "k"); writer.Write(13); }, pairs: 1) },
         { "value type 77", Header(writer => { Text(writer, "k"); writer.Write(9); writer.Write(77); writer.Write(1L); }, pairs: 1) },
         { "array of arrays", Header(writer => { Text(writer, "k"); writer.Write(9); writer.Write(9); writer.Write(1L); }, pairs: 1) },
-        { "array of 9223372036854775807 elements", Header(writer => { Text(writer, "k"); writer.Write(9); writer.Write(8); writer.Write(long.MaxValue); }, pairs: 1) },
-        { "array of 1000000 elements", Header(writer => { Text(writer, "k"); writer.Write(9); writer.Write(4); writer.Write(1_000_000L); }, pairs: 1) },
+        { "array of 9223372036854775807 elements",
+            Header(writer => { Text(writer, "k"); writer.Write(9); writer.Write(8); writer.Write(long.MaxValue); }, pairs: 1) },
+        { "array of 1000000 elements",
+            Header(writer => { Text(writer, "k"); writer.Write(9); writer.Write(4); writer.Write(1_000_000L); }, pairs: 1) },
         { "general.alignment is 3,", Header(writer => { Text(writer, "general.alignment"); writer.Write(4); writer.Write(3); }, pairs: 1) },
-        { "general.alignment' is 'x'", Header(writer => { Text(writer, "general.alignment"); writer.Write(8); Text(writer, "x"); }, pairs: 1) },
+        { "general.alignment' is 'x'",
+            Header(writer => { Text(writer, "general.alignment"); writer.Write(8); Text(writer, "x"); }, pairs: 1) },
         { "5 dimensions", Header(writer => Tensor(writer, "t", [1, 1, 1, 1, 1], 0, 0), tensors: 1) },
         { "type number 99", Header(writer => Tensor(writer, "t", [1], 99, 0), tensors: 1) },
         { "type IQ4_NL, which is not supported", Header(writer => Tensor(writer, "t", [32], 20, 0), tensors: 1) },
@@ -203,7 +216,8 @@ public sealed class GgufTests : IDisposable
     }
 
     [Fact]
-    public void Open_Missing_NamesTheFile() => Assert.Contains("nowhere.gguf", Assert.Throws<FlywheelException>(() => GgufFile.Open(_folder["nowhere.gguf"])).Message);
+    public void Open_Missing_NamesTheFile() =>
+    Assert.Contains("nowhere.gguf", Assert.Throws<FlywheelException>(() => GgufFile.Open(_folder["nowhere.gguf"])).Message);
 
     /// <summary>The worst there is for the bound: texts of one letter, and tensors with nothing in them.</summary>
     [Fact]
@@ -246,6 +260,7 @@ public sealed class GgufTests : IDisposable
         GgufWriter.Write(FilePath, metadata, [("t", TensorType.F32, [8], stream => stream.Write(new byte[32]))]);
         byte[] whole = File.ReadAllBytes(FilePath);
         for (int length = 0; length < whole.Length; length++)
-            Assert.Contains("test.gguf", Assert.Throws<FlywheelException>(() => GgufHeader.Read("test.gguf", new MemoryStream(whole, 0, length))).Message);
+            Assert.Contains("test.gguf",
+                Assert.Throws<FlywheelException>(() => GgufHeader.Read("test.gguf", new MemoryStream(whole, 0, length))).Message);
     }
 }

@@ -10,7 +10,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Model.Tests;
 
-/// <summary>Against a server that speaks the hub's protocol: redirects to another host, ranges, checksums, and everything that goes wrong.</summary>
+/// <summary>Against a server that speaks the hub's protocol: redirects to another host, ranges, checksums, and everything that goes
+/// wrong.</summary>
 public sealed class HubTests : IAsyncLifetime
 {
     private const string Commit = "0123456789abcdef0123456789abcdef01234567", Token = "hf_secret";
@@ -18,7 +19,8 @@ public sealed class HubTests : IAsyncLifetime
     private readonly TempFolder _folder = new();
     private readonly ConcurrentDictionary<string, byte[]> _files = new();
     private readonly ConcurrentQueue<(string Path, string? Range, string? Authorization)> _requests = new();
-    private readonly ConcurrentQueue<Func<HttpContext, Task<bool>>> _faults = new(); // each answers one request for bytes, or lets it through
+    // each answers one request for bytes, or lets it through
+    private readonly ConcurrentQueue<Func<HttpContext, Task<bool>>> _faults = new();
     private WebApplication _hub = null!, _storage = null!;
 
     private string Endpoint => _hub.Urls.First();
@@ -40,8 +42,12 @@ public sealed class HubTests : IAsyncLifetime
                 var siblings = new JsonArray();
                 foreach ((string name, byte[] bytes) in _files)
                 {
-                    bool large = name.EndsWith(".safetensors", StringComparison.Ordinal) || name.EndsWith(".gguf", StringComparison.Ordinal);
-                    siblings.Add(new JsonObject { ["rfilename"] = name, ["size"] = bytes.Length, ["blobId"] = large ? new string('0', 40) : Blob(bytes), ["lfs"] = large ? new JsonObject { ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(bytes)), ["size"] = bytes.Length, ["pointerSize"] = 130 } : null });
+                    bool large = name.EndsWith(".safetensors", StringComparison.Ordinal)
+                        || name.EndsWith(".gguf", StringComparison.Ordinal);
+                    siblings.Add(new JsonObject { ["rfilename"] = name, ["size"] = bytes.Length,
+                        ["blobId"] = large ? new string('0', 40) : Blob(bytes),
+                        ["lfs"] = large ? new JsonObject { ["sha256"] = Convert.ToHexStringLower(SHA256.HashData(bytes)),
+                            ["size"] = bytes.Length, ["pointerSize"] = 130 } : null });
                 }
                 siblings.Add(new JsonObject { ["rfilename"] = "onnx/model.onnx", ["size"] = 5 });
                 siblings.Add(new JsonObject { ["rfilename"] = "../../evil.json", ["size"] = 5 });
@@ -52,15 +58,21 @@ public sealed class HubTests : IAsyncLifetime
                 Record(context);
                 return commit == Commit ? Results.Redirect($"{_storage.Urls.First()}/{file}") : Results.NotFound();
             });
-            app.MapGet("/api/models/acme/private/revision/main", (HttpContext context) => context.Request.Headers.Authorization == $"Bearer {Token}" ? Results.StatusCode(403) : Results.Unauthorized());
+            app.MapGet("/api/models/acme/private/revision/main",
+                (HttpContext context) => context.Request.Headers.Authorization == $"Bearer {Token}"
+                    ? Results.StatusCode(403) : Results.Unauthorized());
             app.MapGet("/api/models/acme/broken/revision/main", () => Results.Text("{\"sha\": 5}"));
         });
-        ModelFolder model = ModelFolder.Create(_folder["made"], ModelFolderTests.TinyConfig, TokenizerTests.Small, TensorType.F32, Values, new ModelManifest { Name = "tiny" });
+        ModelFolder model = ModelFolder.Create(_folder["made"], ModelFolderTests.TinyConfig, TokenizerTests.Small, TensorType.F32, Values,
+            new ModelManifest { Name = "tiny" });
         foreach (string file in Directory.GetFiles(model.Path))
             if (Path.GetFileName(file) != "flywheel.json") _files[Path.GetFileName(file)] = File.ReadAllBytes(file);
         _files["README.md"] = Encoding.UTF8.GetBytes("---\nlicense: mit\n---\n");
 
-        static float[] Values(string name) => [.. Enumerable.Range(0, (int)ModelFolderTests.TinyConfig.Tensors().First(tensor => tensor.Name == name).Shape.Aggregate(1L, (a, b) => a * b)).Select(i => i % 7 - 3f)];
+        static float[] Values(string name) =>
+            [.. Enumerable.Range(0,
+                (int)ModelFolderTests.TinyConfig.Tensors().First(tensor => tensor.Name == name).Shape.Aggregate(1L, (a, b) => a * b))
+                .Select(i => i % 7 - 3f)];
     }
 
     public async ValueTask DisposeAsync()
@@ -81,7 +93,8 @@ public sealed class HubTests : IAsyncLifetime
         return app;
     }
 
-    private void Record(HttpContext context) => _requests.Enqueue((context.Request.Path, context.Request.Headers.Range, context.Request.Headers.Authorization));
+    private void Record(HttpContext context) =>
+        _requests.Enqueue((context.Request.Path, context.Request.Headers.Range, context.Request.Headers.Authorization));
 
     private static string Blob(byte[] bytes)
     {
@@ -90,13 +103,15 @@ public sealed class HubTests : IAsyncLifetime
 #pragma warning restore CA5350
     }
 
-    private async Task<(string Path, string Source)> FetchAsync(string reference, string? token = "", IProgress<HubProgress>? progress = null)
+    private async Task<(string Path, string Source)> FetchAsync(string reference, string? token = "",
+        IProgress<HubProgress>? progress = null)
     {
         using var client = new HubClient(Endpoint, token, TimeSpan.FromMilliseconds(5), TimeSpan.FromSeconds(2));
         return await client.FetchAsync(HubReference.Parse(reference), _folder["cache"], progress, TestContext.Current.CancellationToken);
     }
 
-    private async Task<string> ErrorAsync(string reference, string? token = "") => (await Assert.ThrowsAsync<FlywheelException>(() => FetchAsync(reference, token))).Message;
+    private async Task<string> ErrorAsync(string reference, string? token = "") =>
+        (await Assert.ThrowsAsync<FlywheelException>(() => FetchAsync(reference, token))).Message;
 
     /// <summary>The first request for a file gets a part of it; then the answer ends, or the connection breaks.</summary>
     private void Cut(string file, int bytes, bool abort)
@@ -130,10 +145,15 @@ public sealed class HubTests : IAsyncLifetime
         ModelFolder model = ModelImport.Import(path, _folder["models"], DateTimeOffset.UnixEpoch, source);
         Assert.Equal(ModelFolder.Open(Directory.GetDirectories(_folder["made"]).Single()).Hash, model.Hash);
         Assert.Equal(("tiny", source, "mit"), (model.Manifest.Name, model.Manifest.Source, model.Manifest.Licence));
-        Assert.Contains(seen, one => one.File == "model.safetensors" && one.Done == one.Total && one.Total == _files["model.safetensors"].Length);
-        Assert.DoesNotContain(Directory.GetFiles(_folder["cache"], "*", SearchOption.AllDirectories), file => file.Contains("evil", StringComparison.Ordinal) || file.EndsWith(".part", StringComparison.Ordinal));
+        Assert.Contains(seen,
+            one => one.File == "model.safetensors" && one.Done == one.Total && one.Total == _files["model.safetensors"].Length);
+        Assert.DoesNotContain(Directory.GetFiles(_folder["cache"], "*", SearchOption.AllDirectories),
+            file => file.Contains("evil", StringComparison.Ordinal) || file.EndsWith(".part", StringComparison.Ordinal));
         // The token goes to the hub and to nobody else.
-        Assert.All(_requests, request => Assert.Equal(request.Path.Contains("acme", StringComparison.Ordinal) ? $"Bearer {Token}" : null, string.IsNullOrEmpty(request.Authorization) ? null : request.Authorization));
+        Assert.All(_requests,
+            request =>
+                Assert.Equal(request.Path.Contains("acme", StringComparison.Ordinal) ? $"Bearer {Token}" : null,
+                    string.IsNullOrEmpty(request.Authorization) ? null : request.Authorization));
     }
 
     private sealed class Report(Action<HubProgress> report) : IProgress<HubProgress>
@@ -153,7 +173,8 @@ public sealed class HubTests : IAsyncLifetime
         Cut("model.safetensors", half, abort: false);
         (string path, _) = await FetchAsync("hf:acme/tiny");
         Assert.Equal(_files["model.safetensors"], File.ReadAllBytes(Path.Combine(path, "model.safetensors")));
-        Assert.Equal([null, $"bytes={half}-"], _requests.Where(request => request.Path == "/model.safetensors").Select(request => request.Range is "" ? null : request.Range));
+        Assert.Equal([null, $"bytes={half}-"],
+            _requests.Where(request => request.Path == "/model.safetensors").Select(request => request.Range is "" ? null : request.Range));
     }
 
     [Fact]
@@ -202,7 +223,8 @@ public sealed class HubTests : IAsyncLifetime
                 return true;
             });
         Assert.Contains("the hub says", await ErrorAsync("hf:acme/tiny"));
-        Assert.DoesNotContain(Directory.GetFiles(_folder["cache"], "*", SearchOption.AllDirectories), found => Path.GetFileName(found).StartsWith(file, StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.GetFiles(_folder["cache"], "*", SearchOption.AllDirectories),
+            found => Path.GetFileName(found).StartsWith(file, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -269,13 +291,15 @@ public sealed class HubTests : IAsyncLifetime
     public async Task Fetch_OnlyGgufFiles_TakesTheOneThatIsNamed()
     {
         _files.Clear();
-        ModelExport.ToGguf(ModelFolder.Open(Directory.GetDirectories(_folder["made"]).Single()), _folder["x.gguf"], ExportType.Parse("q8_0"));
+        ModelExport.ToGguf(ModelFolder.Open(Directory.GetDirectories(_folder["made"]).Single()), _folder["x.gguf"],
+            ExportType.Parse("q8_0"));
         _files["tiny-q8_0.gguf"] = File.ReadAllBytes(_folder["x.gguf"]);
         Assert.Equal(_files["tiny-q8_0.gguf"], File.ReadAllBytes((await FetchAsync("hf:acme/tiny")).Path));
         _files["tiny-f32.gguf"] = [1, 2, 3];
         Assert.Contains("2 GGUF files; name one, such as hf:acme/tiny:", await ErrorAsync("hf:acme/tiny"));
         (string path, string source) = await FetchAsync("hf:acme/tiny:tiny-q8_0.gguf");
-        Assert.Equal(($"hf:acme/tiny@{Commit}:tiny-q8_0.gguf", "tiny"), (source, ModelImport.Import(path, _folder["models"], DateTimeOffset.UnixEpoch, source).Manifest.Name));
+        Assert.Equal(($"hf:acme/tiny@{Commit}:tiny-q8_0.gguf", "tiny"),
+            (source, ModelImport.Import(path, _folder["models"], DateTimeOffset.UnixEpoch, source).Manifest.Name));
     }
 
     [Fact]
@@ -293,8 +317,10 @@ public sealed class HubTests : IAsyncLifetime
     [InlineData("hf:a/b@")]
     [InlineData("hf:a/b:../x.gguf")]
     [InlineData("hf:a/b?x=1")]
-    public void Parse_NoModel_IsRefused(string text) => Assert.Contains("expected hf:owner/name", Assert.Throws<FlywheelException>(() => HubReference.Parse(text)).Message);
+    public void Parse_NoModel_IsRefused(string text) =>
+    Assert.Contains("expected hf:owner/name", Assert.Throws<FlywheelException>(() => HubReference.Parse(text)).Message);
 
     [Fact]
-    public void Client_NoAddress_IsRefused() => Assert.Contains("HF_ENDPOINT", Assert.Throws<FlywheelException>(() => new HubClient("ftp://x")).Message);
+    public void Client_NoAddress_IsRefused() =>
+    Assert.Contains("HF_ENDPOINT", Assert.Throws<FlywheelException>(() => new HubClient("ftp://x")).Message);
 }

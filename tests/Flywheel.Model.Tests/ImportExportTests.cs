@@ -14,13 +14,18 @@ public sealed class ImportExportTests : IDisposable
 
     private static ModelConfig Config(string family)
     {
-        ModelConfig config = ModelFolderTests.TinyConfig with { HiddenSize = 48, IntermediateSize = 64, HeadDim = 12, RopeTheta = 50_000, EosTokenIds = [2, 0], BosTokenId = 1 };
+        ModelConfig config = ModelFolderTests.TinyConfig with { HiddenSize = 48, IntermediateSize = 64, HeadDim = 12, RopeTheta = 50_000,
+            EosTokenIds = [2, 0], BosTokenId = 1 };
         var scaling = new RopeScaling { Type = RopeScalingType.Linear, Factor = 4 };
         return family switch
         {
             "linear" => config with { ModelType = "llama", RopeScaling = scaling },
-            "llama3" => config with { ModelType = "llama", MaxPositions = 32_768, RopeScaling = scaling with { Type = RopeScalingType.Llama3, Factor = 8, OriginalMaxPositions = 8192 } },
-            "yarn" => config with { MaxPositions = 16_384, RopeScaling = scaling with { Type = RopeScalingType.Yarn, OriginalMaxPositions = 4096, AttentionFactor = 1.25 } },
+            "llama3" =>
+                config with { ModelType = "llama", MaxPositions = 32_768,
+                    RopeScaling = scaling with { Type = RopeScalingType.Llama3, Factor = 8, OriginalMaxPositions = 8192 } },
+            "yarn" =>
+                config with { MaxPositions = 16_384,
+                    RopeScaling = scaling with { Type = RopeScalingType.Yarn, OriginalMaxPositions = 4096, AttentionFactor = 1.25 } },
             _ => config with { ModelType = family, TieEmbeddings = family == "qwen3" },
         };
     }
@@ -30,8 +35,11 @@ public sealed class ImportExportTests : IDisposable
         Dictionary<string, float[]> weights = [];
         var random = new Random(5);
         foreach ((string name, long[] shape) in config.Tensors())
-            weights[name] = [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (product, size) => product * size)).Select(_ => (random.NextSingle() - 0.5f) / 4 + (shape.Length == 1 ? 1 : 0))];
-        return ModelFolder.Create(_folder["made"], config, TokenizerTests.Small, type, name => weights[name], new ModelManifest { Name = "tiny", Licence = "mit", Created = DateTimeOffset.UnixEpoch });
+            weights[name] =
+                [.. Enumerable.Range(0, (int)shape.Aggregate(1L, (product, size) => product * size))
+                    .Select(_ => (random.NextSingle() - 0.5f) / 4 + (shape.Length == 1 ? 1 : 0))];
+        return ModelFolder.Create(_folder["made"], config, TokenizerTests.Small, type, name => weights[name],
+            new ModelManifest { Name = "tiny", Licence = "mit", Created = DateTimeOffset.UnixEpoch });
     }
 
     private ModelFolder Import(string path) => ModelImport.Import(path, _folder["models"], DateTimeOffset.UnixEpoch);
@@ -42,7 +50,8 @@ public sealed class ImportExportTests : IDisposable
     {
         using IWeightFile a = wanted.OpenWeights(), b = got.OpenWeights();
         foreach ((string name, long[] shape) in wanted.Config.Tensors())
-            foreach ((float one, float other) in a.ReadFloats(a.Require(name, shape)).Zip(b.ReadFloats(b.Require(name, shape)))) Assert.Equal(one, other, tolerance);
+            foreach ((float one, float other) in a.ReadFloats(a.Require(name, shape))
+                .Zip(b.ReadFloats(b.Require(name, shape)))) Assert.Equal(one, other, tolerance);
     }
 
     [Theory]
@@ -54,7 +63,8 @@ public sealed class ImportExportTests : IDisposable
         ModelFolder back = Import(_folder["out.gguf"]);
         SameWeights(model, back);
         ModelConfig expected = model.Config with { ModelType = family == "mistral" ? "llama" : model.Config.ModelType, EosTokenIds = [] };
-        if (expected.RopeScaling is { AttentionFactor: not null } yarn) expected = expected with { RopeScaling = yarn with { AttentionFactor = back.Config.RopeScaling!.AttentionFactor } };
+        if (expected.RopeScaling is { AttentionFactor: not null } yarn)
+            expected = expected with { RopeScaling = yarn with { AttentionFactor = back.Config.RopeScaling!.AttentionFactor } };
         Assert.Equal(expected, back.Config with { EosTokenIds = [] });
         Assert.Equal(RopeFrequencies.Compute(model.Config).AttentionFactor, RopeFrequencies.Compute(back.Config).AttentionFactor, 1e-6f);
         Assert.Equal(RopeFrequencies.Compute(model.Config).Inverse, RopeFrequencies.Compute(back.Config).Inverse);
@@ -72,7 +82,8 @@ public sealed class ImportExportTests : IDisposable
         ModelExport.ToHuggingFace(model, _folder["out"], null, DateTimeOffset.UnixEpoch);
         Assert.Equal(model.Hash, ModelFolder.Open(_folder["out"]).Hash);
         Assert.Equal(model.Hash, Import(_folder["out"]).Hash);
-        Assert.Equal(char.ToUpperInvariant(model.Config.ModelType[0]) + model.Config.ModelType[1..] + "ForCausalLM", (string?)JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["out"], "config.json")))!["architectures"]![0]);
+        Assert.Equal(char.ToUpperInvariant(model.Config.ModelType[0]) + model.Config.ModelType[1..] + "ForCausalLM",
+            (string?)JsonNode.Parse(File.ReadAllText(Path.Combine(_folder["out"], "config.json")))!["architectures"]![0]);
     }
 
     [Fact]
@@ -111,7 +122,10 @@ public sealed class ImportExportTests : IDisposable
         ModelFolder model = Model(Config("qwen3"));
         using (IWeightFile weights = model.OpenWeights())
         {
-            List<(string, TensorType, long[], Action<Stream>)> tensors = [.. weights.Tensors.Values.Select(tensor => (tensor.Name, tensor.Type, tensor.Shape, (Action<Stream>)(stream => SafetensorsWriter.WriteFloats(stream, weights.ReadFloats(tensor), TensorType.F32))))];
+            List<(string, TensorType, long[], Action<Stream>)> tensors =
+                [.. weights.Tensors.Values.Select(tensor =>
+                    (tensor.Name, tensor.Type, tensor.Shape,
+                        (Action<Stream>)(stream => SafetensorsWriter.WriteFloats(stream, weights.ReadFloats(tensor), TensorType.F32))))];
             tensors.Add(("lm_head.weight", TensorType.F32, [model.Config.VocabSize, 48], tensors[0].Item4));
             tensors.Add(("model.layers.0.self_attn.rotary_emb.inv_freq", TensorType.F32, [6], stream => stream.Write(new byte[24])));
             Copy(model, "more");
@@ -131,7 +145,8 @@ public sealed class ImportExportTests : IDisposable
     public static TheoryData<string, string, string> Refused => new()
     {
         { "model_type", "\"gemma2\"", "model_type 'gemma2' is not supported; supported are qwen3, llama, qwen2 or mistral" },
-        { "rope_scaling", """{"rope_type":"longrope","factor":4}""", "is of type 'longrope', which is not supported, expected linear, llama3, yarn" },
+        { "rope_scaling", """{"rope_type":"longrope","factor":4}""",
+            "is of type 'longrope', which is not supported, expected linear, llama3, yarn" },
         { "rope_scaling", """{"type":"linear"}""", "rope_scaling.factor is missing" },
         { "rope_scaling", """{"type":"linear","factor":"4"}""", "rope_scaling.factor is \"4\", expected a number" },
         { "rope_scaling", """{"type":"llama3","factor":8}""", "original_max_position_embeddings" },
@@ -206,8 +221,10 @@ public sealed class ImportExportTests : IDisposable
     [InlineData("tiny-qwen3", "tiny-qwen3-f32.gguf")]
     public void Import_SentencePieceFromGguf_GivesTheReferenceIds(string model, string file)
     {
-        Tokenizer fromGguf = Import(TestFiles.Shared("models", model, file)).Tokenizer, fromJson = Import(TestFiles.Shared("models", model)).Tokenizer;
-        foreach (JsonNode? entry in JsonNode.Parse(File.ReadAllText(TestFiles.Shared("models", "stories260K", "tokenizer-cases.json")))!["cases"]!.AsArray())
+        Tokenizer fromGguf = Import(TestFiles.Shared("models", model, file)).Tokenizer,
+            fromJson = Import(TestFiles.Shared("models", model)).Tokenizer;
+        foreach (JsonNode? entry in JsonNode.Parse(
+            File.ReadAllText(TestFiles.Shared("models", "stories260K", "tokenizer-cases.json")))!["cases"]!.AsArray())
         {
             int[] expected = [.. entry!["ids"]!.AsArray().Skip(1).Select(id => (int)id!)]; // the first is the begin of the text
             Assert.Equal(expected, fromGguf.Encode((string)entry["text"]!));
@@ -252,9 +269,12 @@ public sealed class ImportExportTests : IDisposable
         ModelFolder model = Model(Config("qwen3"));
         File.WriteAllText(_folder["taken"], "mine");
         Assert.Contains("already there", Assert.Throws<FlywheelException>(() => ModelExport.ToGguf(model, _folder["taken"], null)).Message);
-        Assert.Contains("already there", Assert.Throws<FlywheelException>(() => ModelExport.ToHuggingFace(model, _folder["taken"], null, DateTimeOffset.UnixEpoch)).Message);
+        Assert.Contains("already there",
+            Assert.Throws<FlywheelException>(() =>
+                ModelExport.ToHuggingFace(model, _folder["taken"], null, DateTimeOffset.UnixEpoch)).Message);
         Assert.Equal("mine", File.ReadAllText(_folder["taken"]));
-        Assert.Contains("cannot be written", Assert.Throws<FlywheelException>(() => ModelExport.ToGguf(model, Path.Combine(_folder["taken"], "x.gguf"), null)).Message);
+        Assert.Contains("cannot be written",
+            Assert.Throws<FlywheelException>(() => ModelExport.ToGguf(model, Path.Combine(_folder["taken"], "x.gguf"), null)).Message);
     }
 
     [Fact]
@@ -278,18 +298,24 @@ public sealed class ImportExportTests : IDisposable
         var random = new Random(1);
         float[] Factor(int size) => [.. Enumerable.Range(0, size).Select(_ => random.NextSingle())];
         float[] a = Factor(2 * 48), b = Factor(48 * 2), downA = Factor(2 * 64), downB = Factor(48 * 2);
-        AdapterFolder adapter = AdapterFolder.Create(_folder["adapters"], new AdapterConfig { Rank = 2, Alpha = 8, RsLora = true, TargetModules = ["q_proj", "down_proj"], Base = model.Hash },
-            [("model.layers.1.self_attn.q_proj", a, b), ("model.layers.0.mlp.down_proj", downA, downB)], new ModelManifest { Name = "style" });
+        AdapterFolder adapter = AdapterFolder.Create(_folder["adapters"],
+            new AdapterConfig { Rank = 2, Alpha = 8, RsLora = true, TargetModules = ["q_proj", "down_proj"], Base = model.Hash },
+            [("model.layers.1.self_attn.q_proj", a, b), ("model.layers.0.mlp.down_proj", downA, downB)],
+            new ModelManifest { Name = "style" });
         ModelExport.ToGgufAdapter(adapter, model.Config, _folder["adapter.gguf"]);
         using FileStream stream = File.OpenRead(_folder["adapter.gguf"]);
         GgufHeader header = GgufHeader.Read("adapter.gguf", stream);
-        Assert.Equal(("adapter", "lora", "llama"), (header.Metadata.Text("general.type"), header.Metadata.Text("adapter.type"), header.Metadata.Text("general.architecture")));
+        Assert.Equal(("adapter", "lora", "llama"),
+            (header.Metadata.Text("general.type"), header.Metadata.Text("adapter.type"), header.Metadata.Text("general.architecture")));
         Assert.Equal(8 * MathF.Sqrt(2), header.Metadata.Number("adapter.lora.alpha")!.Value, 1e-5f);
-        Assert.Equal(["blk.0.ffn_down.weight.lora_a", "blk.0.ffn_down.weight.lora_b", "blk.1.attn_q.weight.lora_a", "blk.1.attn_q.weight.lora_b"], header.Tensors.Select(tensor => tensor.Name).Order(StringComparer.Ordinal));
+        Assert.Equal(["blk.0.ffn_down.weight.lora_a", "blk.0.ffn_down.weight.lora_b", "blk.1.attn_q.weight.lora_a",
+            "blk.1.attn_q.weight.lora_b"], header.Tensors.Select(tensor => tensor.Name).Order(StringComparer.Ordinal));
         Assert.Equal(a, Read("blk.1.attn_q.weight.lora_a", 48, 2));
         Assert.Equal(downB, Read("blk.0.ffn_down.weight.lora_b", 2, 48));
         float[] rows = Read("blk.1.attn_q.weight.lora_b", 2, 48);
-        for (int row = 0; row < 48; row++) Assert.Equal(b[(row * 2)..(row * 2 + 2)], rows[((int)GgufFile.Interleave(row, 12) * 2)..((int)GgufFile.Interleave(row, 12) * 2 + 2)]);
+        for (int row = 0; row < 48; row++)
+            Assert.Equal(b[(row * 2)..(row * 2 + 2)],
+                rows[((int)GgufFile.Interleave(row, 12) * 2)..((int)GgufFile.Interleave(row, 12) * 2 + 2)]);
 
         float[] Read(string name, params long[] dimensions)
         {
@@ -315,15 +341,21 @@ public sealed class ImportExportTests : IDisposable
         float[] Factor(int size) => [.. Enumerable.Range(0, size).Select(_ => (random.NextSingle() - 0.5f) / 2)];
         List<(string, float[], float[])> factors = [];
         foreach ((string name, long[] shape) in model.Config.Tensors())
-            if (name.EndsWith("_proj.weight", StringComparison.Ordinal)) factors.Add((name[..^".weight".Length], Factor(2 * (int)shape[1]), Factor((int)shape[0] * 2)));
-        AdapterFolder adapter = AdapterFolder.Create(_folder["adapters"], new AdapterConfig { Rank = 2, Alpha = 3, TargetModules = AdapterConfig.Modules, Base = model.Hash }, factors, new ModelManifest { Name = "style" });
+            if (name.EndsWith("_proj.weight", StringComparison.Ordinal))
+                factors.Add((name[..^".weight".Length], Factor(2 * (int)shape[1]), Factor((int)shape[0] * 2)));
+        AdapterFolder adapter = AdapterFolder.Create(_folder["adapters"],
+            new AdapterConfig { Rank = 2, Alpha = 3, TargetModules = AdapterConfig.Modules, Base = model.Hash }, factors,
+            new ModelManifest { Name = "style" });
         ModelExport.ToGguf(model, _folder["base.gguf"], ExportType.Parse("f32"));
         ModelExport.ToGgufAdapter(adapter, model.Config, _folder["adapter.gguf"]);
-        await LlamaCpp.RunAsync("llama-export-lora", "-m", _folder["base.gguf"], "--lora", _folder["adapter.gguf"], "-o", _folder["merged.gguf"]);
+        await LlamaCpp.RunAsync("llama-export-lora", "-m", _folder["base.gguf"], "--lora", _folder["adapter.gguf"], "-o",
+            _folder["merged.gguf"]);
         using GgufFile merged = GgufFile.Open(_folder["merged.gguf"]);
         using IWeightFile ours = adapter.Merge(model, _folder["ours"], TensorType.F32).OpenWeights();
         foreach ((string name, long[] shape) in model.Config.Tensors())
-            foreach ((float wanted, float got) in ours.ReadFloats(ours.Require(name, shape)).Zip(merged.ReadFloats(merged.Require(name, shape)))) Assert.Equal(wanted, got, 1e-3f); // it writes fp16
+            // it writes fp16
+            foreach ((float wanted, float got) in ours.ReadFloats(ours.Require(name, shape))
+                .Zip(merged.ReadFloats(merged.Require(name, shape)))) Assert.Equal(wanted, got, 1e-3f);
     }
 
     [Fact]

@@ -14,7 +14,8 @@ public sealed class ImportFormTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private ModelFolder Import(string path, string? name = null) => ModelImport.Import(path, _folder["models"], DateTimeOffset.UnixEpoch, name: name);
+    private ModelFolder Import(string path, string? name = null) =>
+        ModelImport.Import(path, _folder["models"], DateTimeOffset.UnixEpoch, name: name);
 
     private string ImportError(string path) => Assert.Throws<FlywheelException>(() => Import(path)).Message;
 
@@ -23,17 +24,21 @@ public sealed class ImportFormTests : IDisposable
         string folder = _folder[$"copy-{Guid.NewGuid():N}"];
         Directory.CreateDirectory(folder);
         foreach (string file in Directory.EnumerateFiles(_model.Path))
-            if (Path.GetFileName(file) is not ("flywheel.json" or "README.md")) File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
+            if (Path.GetFileName(file) is not ("flywheel.json" or "README.md"))
+                File.Copy(file, Path.Combine(folder, Path.GetFileName(file)));
         return folder;
     }
 
     private static void SameWeights(ModelFolder wanted, ModelFolder got)
     {
         using IWeightFile a = wanted.OpenWeights(), b = got.OpenWeights();
-        foreach ((string name, long[] shape) in wanted.Config.Tensors()) Assert.Equal(a.ReadFloats(a.Require(name, shape)), b.ReadFloats(b.Require(name, shape)));
+        foreach ((string name,
+            long[] shape) in wanted.Config.Tensors()) Assert.Equal(a.ReadFloats(a.Require(name, shape)),
+                b.ReadFloats(b.Require(name, shape)));
     }
 
-    /// <summary>As gguf-split does: metadata in the first file, each with split.no and split.count, offsets from each file's own data.</summary>
+    /// <summary>As gguf-split does: metadata in the first file, each with split.no and split.count, offsets from each file's own
+    /// data.</summary>
     private string[] SplitGguf(int count, bool fourDimensions = false)
     {
         string whole = _folder["whole.gguf"];
@@ -51,8 +56,10 @@ public sealed class ImportFormTests : IDisposable
             metadata.Add("split.no", (ushort)part);
             metadata.Add("split.count", (ushort)count);
             metadata.Add("split.tensors.count", header.Tensors.Count);
-            GgufWriter.Write(files[part], metadata, [.. header.Tensors.Where((_, i) => i % count == part).Select(tensor => (tensor.Name, tensor.Type,
-                fourDimensions ? [.. Enumerable.Repeat(1L, 4 - tensor.Dimensions.Length), .. tensor.Dimensions.Reverse()] : tensor.Dimensions.Reverse().ToArray(),
+            GgufWriter.Write(files[part], metadata,
+                [.. header.Tensors.Where((_, i) => i % count == part).Select(tensor => (tensor.Name, tensor.Type,
+                fourDimensions ? [.. Enumerable.Repeat(1L, 4 - tensor.Dimensions.Length),
+                    .. tensor.Dimensions.Reverse()] : tensor.Dimensions.Reverse().ToArray(),
                 (Action<Stream>)(output => output.Write(bytes, (int)tensor.Offset, (int)tensor.NumBytes))))]);
         }
         return files;
@@ -69,7 +76,8 @@ public sealed class ImportFormTests : IDisposable
         SameWeights(_model, byFile);
         Assert.Equal(byFile.Hash, Import(Path.GetDirectoryName(files[0])!).Hash);
         Assert.Equal(_model.Tokenizer.Encode("The wheel turns"), byFile.Tokenizer.Encode("The wheel turns"));
-        Assert.DoesNotContain(GgufFile.Open(Path.Combine(byFile.Path, "model.gguf")).Metadata, pair => pair.Key.StartsWith("split.", StringComparison.Ordinal));
+        Assert.DoesNotContain(GgufFile.Open(Path.Combine(byFile.Path, "model.gguf")).Metadata,
+            pair => pair.Key.StartsWith("split.", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -88,7 +96,8 @@ public sealed class ImportFormTests : IDisposable
         string folder = Copy(), file = Path.Combine(folder, "model.safetensors");
         byte[] bytes = File.ReadAllBytes(file);
         int length = (int)BitConverter.ToInt64(bytes);
-        byte[] header = Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes, 8, length).Replace("\"model.", "\"", StringComparison.Ordinal));
+        byte[] header =
+            Encoding.UTF8.GetBytes(Encoding.UTF8.GetString(bytes, 8, length).Replace("\"model.", "\"", StringComparison.Ordinal));
         Assert.NotEqual(length, header.Length);
         File.WriteAllBytes(file, [.. BitConverter.GetBytes((long)header.Length), .. header, .. bytes[(8 + length)..]]);
         ModelFolder imported = Import(folder);
@@ -106,11 +115,13 @@ public sealed class ImportFormTests : IDisposable
         Assert.Equal(("my model", first.Hash), (named.Manifest.Name, named.Hash));
         Assert.Contains("# my model", File.ReadAllText(Path.Combine(named.Path, "README.md")), StringComparison.Ordinal);
         foreach (string wrong in new[] { "", " a", "a\nb", new string('a', 97) })
-            Assert.Contains("1 to 96 characters", Assert.Throws<FlywheelException>(() => Import(folder, wrong)).Message, StringComparison.Ordinal);
+            Assert.Contains("1 to 96 characters", Assert.Throws<FlywheelException>(() => Import(folder, wrong)).Message,
+                StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("LICENSE", "                                 Apache License\n                           Version 2.0, January 2004", "apache-2.0")]
+    [InlineData("LICENSE", "                                 Apache License\n                           Version 2.0, January 2004",
+        "apache-2.0")]
     [InlineData("Licence.txt", "MIT License\n\nCopyright (c)", "mit")]
     [InlineData("COPYING", "Terms of our own", null)]
     public void Import_FileWithTheTerms_GoesAlongAndIsNamedOnTheCard(string name, string text, string? licence)
@@ -120,13 +131,16 @@ public sealed class ImportFormTests : IDisposable
         File.WriteAllText(Path.Combine(folder, "NOTICE.txt"), "by us");
         ModelFolder model = Import(folder);
         Assert.Equal(licence, model.Manifest.Licence);
-        Assert.Equal((text, "by us"), (File.ReadAllText(Path.Combine(model.Path, name)), File.ReadAllText(Path.Combine(model.Path, "NOTICE.txt"))));
+        Assert.Equal((text, "by us"), (File.ReadAllText(Path.Combine(model.Path, name)),
+            File.ReadAllText(Path.Combine(model.Path, "NOTICE.txt"))));
         string card = File.ReadAllText(Path.Combine(model.Path, "README.md"));
         Assert.Contains($"[{name}]({name})", card, StringComparison.Ordinal);
-        Assert.Contains(licence is null ? $"license: other\nlicense_link: {name}\n" : $"license: {licence}\n", card, StringComparison.Ordinal);
+        Assert.Contains(licence is null ? $"license: other\nlicense_link: {name}\n" : $"license: {licence}\n", card,
+            StringComparison.Ordinal);
     }
 
-    private const string Plain = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
+    private const string Plain =
+        "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}";
 
     [Fact]
     public void Import_TemplateWithoutAnEndToken_IsToldAndNotTrained()
@@ -181,7 +195,8 @@ public sealed class ImportFormTests : IDisposable
     {
         string folder = Copy(), file = Path.Combine(folder, name);
         byte[] bytes = name == "README.md" ? "---\nlicense: mit\n---\nA card.\n"u8.ToArray() : File.ReadAllBytes(file);
-        int at = name.EndsWith(".json", StringComparison.Ordinal) ? bytes.AsSpan().LastIndexOf((byte)'"') : bytes.Length / 2, line = 1 + bytes.AsSpan(0, at).Count((byte)'\n');
+        int at = name.EndsWith(".json", StringComparison.Ordinal) ? bytes.AsSpan().LastIndexOf((byte)'"') : bytes.Length / 2,
+            line = 1 + bytes.AsSpan(0, at).Count((byte)'\n');
         File.WriteAllBytes(file, [.. bytes[..at], 0xE9, .. bytes[at..]]);
         Assert.Contains($"{file}:{line}: is not UTF-8", ImportError(folder), StringComparison.Ordinal);
         Assert.False(Directory.Exists(_folder["models"]) && Directory.EnumerateFileSystemEntries(_folder["models"]).Any());

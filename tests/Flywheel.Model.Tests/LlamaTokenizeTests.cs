@@ -43,22 +43,27 @@ public sealed partial class LlamaTokenizeTests : IDisposable
     public void Pre_EveryName_IsFoundAgainByItsSteps(string name)
     {
         (JsonArray steps, bool ignoreMerges) = GgufPreTokenizer.Named(name, "test");
-        var json = new JsonObject { ["pre_tokenizer"] = new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps.DeepClone() }, ["model"] = new JsonObject { ["ignore_merges"] = ignoreMerges } };
+        var json = new JsonObject { ["pre_tokenizer"] = new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps.DeepClone() },
+            ["model"] = new JsonObject { ["ignore_merges"] = ignoreMerges } };
         (JsonArray found, bool ignores) = GgufPreTokenizer.Named(GgufPreTokenizer.NameOf(json, "test"), "test");
         Assert.Equal((steps.ToJsonString(), ignoreMerges), (found.ToJsonString(), ignores));
     }
 
     [Fact]
     public void Pre_UnknownName_IsRefusedByIt() =>
-        Assert.StartsWith("model.gguf: tokenizer.ggml.pre is 'kimi-k2', which is not supported; supported are qwen2, ", Assert.Throws<FlywheelException>(() => GgufPreTokenizer.Named("kimi-k2", "model.gguf")).Message);
+        Assert.StartsWith("model.gguf: tokenizer.ggml.pre is 'kimi-k2', which is not supported; supported are qwen2, ",
+            Assert.Throws<FlywheelException>(() => GgufPreTokenizer.Named("kimi-k2", "model.gguf")).Message);
 
     /// <summary>What does not match would be lost, which no name of llama.cpp's means.</summary>
     [Fact]
     public void Pre_SplitThatRemoves_IsRefused()
     {
-        JsonObject json = new() { ["pre_tokenizer"] = new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = GgufPreTokenizer.Named("qwen2", "test").Steps.DeepClone() }, ["model"] = new JsonObject() };
+        JsonObject json =
+            new() { ["pre_tokenizer"] = new JsonObject { ["type"] = "Sequence",
+                ["pretokenizers"] = GgufPreTokenizer.Named("qwen2", "test").Steps.DeepClone() }, ["model"] = new JsonObject() };
         json["pre_tokenizer"]!["pretokenizers"]![0]!["behavior"] = "Removed";
-        Assert.Contains("llama.cpp has no name for the pre_tokenizer", Assert.Throws<FlywheelException>(() => GgufPreTokenizer.NameOf(json, "test")).Message, StringComparison.Ordinal);
+        Assert.Contains("llama.cpp has no name for the pre_tokenizer",
+            Assert.Throws<FlywheelException>(() => GgufPreTokenizer.NameOf(json, "test")).Message, StringComparison.Ordinal);
         json["pre_tokenizer"]!["pretokenizers"]![0]!["invert"] = true;
         Assert.Equal("qwen2", GgufPreTokenizer.NameOf(json, "test"));
     }
@@ -75,7 +80,8 @@ public sealed partial class LlamaTokenizeTests : IDisposable
         if (folder.Length == 0) Assert.Skip("FLYWHEEL_TOKENIZERS names no folder");
         string[] texts = HardTexts(3000, seed: 11);
         var wrong = new List<string>();
-        foreach (string path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Where(file => Path.GetFileName(file) == "tokenizer.json" || file.EndsWith(".gguf", StringComparison.Ordinal)).Order())
+        foreach (string path in Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Where(file => Path.GetFileName(file) == "tokenizer.json" || file.EndsWith(".gguf", StringComparison.Ordinal)).Order())
             try
             {
                 if (path.EndsWith(".gguf", StringComparison.Ordinal)) await CompareAsync(path, null, texts);
@@ -103,7 +109,8 @@ public sealed partial class LlamaTokenizeTests : IDisposable
         List<List<int>> rest = [.. texts.Select(text => Encoding.UTF8.GetBytes(text).Select(value => (int)value).ToList())];
         for (int id = 256; id < 900; id++)
         {
-            (int, int) best = rest.SelectMany(ids => ids.Zip(ids.Skip(1))).GroupBy(pair => pair).OrderByDescending(pairs => pairs.Count()).ThenBy(pairs => pairs.Key).First().Key;
+            (int, int) best = rest.SelectMany(ids => ids.Zip(ids.Skip(1))).GroupBy(pair => pair).OrderByDescending(pairs => pairs.Count())
+                .ThenBy(pairs => pairs.Key).First().Key;
             merges.Add(best);
             foreach (List<int> ids in rest)
                 for (int i = 0; i + 1 < ids.Count; i++)
@@ -122,36 +129,49 @@ public sealed partial class LlamaTokenizeTests : IDisposable
 
     private async Task CompareAsync(JsonNode json, string[] texts, string? pre)
     {
-        int numIds = json["model"]!["vocab"]!.AsObject().Select(entry => entry.Value!.GetValue<int>()).Concat(json["added_tokens"]!.AsArray().Select(token => token!["id"]!.GetValue<int>())).Max() + 1;
-        json["added_tokens"]!.AsArray().Add(new JsonObject { ["id"] = numIds, ["content"] = Separator, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true });
+        int numIds =
+            json["model"]!["vocab"]!.AsObject().Select(entry => entry.Value!.GetValue<int>())
+                .Concat(json["added_tokens"]!.AsArray().Select(token => token!["id"]!.GetValue<int>())).Max() + 1;
+        json["added_tokens"]!.AsArray()
+            .Add(new JsonObject { ["id"] = numIds, ["content"] = Separator, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false,
+                ["normalized"] = false, ["special"] = true });
         Tokenizer tokenizer = Tokenizer.Parse(Encoding.UTF8.GetBytes(json.ToJsonString()), "published");
         ModelFolder model = TinyModel.Create(_folder["models"], tokenizer: tokenizer);
         string path = _folder[$"{model.Hash}.gguf"];
         ModelExport.ToGguf(model, path, ExportType.Parse("f16"));
-        using (GgufFile file = GgufFile.Open(path)) if (pre is not null) Assert.Equal(GgufPreTokenizer.Named(pre, "").Steps, GgufPreTokenizer.Named(file.Metadata.Text("tokenizer.ggml.pre")!, "").Steps);
+        using (GgufFile file = GgufFile.Open(path)) if (pre is not null)
+            Assert.Equal(GgufPreTokenizer.Named(pre, "").Steps,
+                GgufPreTokenizer.Named(file.Metadata.Text("tokenizer.ggml.pre")!, "").Steps);
         // GGUF cannot say that a text is normalised first.
-        await CompareAsync(path, tokenizer, json["normalizer"] is null ? texts : [.. texts.Select(text => UnicodeNormalizer.Normalize(text, compatible: false, compose: true))]);
+        await CompareAsync(path, tokenizer, json["normalizer"] is null
+            ? texts : [.. texts.Select(text => UnicodeNormalizer.Normalize(text, compatible: false, compose: true))]);
     }
 
     private async Task CompareAsync(string path, Tokenizer? original, string[] texts)
     {
         Tokenizer read;
         string? pre;
-        using (GgufFile file = GgufFile.Open(path)) (read, pre) = (Tokenizer.Parse(GgufTokenizer.Read(file.Metadata), path), file.Metadata.Text("tokenizer.ggml.pre"));
-        Regex otherwise = pre is "gpt-4o" or "llama4" or "kanana2" or "tekken" ? CaseBeyondAscii() : pre is "deepseek-v3" or "hunyuan-dense" ? Tilde() : LongSOrNew();
+        using (GgufFile file = GgufFile.Open(path)) (read, pre) = (Tokenizer.Parse(GgufTokenizer.Read(file.Metadata), path),
+            file.Metadata.Text("tokenizer.ggml.pre"));
+        Regex otherwise = pre is "gpt-4o" or "llama4" or "kanana2" or "tekken" ? CaseBeyondAscii() : pre is "deepseek-v3" or "hunyuan-dense"
+            ? Tilde() : LongSOrNew();
         texts = [.. texts.Where(text => !otherwise.IsMatch(text) && !LongSOrNew().IsMatch(text))];
-        string separator = original is null ? read.SpecialTokens.Keys.First(token => !texts.Any(text => text.Contains(token, StringComparison.Ordinal))) : Separator;
+        string separator = original is null
+            ? read.SpecialTokens.Keys.First(token => !texts.Any(text => text.Contains(token, StringComparison.Ordinal))) : Separator;
         await File.WriteAllTextAsync(_folder["texts"], string.Concat(texts.Select(text => text + separator)));
-        string output = await LlamaCpp.RunAsync("llama-tokenize", "-m", path, "-f", _folder["texts"], "--ids", "--no-bos", "--no-escape", "--log-disable");
+        string output = await LlamaCpp.RunAsync("llama-tokenize", "-m", path, "-f", _folder["texts"], "--ids", "--no-bos", "--no-escape",
+            "--log-disable");
         int[] ids = [.. output.Trim().Trim('[', ']').Split(',').Select(id => int.Parse(id, CultureInfo.InvariantCulture))];
         int start = 0, different = 0;
         string first = "";
         foreach (string text in texts)
         {
             int end = Array.IndexOf(ids, read.SpecialTokens[separator], start);
-            int[] expected = ids[start..end], actual = read.Encode(text, allowSpecial: true), before = original?.Encode(text, allowSpecial: true) ?? actual;
+            int[] expected = ids[start..end], actual = read.Encode(text, allowSpecial: true),
+                before = original?.Encode(text, allowSpecial: true) ?? actual;
             if (!expected.SequenceEqual(actual) || !expected.SequenceEqual(before))
-                if (different++ < 4) first += $"{System.Text.Json.JsonSerializer.Serialize(text)}\nllama.cpp {string.Join(' ', expected)}\nread      {string.Join(' ', actual)}\noriginal  {string.Join(' ', before)}\n";
+                if (different++ < 4)
+                    first += $"{System.Text.Json.JsonSerializer.Serialize(text)}\nllama.cpp {string.Join(' ', expected)}\nread      {string.Join(' ', actual)}\noriginal  {string.Join(' ', before)}\n";
             start = end + 1;
         }
         Assert.True(different == 0, $"{different} of {texts.Length} texts differ with pre '{pre}', the first: {first}");

@@ -7,7 +7,8 @@ public sealed class ModelCardTests
 {
     private static readonly ModelManifest Manifest = new()
     {
-        Hash = new string('a', 64), Name = "tiny", Parent = new string('b', 64), Run = "tiny-1", Dataset = new string('c', 64), Licence = "apache-2.0", Created = new DateTimeOffset(2026, 1, 2, 0, 0, 0, TimeSpan.Zero),
+        Hash = new string('a', 64), Name = "tiny", Parent = new string('b', 64), Run = "tiny-1", Dataset = new string('c', 64),
+        Licence = "apache-2.0", Created = new DateTimeOffset(2026, 1, 2, 0, 0, 0, TimeSpan.Zero),
         Evaluation = new Dictionary<string, double> { ["validation_loss"] = 3.25 },
     };
 
@@ -15,7 +16,8 @@ public sealed class ModelCardTests
     public void Render_TrainedModel_SaysDataEvaluationLineageAndLicence()
     {
         string card = ModelCard.Render(Manifest, ModelFolderTests.TinyConfig, chats: true);
-        foreach (string part in new[] { "# tiny", "## Intended use", $"`{Manifest.Dataset}`", "| validation loss | 3.25 |", $"| parent | `{Manifest.Parent}` |", "| run | `tiny-1` |", "2026-01-02", "`apache-2.0`" }) Assert.Contains(part, card);
+        foreach (string part in new[] { "# tiny", "## Intended use", $"`{Manifest.Dataset}`", "| validation loss | 3.25 |",
+            $"| parent | `{Manifest.Parent}` |", "| run | `tiny-1` |", "2026-01-02", "`apache-2.0`" }) Assert.Contains(part, card);
         Assert.Equal("apache-2.0", ModelCard.ReadLicence(card));
     }
 
@@ -36,17 +38,23 @@ public sealed class ModelCardTests
 
     [Theory]
     [InlineData(null, "license: llama3.2\n", "`llama3.2`, the licence of the model that it was made from")]
-    [InlineData("mit", "license: other\nlicense_name: 'mit and llama3.2'\n", "`mit` for what was trained here; the model that it was made from is under `llama3.2`")]
+    [InlineData("mit", "license: other\nlicense_name: 'mit and llama3.2'\n",
+        "`mit` for what was trained here; the model that it was made from is under `llama3.2`")]
     public void Render_MadeFromAnImport_NamesItsOriginAndKeepsItsTerms(string? own, string fields, string says)
     {
         using var folder = new TempFolder();
-        ModelFolder parent = ModelFolder.Create(folder.Path, ModelFolderTests.TinyConfig, TokenizerTests.Small, TensorType.F32, name => new float[ModelFolderTests.TinyConfig.Tensors().First(tensor => tensor.Name == name).Shape.Aggregate(1L, (all, size) => all * size)],
+        ModelFolder parent = ModelFolder.Create(folder.Path, ModelFolderTests.TinyConfig, TokenizerTests.Small, TensorType.F32,
+            name => new float[ModelFolderTests.TinyConfig.Tensors().First(tensor => tensor.Name == name).Shape.Aggregate(1L,
+                (all, size) => all * size)],
             new ModelManifest { Name = "small", Source = "hf:acme/small-1b@main", Licence = "llama3.2" });
         ModelManifest made = (Manifest with { Licence = own, IntendedUse = "Taglines." }).MadeFrom(parent);
         string card = ModelCard.Render(made, ModelFolderTests.TinyConfig, chats: true);
-        foreach (string part in new[] { fields, says, "base_model: acme/small-1b\n", "## Intended use\n\nTaglines.\n", "| first made from | `hf:acme/small-1b@main` |", $"| parent | `{parent.Hash}` |" }) Assert.Contains(part, card);
-        string adapter = ModelCard.Render(made, new AdapterConfig { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "v_proj"], Base = parent.Hash });
-        foreach (string part in new[] { "library_name: peft\n", "- lora\n", says, $"for the model `{parent.Hash}`: rank 4, alpha 8, on q_proj" }) Assert.Contains(part, adapter);
+        foreach (string part in new[] { fields, says, "base_model: acme/small-1b\n", "## Intended use\n\nTaglines.\n",
+            "| first made from | `hf:acme/small-1b@main` |", $"| parent | `{parent.Hash}` |" }) Assert.Contains(part, card);
+        string adapter =
+            ModelCard.Render(made, new AdapterConfig { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "v_proj"], Base = parent.Hash });
+        foreach (string part in new[] { "library_name: peft\n", "- lora\n", says,
+            $"for the model `{parent.Hash}`: rank 4, alpha 8, on q_proj" }) Assert.Contains(part, adapter);
     }
 
     [Theory]

@@ -24,7 +24,9 @@ public sealed class ModelFolderTests : IDisposable
     }
 
     private ModelFolder Create(TensorType dtype = TensorType.F32, Func<string, float[]>? read = null, string name = "tiny") =>
-        ModelFolder.Create(_folder.Path, TinyConfig, TokenizerTests.Small, dtype, read ?? Values, new ModelManifest { Name = name, Parent = "abc", Created = DateTimeOffset.UnixEpoch, Evaluation = new Dictionary<string, double> { ["loss"] = 1.5 } });
+        ModelFolder.Create(_folder.Path, TinyConfig, TokenizerTests.Small, dtype, read ?? Values,
+            new ModelManifest { Name = name, Parent = "abc", Created = DateTimeOffset.UnixEpoch,
+                Evaluation = new Dictionary<string, double> { ["loss"] = 1.5 } });
 
     /// <summary>Changes a file of a folder and forgets the recorded hash, so that the change itself must be noticed.</summary>
     private static string Damage(ModelFolder model, string file, Action<string> change)
@@ -51,7 +53,8 @@ public sealed class ModelFolderTests : IDisposable
         Assert.Equal(TinyConfig with { EosTokenIds = [] }, model.Config with { EosTokenIds = [] });
         Assert.Equal(TinyConfig.EosTokenIds, model.Config.EosTokenIds);
         Assert.Equal(TokenizerTests.Small.Hash, model.Tokenizer.Hash);
-        Assert.Equal(("tiny", "abc", 1.5, TinyConfig.NumParameters), (model.Manifest.Name, model.Manifest.Parent, model.Manifest.Evaluation["loss"], model.Manifest.NumParameters));
+        Assert.Equal(("tiny", "abc", 1.5, TinyConfig.NumParameters),
+            (model.Manifest.Name, model.Manifest.Parent, model.Manifest.Evaluation["loss"], model.Manifest.NumParameters));
         using IWeightFile weights = model.OpenWeights();
         Assert.Equal(TinyConfig.NumParameters, weights.Tensors.Values.Sum(tensor => tensor.NumElements));
         foreach (TensorInfo tensor in weights.Tensors.Values) Assert.Equal(Values(tensor.Name), weights.ReadFloats(tensor));
@@ -62,7 +65,8 @@ public sealed class ModelFolderTests : IDisposable
     {
         string path = Create().Path;
         Assert.Equal(
-            ["README.md", "chat_template.jinja", "config.json", "flywheel.json", "generation_config.json", "model.safetensors", "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
+            ["README.md", "chat_template.jinja", "config.json", "flywheel.json", "generation_config.json", "model.safetensors",
+                "special_tokens_map.json", "tokenizer.json", "tokenizer_config.json"],
             Directory.GetFiles(path).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal));
         foreach (string file in Directory.GetFiles(path, "*.json")) JsonDocument.Parse(File.ReadAllText(file)).Dispose();
     }
@@ -76,7 +80,8 @@ public sealed class ModelFolderTests : IDisposable
 
     [Fact]
     public void Create_OtherWeights_HasAnotherHash() =>
-        Assert.NotEqual(Create().Hash, Create(read: name => name == "model.norm.weight" ? [.. Values(name).Select(value => value + 1)] : Values(name)).Hash);
+        Assert.NotEqual(Create().Hash,
+            Create(read: name => name == "model.norm.weight" ? [.. Values(name).Select(value => value + 1)] : Values(name)).Hash);
 
     /// <summary>How a model is prompted is part of what it is; ChatML, which every model of ours has, adds nothing.</summary>
     [Fact]
@@ -105,10 +110,14 @@ public sealed class ModelFolderTests : IDisposable
     public void Create_FromAnotherModel_KeepsItsChatTemplateAndWhatGoesAlong()
     {
         ModelFolder origin = Create();
-        foreach ((string file, string text) in new[] { ("chat_template.jinja", "{{ messages }}"), ("generation_config.json", """{"temperature": 0.5}"""), ("LICENSE.txt", "terms"), ("regression.jsonl", "") }) File.WriteAllText(Path.Combine(origin.Path, file), text);
-        ModelFolder made = ModelFolder.Create(_folder["made"], TinyConfig, TokenizerTests.Small, TensorType.F32, name => [.. Values(name).Select(value => 2 * value)], new ModelManifest { Name = "made" }, origin);
+        foreach ((string file, string text) in new[] { ("chat_template.jinja", "{{ messages }}"),
+            ("generation_config.json", """{"temperature": 0.5}"""), ("LICENSE.txt", "terms"),
+            ("regression.jsonl", "") }) File.WriteAllText(Path.Combine(origin.Path, file), text);
+        ModelFolder made = ModelFolder.Create(_folder["made"], TinyConfig, TokenizerTests.Small, TensorType.F32,
+            name => [.. Values(name).Select(value => 2 * value)], new ModelManifest { Name = "made" }, origin);
         Assert.Equal("{{ messages }}", made.ReadChatTemplate());
-        foreach (string file in new[] { "generation_config.json", "LICENSE.txt" }) Assert.Equal(File.ReadAllText(Path.Combine(origin.Path, file)), File.ReadAllText(Path.Combine(made.Path, file)));
+        foreach (string file in new[] { "generation_config.json", "LICENSE.txt" })
+            Assert.Equal(File.ReadAllText(Path.Combine(origin.Path, file)), File.ReadAllText(Path.Combine(made.Path, file)));
         Assert.False(File.Exists(Path.Combine(made.Path, "regression.jsonl")));
     }
 
@@ -117,13 +126,16 @@ public sealed class ModelFolderTests : IDisposable
     {
         using IWeightFile weights = Create(TensorType.BF16).OpenWeights();
         foreach (TensorInfo tensor in weights.Tensors.Values)
-            foreach ((float wanted, float got) in Values(tensor.Name).Zip(weights.ReadFloats(tensor))) Assert.Equal(wanted, got, MathF.Abs(wanted) / 256);
+            foreach ((float wanted, float got) in Values(tensor.Name)
+                .Zip(weights.ReadFloats(tensor))) Assert.Equal(wanted, got, MathF.Abs(wanted) / 256);
     }
 
     [Fact]
     public void Create_WeightNotFinite_WritesNothing()
     {
-        string message = Assert.Throws<FlywheelException>(() => Create(read: name => name == "model.norm.weight" ? [1, 2, 3, float.NaN, 5, 6, 7, 8] : Values(name))).Message;
+        string message =
+            Assert.Throws<FlywheelException>(() =>
+                Create(read: name => name == "model.norm.weight" ? [1, 2, 3, float.NaN, 5, 6, 7, 8] : Values(name))).Message;
         Assert.Contains("model.norm.weight", message);
         Assert.Empty(Directory.GetFileSystemEntries(_folder.Path));
     }
@@ -135,7 +147,8 @@ public sealed class ModelFolderTests : IDisposable
     public void Open_FileMissing_NamesIt(string file) => Assert.Contains(file, Damage(Create(), file, File.Delete));
 
     [Fact]
-    public void Open_NoFolder_NamesIt() => Assert.Contains("nowhere", Assert.Throws<FlywheelException>(() => ModelFolder.Open(_folder["nowhere"])).Message);
+    public void Open_NoFolder_NamesIt() =>
+    Assert.Contains("nowhere", Assert.Throws<FlywheelException>(() => ModelFolder.Open(_folder["nowhere"])).Message);
 
     [Theory]
     [InlineData(1)]
@@ -173,7 +186,8 @@ public sealed class ModelFolderTests : IDisposable
     public void Open_ConfigFieldWrong_NamesIt(string field, string value)
     {
         string message = Damage(Create(), "config.json", path => EditJson(path, json => json[field] = JsonNode.Parse(value)));
-        Assert.Contains(field == "head_dim" && value == "null" ? "self_attn.q_proj" : field == "num_hidden_layers" ? "model.layers.2" : field, message);
+        Assert.Contains(field == "head_dim" && value == "null" ? "self_attn.q_proj" : field == "num_hidden_layers"
+            ? "model.layers.2" : field, message);
     }
 
     [Theory]
@@ -182,7 +196,8 @@ public sealed class ModelFolderTests : IDisposable
     [InlineData("[]")]
     [InlineData("null")]
     [InlineData("{\"hidden_size\": 1, \"hidden_size\": 2}")]
-    public void Open_ConfigNoJsonObject_NamesTheFile(string text) => Assert.Contains("config.json", Damage(Create(), "config.json", path => File.WriteAllText(path, text)));
+    public void Open_ConfigNoJsonObject_NamesTheFile(string text) =>
+    Assert.Contains("config.json", Damage(Create(), "config.json", path => File.WriteAllText(path, text)));
 
     [Fact]
     public void Open_TensorOfWrongShape_NamesItAndBothShapes()
@@ -195,7 +210,8 @@ public sealed class ModelFolderTests : IDisposable
 
     [Fact]
     public void Open_TensorMissing_NamesIt() =>
-        Assert.Contains("lm_head.weight", Damage(Create(), "config.json", path => EditJson(path, json => json["tie_word_embeddings"] = false)));
+        Assert.Contains("lm_head.weight",
+            Damage(Create(), "config.json", path => EditJson(path, json => json["tie_word_embeddings"] = false)));
 
     [Fact]
     public void Open_TensorTooMany_NamesIt() =>
@@ -203,7 +219,10 @@ public sealed class ModelFolderTests : IDisposable
 
     [Fact]
     public void Open_TensorOfIntegers_NamesItsType() => Assert.Contains("I32", Damage(Create(), "model.safetensors", path =>
-        SafetensorsWriter.Write(path, [.. TinyConfig.Tensors().Select(tensor => (tensor.Name, TensorType.I32, tensor.Shape, (Action<Stream>)(stream => stream.Write(new byte[Values(tensor.Name).Length * 4]))))])));
+        SafetensorsWriter.Write(path,
+            [.. TinyConfig.Tensors()
+                .Select(tensor => (tensor.Name, TensorType.I32, tensor.Shape,
+                    (Action<Stream>)(stream => stream.Write(new byte[Values(tensor.Name).Length * 4]))))])));
 
     [Fact]
     public void Open_VocabularyLargerThanModel_SaysBothSizes()
@@ -261,14 +280,16 @@ public sealed class ModelFolderTests : IDisposable
         Conversation conversation = new Brief("Lamp", Brief.Tagline, ["It is bright.", "灯塔 <|im_end|>"], ["Utility"]).ToConversation();
         conversation = new([.. conversation.Messages, Message.Assistant("Light up the night 😀")]);
         (int[] tokens, byte[] targets) = new ChatTemplate(model.Tokenizer).Document(conversation);
-        using var writer = new TokenDatasetWriter(_folder["datasets"], new DatasetManifest { TokenizerHash = model.Tokenizer.Hash, VocabSize = model.Config.VocabSize });
+        using var writer = new TokenDatasetWriter(_folder["datasets"],
+            new DatasetManifest { TokenizerHash = model.Tokenizer.Hash, VocabSize = model.Config.VocabSize });
         writer.Add(tokens, targets);
         using TokenDataset dataset = TokenDataset.Open(writer.Complete());
         long[] ids = new long[dataset.Length(0)];
         byte[] marks = new byte[ids.Length];
         dataset.ReadTokens(0, 0, ids);
         dataset.ReadTargets(0, 0, marks);
-        Assert.Equal("user\n" + conversation.Messages[0].Text + "\nassistant\nLight up the night 😀\n", model.Tokenizer.Decode([.. ids.Select(id => (int)id)]));
+        Assert.Equal("user\n" + conversation.Messages[0].Text + "\nassistant\nLight up the night 😀\n",
+            model.Tokenizer.Decode([.. ids.Select(id => (int)id)]));
         Assert.Equal("Light up the night 😀", model.Tokenizer.Decode([.. ids.Where((_, i) => marks[i] == 1).Select(id => (int)id)]));
     }
 }

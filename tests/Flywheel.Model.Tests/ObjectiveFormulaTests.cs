@@ -20,7 +20,8 @@ public sealed class ObjectiveFormulaTests
     [InlineData(1, 1, true, 0.5, 0.125)]
     public void Kto_OfAGain_EqualsTheHandComputedValue(double gain, double drift, bool liked, double loss, double pull)
     {
-        (double actualLoss, double actualPull) = Kto.Value(gain, drift, liked, new TrainRecipe { Objective = "kto", DpoBeta = 0.5, KtoUndesirable = 2 });
+        (double actualLoss, double actualPull) =
+            Kto.Value(gain, drift, liked, new TrainRecipe { Objective = "kto", DpoBeta = 0.5, KtoUndesirable = 2 });
         Assert.Equal(loss, actualLoss, 1e-8);
         Assert.Equal(pull, actualPull, 1e-8);
     }
@@ -40,7 +41,8 @@ public sealed class ObjectiveFormulaTests
         double[] shares = [0.5, 0.3, 0.2], model = [0.7, 0.2, 0.1];
         Weighed weighed = new SoftTargets().Weigh(new ScoredBatch
         {
-            Step = new StepCounts(3, 0, 3, 0), LogProbs = [.. model.Select(p => (float)Math.Log(p))], RowDocuments = [0, 1, 2], Labels = [1, 1, 1],
+            Step = new StepCounts(3, 0, 3, 0), LogProbs = [.. model.Select(p => (float)Math.Log(p))], RowDocuments = [0, 1, 2],
+            Labels = [1, 1, 1],
             SampledLogProbs = [.. shares.Select(p => (float)Math.Log(p))], Gains = [],
         }, new TrainRecipe { Objective = SoftTargets.Id });
         Assert.Equal(-shares.Zip(model, (share, p) => share * Math.Log(p)).Sum() / 3, weighed.Loss, 1e-6);

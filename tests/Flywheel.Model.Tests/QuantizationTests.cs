@@ -55,9 +55,11 @@ public sealed class QuantizationTests
     public void Quantize_RandomRow_StaysWithinHalfAStep(TensorType type)
     {
         float[] values = Random(4096, 1), back = RoundTrip(type, values);
-        double error = Math.Sqrt(values.Zip(back, (wanted, got) => Math.Pow(wanted - got, 2)).Average()), size = Math.Sqrt(values.Average(value => value * value));
+        double error = Math.Sqrt(values.Zip(back, (wanted, got) => Math.Pow(wanted - got, 2)).Average()),
+            size = Math.Sqrt(values.Average(value => value * value));
         // Relative error of the format on such numbers; llama.cpp's tests/test-quantize-fns.cpp has bounds of this kind.
-        double bound = type switch { TensorType.Q8_0 => 0.006, TensorType.Q6_K => 0.025, TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q5_K => 0.05, _ => 0.10 };
+        double bound = type switch { TensorType.Q8_0 => 0.006, TensorType.Q6_K => 0.025,
+            TensorType.Q5_0 or TensorType.Q5_1 or TensorType.Q5_K => 0.05, _ => 0.10 };
         Assert.InRange(error / size, bound / 20, bound);
     }
 
@@ -73,13 +75,15 @@ public sealed class QuantizationTests
 
     [Theory]
     [MemberData(nameof(BlockTypes))]
-    public void Quantize_NothingButZeros_StaysZero(TensorType type) => Assert.All(RoundTrip(type, new float[256]), value => Assert.Equal(0, value));
+    public void Quantize_NothingButZeros_StaysZero(TensorType type) =>
+    Assert.All(RoundTrip(type, new float[256]), value => Assert.Equal(0, value));
 
     [Theory]
     [MemberData(nameof(BlockTypes))]
     public void Quantize_WhatWasDequantised_GivesTheSameNumbers(TensorType type)
     {
-        if (type is TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K or TensorType.Q5_1) return; // their search may find a better fit than the one that is there
+        // their search may find a better fit than the one that is there
+        if (type is TensorType.Q4_K or TensorType.Q5_K or TensorType.Q6_K or TensorType.Q5_1) return;
         float[] once = RoundTrip(type, Random(1024, 2));
         Assert.Equal(once, RoundTrip(type, once));
     }
@@ -108,13 +112,20 @@ public sealed class QuantizationTests
 
         using GgufFile source = GgufFile.Open(TestFiles.Shared("models", "stories260K", "stories260K-f32.gguf"));
         var metadata = new GgufMetadata("test");
-        foreach ((string key, object value) in source.Metadata) metadata.Add(key, key == "llama.block_count" ? 1u : key == "llama.rope.dimension_count" ? 64u : key is "llama.embedding_length" or "llama.feed_forward_length" ? 512u : value);
+        foreach ((string key,
+            object value) in source.Metadata) metadata.Add(key,
+                key == "llama.block_count" ? 1u : key == "llama.rope.dimension_count"
+                    ? 64u : key is "llama.embedding_length" or "llama.feed_forward_length" ? 512u : value);
         (string, TensorType, long[], Action<Stream>) Tensor(string name, params long[] shape) =>
-            (name, TensorType.F32, shape, stream => stream.Write(MemoryMarshal.AsBytes(values.AsSpan(0, (int)shape.Aggregate(1L, (product, size) => product * size)))));
+            (name, TensorType.F32, shape,
+                stream =>
+                    stream.Write(MemoryMarshal.AsBytes(values.AsSpan(0, (int)shape.Aggregate(1L, (product, size) => product * size)))));
         string[] matrices = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
         GgufWriter.Write(folder["f32.gguf"], metadata,
-            [Tensor("token_embd.weight", 512, 512), Tensor("output_norm.weight", 512), Tensor("blk.0.attn_norm.weight", 512), Tensor("blk.0.ffn_norm.weight", 512), .. matrices.Select(name => Tensor($"blk.0.{name}.weight", 512, 512))]);
-        await LlamaCpp.RunAsync("llama-quantize", "--pure", folder["f32.gguf"], folder["out.gguf"], type is TensorType.Q4_K or TensorType.Q5_K ? type + "_S" : type.ToString());
+            [Tensor("token_embd.weight", 512, 512), Tensor("output_norm.weight", 512), Tensor("blk.0.attn_norm.weight", 512),
+                Tensor("blk.0.ffn_norm.weight", 512), .. matrices.Select(name => Tensor($"blk.0.{name}.weight", 512, 512))]);
+        await LlamaCpp.RunAsync("llama-quantize", "--pure", folder["f32.gguf"], folder["out.gguf"],
+            type is TensorType.Q4_K or TensorType.Q5_K ? type + "_S" : type.ToString());
 
         using GgufFile theirs = GgufFile.Open(folder["out.gguf"]);
         TensorInfo tensor = theirs.Require("model.layers.0.mlp.down_proj.weight", 512, 512);

@@ -16,8 +16,12 @@ public class ReservedTokensTests
         Assert.Equal(All.Length, All.Distinct().Count());
         Assert.All(All, token => Assert.Matches(@"^<\|[A-Za-z0-9_]+\|>$", token));
         Assert.DoesNotContain(All, token => token is Tokenizer.EndOfText or Tokenizer.MessageStart or Tokenizer.MessageEnd);
-        Assert.Equal((60 + 1, 64, 64, 4, 7), (ReservedTokens.Groups["othello"].Count, ReservedTokens.Groups["chess-from"].Count, ReservedTokens.Groups["chess-to"].Count, ReservedTokens.Groups["chess-promotion"].Count, ReservedTokens.Groups["connect-four"].Count));
-        Assert.Equal((2 * 64, 2 * (6 * 64 - 64 + 2 * 48 + 4) + 16, 1968), (ReservedTokens.Groups["othello-disc"].Count, ReservedTokens.Groups["chess-piece"].Count, ReservedTokens.Groups["chess-move"].Count));
+        Assert.Equal((60 + 1, 64, 64, 4, 7), (ReservedTokens.Groups["othello"].Count, ReservedTokens.Groups["chess-from"].Count,
+            ReservedTokens.Groups["chess-to"].Count, ReservedTokens.Groups["chess-promotion"].Count,
+            ReservedTokens.Groups["connect-four"].Count));
+        Assert.Equal((2 * 64, 2 * (6 * 64 - 64 + 2 * 48 + 4) + 16, 1968),
+            (ReservedTokens.Groups["othello-disc"].Count, ReservedTokens.Groups["chess-piece"].Count,
+                ReservedTokens.Groups["chess-move"].Count));
         Assert.Equal(15 * 3 + 24 + 2, ReservedTokens.Groups["phone"].Count); // CMU: 15 vowels with three stresses, 24 consonants
     }
 
@@ -33,7 +37,8 @@ public class ReservedTokensTests
         Assert.Empty(ReservedTokens.Ranges(Tokenizer.Train(["the lamp"], 259)));
     }
 
-    /// <summary>Any text, with spellings of special tokens thrown in, comes back as itself and holds no special id; in a chat it cannot pose as one.</summary>
+    /// <summary>Any text, with spellings of special tokens thrown in, comes back as itself and holds no special id; in a chat it cannot
+    /// pose as one.</summary>
     [Fact]
     public void Encode_UsersText_NeverBecomesAReservedToken()
     {
@@ -47,7 +52,8 @@ public class ReservedTokensTests
         }, iter: 300);
     }
 
-    /// <summary>What transformers and llama.cpp expect of tokens that were added: behind the vocabulary, without a gap, not in it.</summary>
+    /// <summary>What transformers and llama.cpp expect of tokens that were added: behind the vocabulary, without a gap, not in
+    /// it.</summary>
     [Fact]
     public void Save_Reserved_AreAddedTokensBehindTheVocabulary()
     {
@@ -64,16 +70,19 @@ public class ReservedTokensTests
     /// <summary>Ids cannot be added to a model later: the next first one has all of them.</summary>
     [Fact]
     public void FirstBase_Reserve_NamesEveryRange() =>
-        Assert.Equal(ReservedTokens.Groups.Keys, RecipeFile.Load(Path.Combine(TestFiles.Root, "recipes", "first-base.yaml")).Tokenizer!.Reserve);
+        Assert.Equal(ReservedTokens.Groups.Keys,
+            RecipeFile.Load(Path.Combine(TestFiles.Root, "recipes", "first-base.yaml")).Tokenizer!.Reserve);
 
-    /// <summary>The committed model has every range but those of boards and of whole chess moves, which are younger; it says so in its manifest, and has a row of its embedding for each id.</summary>
+    /// <summary>The committed model has every range but those of boards and of whole chess moves, which are younger; it says so in its
+    /// manifest, and has a row of its embedding for each id.</summary>
     [Fact]
     public void FirstModel_Manifest_NamesEveryRange()
     {
         ModelFolder first = ModelFolder.Open(Path.Combine(TestFiles.Root, "models", "first"));
         Assert.NotNull(first.Manifest.Ranges);
         Assert.Equal(ReservedTokens.Ranges(first.Tokenizer), first.Manifest.Ranges.OrderBy(range => range.Key, StringComparer.Ordinal));
-        Assert.Equal(ReservedTokens.Groups.Keys.Except(["connect-four-column", "othello-disc", "chess-piece", "chess-move"]).Order(StringComparer.Ordinal), first.Manifest.Ranges.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(ReservedTokens.Groups.Keys.Except(["connect-four-column", "othello-disc", "chess-piece", "chess-move"])
+            .Order(StringComparer.Ordinal), first.Manifest.Ranges.Keys.Order(StringComparer.Ordinal));
         Assert.Equal(first.Config.VocabSize, first.Manifest.Ranges.Values.Max(range => range.First + range.Count));
     }
 }

@@ -7,7 +7,8 @@ public class RopeFrequenciesTests
 {
     private static ModelConfig Config(int headDim, float theta, RopeScaling? scaling) => new()
     {
-        HiddenSize = 8, IntermediateSize = 8, NumLayers = 1, NumHeads = 2, NumKvHeads = 1, HeadDim = headDim, VocabSize = 8, MaxPositions = 64,
+        HiddenSize = 8, IntermediateSize = 8, NumLayers = 1, NumHeads = 2, NumKvHeads = 1, HeadDim = headDim, VocabSize = 8,
+        MaxPositions = 64,
         RopeTheta = theta, RopeScaling = scaling,
     };
 
@@ -22,7 +23,8 @@ public class RopeFrequenciesTests
     [Fact]
     public void Compute_Linear_DividesEveryFrequency()
     {
-        RopeFrequencies plain = RopeFrequencies.Compute(Config(64, 10_000, null)), found = RopeFrequencies.Compute(Config(64, 10_000, new() { Type = RopeScalingType.Linear, Factor = 8 }));
+        RopeFrequencies plain = RopeFrequencies.Compute(Config(64, 10_000, null)),
+            found = RopeFrequencies.Compute(Config(64, 10_000, new() { Type = RopeScalingType.Linear, Factor = 8 }));
         Assert.Equal(plain.Inverse.Select(value => value / 8), found.Inverse);
         Assert.Equal(1, found.AttentionFactor);
     }
@@ -30,29 +32,38 @@ public class RopeFrequenciesTests
     [Fact]
     public void Compute_Llama3OfLlama32_EqualsTransformers()
     {
-        RopeFrequencies found = RopeFrequencies.Compute(Config(64, 500_000, new() { Type = RopeScalingType.Llama3, Factor = 32, LowFreqFactor = 1, HighFreqFactor = 4, OriginalMaxPositions = 8192 }));
-        AssertEqual(found, (0, 1), (8, 0.0376060309), (13, 0.00483942135), (14, 0.00321144599), (15, 0.00129054793), (16, 0.000429556797), (17, 9.7082878e-05), (20, 8.57025549e-06), (31, 9.41830673e-08));
+        RopeFrequencies found =
+            RopeFrequencies.Compute(Config(64, 500_000,
+                new() { Type = RopeScalingType.Llama3, Factor = 32, LowFreqFactor = 1, HighFreqFactor = 4, OriginalMaxPositions = 8192 }));
+        AssertEqual(found, (0, 1), (8, 0.0376060309), (13, 0.00483942135), (14, 0.00321144599), (15, 0.00129054793), (16, 0.000429556797),
+            (17, 9.7082878e-05), (20, 8.57025549e-06), (31, 9.41830673e-08));
         Assert.Equal(1, found.AttentionFactor);
     }
 
     [Fact]
     public void Compute_YarnOfQwen3_EqualsTransformers()
     {
-        RopeFrequencies found = RopeFrequencies.Compute(Config(128, 1_000_000, new() { Type = RopeScalingType.Yarn, Factor = 4, OriginalMaxPositions = 32768 }));
-        AssertEqual(found, (0, 1), (20, 0.0133352143), (23, 0.00697830585), (24, 0.00537532149), (30, 0.00106436098), (35, 0.000246258407), (39, 6.49039432e-05), (40, 4.44569853e-05), (41, 3.58253143e-05), (63, 3.1023444e-07));
+        RopeFrequencies found =
+            RopeFrequencies.Compute(Config(128, 1_000_000,
+                new() { Type = RopeScalingType.Yarn, Factor = 4, OriginalMaxPositions = 32768 }));
+        AssertEqual(found, (0, 1), (20, 0.0133352143), (23, 0.00697830585), (24, 0.00537532149), (30, 0.00106436098), (35, 0.000246258407),
+            (39, 6.49039432e-05), (40, 4.44569853e-05), (41, 3.58253143e-05), (63, 3.1023444e-07));
         Assert.Equal(1.138629436f, found.AttentionFactor);
     }
 
     [Fact]
     public void Compute_YarnWithOptions_EqualsTransformers()
     {
-        var scaling = new RopeScaling { Type = RopeScalingType.Yarn, Factor = 2.5, OriginalMaxPositions = 2048, BetaFast = 16, BetaSlow = 2, Truncate = false };
+        var scaling = new RopeScaling { Type = RopeScalingType.Yarn, Factor = 2.5, OriginalMaxPositions = 2048, BetaFast = 16, BetaSlow = 2,
+            Truncate = false };
         RopeFrequencies found = RopeFrequencies.Compute(Config(64, 10_000, scaling));
-        AssertEqual(found, (0, 1), (8, 0.1), (10, 0.0562341325), (12, 0.0276105529), (14, 0.0125728967), (16, 0.00540929536), (18, 0.0022493653), (20, 0.00126491106), (31, 5.33408573e-05));
+        AssertEqual(found, (0, 1), (8, 0.1), (10, 0.0562341325), (12, 0.0276105529), (14, 0.0125728967), (16, 0.00540929536),
+            (18, 0.0022493653), (20, 0.00126491106), (31, 5.33408573e-05));
         Assert.Equal(1.0916290731874154, found.AttentionFactor, 1e-7);
         Assert.Equal(0.75f, RopeFrequencies.Compute(Config(64, 10_000, scaling with { AttentionFactor = 0.75 })).AttentionFactor);
         // (0.1 * 2 * ln 2.5 + 1) / (0.1 * 0.5 * ln 2.5 + 1)
-        Assert.Equal(1.1314225, RopeFrequencies.Compute(Config(64, 10_000, scaling with { MScale = 2, MScaleAllDim = 0.5 })).AttentionFactor, 1e-6);
+        Assert.Equal(1.1314225,
+            RopeFrequencies.Compute(Config(64, 10_000, scaling with { MScale = 2, MScaleAllDim = 0.5 })).AttentionFactor, 1e-6);
     }
 
     [Theory]
@@ -95,7 +106,8 @@ public class RopeFrequenciesTests
     }
 
     private static void AssertNames(string field, RopeScaling scaling) =>
-        Assert.StartsWith($"config.json: rope_scaling.{field} is ", Assert.Throws<FlywheelException>(() => scaling.Validate("config.json")).Message);
+        Assert.StartsWith($"config.json: rope_scaling.{field} is ",
+            Assert.Throws<FlywheelException>(() => scaling.Validate("config.json")).Message);
 
     private static void AssertEqual(RopeFrequencies found, params (int Index, double Value)[] expected)
     {

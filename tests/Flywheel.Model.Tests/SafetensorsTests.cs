@@ -13,7 +13,8 @@ public sealed class SafetensorsTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static (string, TensorType, long[], Action<Stream>) Floats(string name, TensorType dtype, long[] shape, params float[] values) =>
+    private static (string, TensorType, long[], Action<Stream>) Floats(string name, TensorType dtype, long[] shape,
+        params float[] values) =>
         (name, dtype, shape, stream => SafetensorsWriter.WriteFloats(stream, values, dtype));
 
     /// <summary>A file with this header (padded) and so many bytes of data.</summary>
@@ -32,7 +33,9 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Write_SeveralTensors_ReadBack()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, -6.5f), Floats("empty", TensorType.F32, [0, 7]), Floats("b", TensorType.BF16, [2], 1.5f, -2), Floats("scalar", TensorType.F32, [], 9)], new Dictionary<string, string> { ["format"] = "pt" });
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, -6.5f),
+            Floats("empty", TensorType.F32, [0, 7]), Floats("b", TensorType.BF16, [2], 1.5f, -2), Floats("scalar", TensorType.F32, [], 9)],
+            new Dictionary<string, string> { ["format"] = "pt" });
         using var file = SafetensorsFile.Open(FilePath);
         Assert.Equal([1, 2, 3, 4, 5, -6.5f], file.ReadFloats(file.Require("a", 2, 3)));
         Assert.Equal([1.5f, -2], file.ReadFloats(file.Require("b", 2)));
@@ -49,7 +52,8 @@ public sealed class SafetensorsTests : IDisposable
     {
         byte[] Once()
         {
-            SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [1], 1)], new Dictionary<string, string> { ["y"] = "1", ["x"] = "2" });
+            SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [1], 1)],
+                new Dictionary<string, string> { ["y"] = "1", ["x"] = "2" });
             return File.ReadAllBytes(FilePath);
         }
         Assert.Equal(Once(), Once());
@@ -77,7 +81,8 @@ public sealed class SafetensorsTests : IDisposable
     }
 
     [Fact]
-    public void WriteFloats_AsBFloat16_RoundsToTheNearestAndTiesToEven() => Gen.UInt.Select(BitConverter.UInt32BitsToSingle).Where(float.IsFinite).Sample(value =>
+    public void WriteFloats_AsBFloat16_RoundsToTheNearestAndTiesToEven() =>
+    Gen.UInt.Select(BitConverter.UInt32BitsToSingle).Where(float.IsFinite).Sample(value =>
     {
         using var stream = new MemoryStream();
         SafetensorsWriter.WriteFloats(stream, [value], TensorType.BF16);
@@ -89,7 +94,9 @@ public sealed class SafetensorsTests : IDisposable
         Assert.Equal(expected, bits);
 
         // Beyond the largest finite number the next step counts as if the exponent went on (IEEE 754, 4.3.1).
-        static double Widen(uint half) => (half & 0x7FFF) == 0x7F80 ? Math.CopySign(Math.Pow(2, 128), (half & 0x8000) == 0 ? 1 : -1) : BitConverter.UInt32BitsToSingle(half << 16);
+        static double Widen(uint half) =>
+            (half & 0x7FFF) == 0x7F80
+                ? Math.CopySign(Math.Pow(2, 128), (half & 0x8000) == 0 ? 1 : -1) : BitConverter.UInt32BitsToSingle(half << 16);
     });
 
     [Theory]
@@ -108,7 +115,9 @@ public sealed class SafetensorsTests : IDisposable
     public void ReadFloats_Float16_IsExact()
     {
         Half[] values = [.. Enumerable.Range(0, 1 << 16).Select(bits => BitConverter.UInt16BitsToHalf((ushort)bits))];
-        SafetensorsWriter.Write(FilePath, [("a", TensorType.F16, [values.Length], stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<Half>(values)))]);
+        SafetensorsWriter.Write(FilePath,
+            [("a", TensorType.F16, [values.Length],
+                stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<Half>(values)))]);
         using var file = SafetensorsFile.Open(FilePath);
         Assert.Equal(values.Select(value => (float)value), file.ReadFloats(file.Tensors["a"]));
     }
@@ -136,7 +145,8 @@ public sealed class SafetensorsTests : IDisposable
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "hole or overlap")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]}}", "the tensors end at byte")]
     [InlineData("{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}", "hole or overlap")]
-    public void Open_WrongHeader_SaysWhatIsWrong(string header, string expected) => Assert.Contains(expected, OpenError(FileWith(header, 8)));
+    public void Open_WrongHeader_SaysWhatIsWrong(string header, string expected) =>
+    Assert.Contains(expected, OpenError(FileWith(header, 8)));
 
     [Theory]
     [InlineData(new byte[0])]
@@ -156,7 +166,8 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Open_AnyTruncation_IsAClearError()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, 6), Floats("b", TensorType.BF16, [4], 1, 2, 3, 4)]);
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, 6),
+            Floats("b", TensorType.BF16, [4], 1, 2, 3, 4)]);
         byte[] whole = File.ReadAllBytes(FilePath);
         for (int length = 0; length < whole.Length; length++)
         {
@@ -168,11 +179,14 @@ public sealed class SafetensorsTests : IDisposable
     [Fact]
     public void Open_MutatedFile_FailsOnlyWithAFlywheelExceptionAndStaysSmall()
     {
-        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, 6), Floats("b", TensorType.BF16, [4], 1, 2, 3, 4)], new Dictionary<string, string> { ["format"] = "pt" });
+        SafetensorsWriter.Write(FilePath, [Floats("a", TensorType.F32, [2, 3], 1, 2, 3, 4, 5, 6),
+            Floats("b", TensorType.BF16, [4], 1, 2, 3, 4)], new Dictionary<string, string> { ["format"] = "pt" });
         byte[] whole = File.ReadAllBytes(FilePath);
         int headerEnd = 8 + (int)BinaryPrimitives.ReadInt64LittleEndian(whole);
         string mutated = _folder["mutated.safetensors"];
-        Gen.Select(Gen.Int[0, headerEnd - 1], Gen.OneOf(Gen.Byte, Gen.OneOf("0123456789-e.[]{}\",:\\u".Select(c => Gen.Const((byte)c)).ToArray()))).Array[1, 8].Sample(changes =>
+        Gen.Select(Gen.Int[0, headerEnd - 1],
+            Gen.OneOf(Gen.Byte, Gen.OneOf("0123456789-e.[]{}\",:\\u".Select(c => Gen.Const((byte)c)).ToArray()))).Array[1, 8].Sample(
+                changes =>
         {
             byte[] bytes = [.. whole];
             foreach ((int at, byte value) in changes) bytes[at] = value;

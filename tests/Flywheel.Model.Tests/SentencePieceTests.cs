@@ -16,7 +16,8 @@ public class SentencePieceTests
     public void Encode_SharedCases_GivesTheirIds(string model)
     {
         Tokenizer tokenizer = Load(model);
-        using JsonDocument document = JsonDocument.Parse(File.ReadAllText(TestFiles.Shared("models", "stories260K", "tokenizer-cases.json")));
+        using JsonDocument document =
+            JsonDocument.Parse(File.ReadAllText(TestFiles.Shared("models", "stories260K", "tokenizer-cases.json")));
         JsonElement[] cases = [.. document.RootElement.GetProperty("cases").EnumerateArray()];
         Assert.Equal(42, cases.Length);
         foreach (JsonElement item in cases)

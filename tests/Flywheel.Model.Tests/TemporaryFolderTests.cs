@@ -12,14 +12,17 @@ public sealed class TemporaryFolderTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private string[] Names => [.. Directory.GetFileSystemEntries(_folder.Path).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    private string[] Names =>
+        [.. Directory.GetFileSystemEntries(_folder.Path).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
     [Fact]
     public async Task WriteFolder_AfterOneThatWasKilled_TakesItsRestAway()
     {
         using Process writer = StartWriter();
         string temporary = await writer.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) ?? "";
-        while (!temporary.StartsWith(_folder.Path, StringComparison.Ordinal)) temporary = await writer.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken) ?? throw new InvalidOperationException("the writer ended");
+        while (!temporary.StartsWith(_folder.Path, StringComparison.Ordinal))
+            temporary = await writer.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken)
+                ?? throw new InvalidOperationException("the writer ended");
         Write("first");
         Assert.True(File.Exists(Path.Combine(temporary, "half.bin"))); // its writer lives
         Assert.Equal(3, Names.Length);
@@ -57,7 +60,8 @@ public sealed class TemporaryFolderTests : IDisposable
     [InlineData(null, 8, false)]
     public void WriteFolder_BesideTheRestOfAnother_TakesItWhenNobodyCanBeWritingIt(string? owner, int days, bool stays)
     {
-        string rest = Directory.CreateDirectory(_folder["folder.0123456789abcdef0123456789abcdef.tmp"]).FullName, half = Path.Combine(rest, "half.bin");
+        string rest = Directory.CreateDirectory(_folder["folder.0123456789abcdef0123456789abcdef.tmp"]).FullName,
+            half = Path.Combine(rest, "half.bin");
         File.WriteAllText(half, "half");
         if (owner is not null) File.WriteAllText(rest + ".lock", owner.Replace("HERE", Environment.MachineName, StringComparison.Ordinal));
         DateTime then = DateTime.UtcNow.AddDays(-days);
@@ -71,9 +75,12 @@ public sealed class TemporaryFolderTests : IDisposable
     [Fact]
     public void WriteFolder_BesideOldFilesOfOthers_LeavesThem()
     {
-        string[] others = ["folder.tmp", "folder.abc.tmp", "mine.0123456789abcdef0123456789abcdef.tmp", "folder.0123456789abcdef0123456789abcdef.tmp.bak"];
-        foreach (string name in others) Directory.SetLastWriteTimeUtc(Directory.CreateDirectory(_folder[name]).FullName, DateTime.UtcNow.AddYears(-1));
-        string lonely = _folder["folder.0123456789abcdef0123456789abcdef.tmp.lock"], young = _folder["folder.1123456789abcdef0123456789abcdef.tmp.lock"];
+        string[] others = ["folder.tmp", "folder.abc.tmp", "mine.0123456789abcdef0123456789abcdef.tmp",
+            "folder.0123456789abcdef0123456789abcdef.tmp.bak"];
+        foreach (string name in others)
+            Directory.SetLastWriteTimeUtc(Directory.CreateDirectory(_folder[name]).FullName, DateTime.UtcNow.AddYears(-1));
+        string lonely = _folder["folder.0123456789abcdef0123456789abcdef.tmp.lock"],
+            young = _folder["folder.1123456789abcdef0123456789abcdef.tmp.lock"];
         File.WriteAllText(lonely, "elsewhere 1");
         File.WriteAllText(young, "elsewhere 1"); // the folder is about to be made
         File.SetLastWriteTimeUtc(lonely, DateTime.UtcNow.AddDays(-8));
@@ -87,16 +94,21 @@ public sealed class TemporaryFolderTests : IDisposable
         using var disk = new SmallDisk(_folder["disk"], 1 << 20);
         SmallDisk.Fill(_folder["disk/ballast"]);
         string parent = Directory.CreateDirectory(_folder["disk"]).FullName;
-        Assert.Contains("no space left on the disk", Assert.Throws<FlywheelException>(() => new TemporaryFolder(parent)).Message, StringComparison.Ordinal);
+        Assert.Contains("no space left on the disk", Assert.Throws<FlywheelException>(() => new TemporaryFolder(parent)).Message,
+            StringComparison.Ordinal);
         Assert.Equal(["ballast"], Directory.GetFileSystemEntries(parent).Select(path => Path.GetFileName(path)!));
     }
 
-    private void Write(string name) => AtomicFile.WriteFolder(_folder[name], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), "whole"));
+    private void Write(string name) =>
+        AtomicFile.WriteFolder(_folder[name], folder => File.WriteAllText(Path.Combine(folder, "a.txt"), "whole"));
 
     private Process StartWriter()
     {
-        string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [typeof(TemporaryFolderTests).Assembly.Location] : [];
-        var start = new ProcessStartInfo(Environment.ProcessPath!, [.. self, "--filter-method", "*" + nameof(Write_AsTheChildOfTheKillTest), "--progress", "off"]) { RedirectStandardOutput = true };
+        string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+            ? [typeof(TemporaryFolderTests).Assembly.Location] : [];
+        var start = new ProcessStartInfo(Environment.ProcessPath!,
+            [.. self, "--filter-method", "*" + nameof(Write_AsTheChildOfTheKillTest), "--progress", "off"])
+            { RedirectStandardOutput = true };
         start.Environment[ChildVariable] = _folder.Path;
         return Process.Start(start)!;
     }

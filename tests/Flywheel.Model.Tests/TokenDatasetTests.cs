@@ -27,9 +27,12 @@ public sealed class TokenDatasetTests : IDisposable
     [InlineData(65_536, 2)]
     [InlineData(65_537, 4)]
     [InlineData(200_000, 4)]
-    public void Write_AnyDocuments_ReadBack(int vocab, int bytesPerToken) => Gen.Select(Gen.Int[0, vocab - 1], Gen.Byte[0, 1]).Array[2, 40].Array[1, 10].Sample(items =>
+    public void Write_AnyDocuments_ReadBack(int vocab, int bytesPerToken) =>
+    Gen.Select(Gen.Int[0, vocab - 1], Gen.Byte[0, 1]).Array[2, 40].Array[1, 10].Sample(items =>
     {
-        var documents = items.Select(item => (Tokens: item.Select(pair => pair.Item1).ToArray(), Targets: item.Select(pair => pair.Item2).ToArray())).ToArray();
+        var documents =
+            items.Select(item => (Tokens: item.Select(pair => pair.Item1).ToArray(), Targets: item.Select(pair => pair.Item2).ToArray()))
+                .ToArray();
         using TokenDataset dataset = TokenDataset.Open(Write(Template(vocab), documents));
         Assert.Equal(bytesPerToken, dataset.Manifest.BytesPerToken);
         Assert.Equal(documents.Length, dataset.NumDocuments);
@@ -57,7 +60,9 @@ public sealed class TokenDatasetTests : IDisposable
     [Fact]
     public void Write_OtherContent_HasAnotherName()
     {
-        string[] paths = [WriteSmall(), Write(Template(), ([1, 2, 3], [0, 1, 0]), ([999, 0], [0, 1])), Write(Template(), ([1, 2], [0, 1]), ([3, 999, 0], [1, 0, 1])), Write(Template(pairs: true), ([1, 2, 3], [0, 1, 1]), ([999, 0], [0, 1]))];
+        string[] paths = [WriteSmall(), Write(Template(), ([1, 2, 3], [0, 1, 0]), ([999, 0], [0, 1])),
+            Write(Template(), ([1, 2], [0, 1]), ([3, 999, 0], [1, 0, 1])),
+            Write(Template(pairs: true), ([1, 2, 3], [0, 1, 1]), ([999, 0], [0, 1]))];
         Assert.Equal(4, paths.Distinct().Count());
     }
 
@@ -85,7 +90,8 @@ public sealed class TokenDatasetTests : IDisposable
     }
 
     [Fact]
-    public void Complete_HalfAPair_IsRefused() => Assert.Throws<InvalidOperationException>(() => Write(Template(pairs: true), ([1, 2], [0, 1])));
+    public void Complete_HalfAPair_IsRefused() =>
+    Assert.Throws<InvalidOperationException>(() => Write(Template(pairs: true), ([1, 2], [0, 1])));
 
     [Fact]
     public void Read_OutsideTheDocument_IsRefused()
@@ -110,7 +116,8 @@ public sealed class TokenDatasetTests : IDisposable
         Assert.Contains(part, OpenError(path));
     }
 
-    private static string OpenError(string part) => Assert.Throws<FlywheelException>(() => TokenDataset.Open(Path.GetDirectoryName(part)!).Dispose()).Message;
+    private static string OpenError(string part) =>
+        Assert.Throws<FlywheelException>(() => TokenDataset.Open(Path.GetDirectoryName(part)!).Dispose()).Message;
 
     [Theory]
     [InlineData(8, -1)]

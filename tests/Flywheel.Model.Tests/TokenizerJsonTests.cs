@@ -20,7 +20,8 @@ public class TokenizerJsonTests
     {
         JsonObject json = JsonNode.Parse(s_valid)!.AsObject();
         edit(json);
-        return Assert.Throws<FlywheelException>(() => Tokenizer.Parse(Encoding.UTF8.GetBytes(json.ToJsonString(JsonText.Compact)), "x/tokenizer.json")).Message;
+        return Assert.Throws<FlywheelException>(() =>
+            Tokenizer.Parse(Encoding.UTF8.GetBytes(json.ToJsonString(JsonText.Compact)), "x/tokenizer.json")).Message;
     }
 
     private static void Set(JsonObject json, string path, JsonNode? value)
@@ -40,23 +41,30 @@ public class TokenizerJsonTests
     [InlineData("model.dropout", "0.1", "model.dropout is 0.1, expected none")]
     [InlineData("model.unk_token", "\"<unk>\"", "model.unk_token is \"<unk>\", expected a token of model.vocab")]
     [InlineData("normalizer", "{\"type\": \"Precompiled\"}", "normalizer.type is \"Precompiled\", expected 'Sequence', 'NFC'")]
-    [InlineData("normalizer", "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": \"Nmt\"}]}", "normalizer.normalizers[1].type is \"Nmt\"")]
+    [InlineData("normalizer", "{\"type\": \"Sequence\", \"normalizers\": [{\"type\": \"NFC\"}, {\"type\": \"Nmt\"}]}",
+        "normalizer.normalizers[1].type is \"Nmt\"")]
     [InlineData("normalizer", "{\"type\": \"Prepend\"}", "field 'normalizer.prepend' is missing")]
     [InlineData("pre_tokenizer", "5", "pre_tokenizer is 5, expected an object")]
-    [InlineData("pre_tokenizer", "{\"type\": \"BertPreTokenizer\"}", "pre_tokenizer.type is \"BertPreTokenizer\", expected 'Sequence', 'Split'")]
-    [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"\\\\w+\"", "pre_tokenizer.pretokenizers[0].pattern.Regex is \"\\\\w+\", expected a pattern that .NET reads as Oniguruma does; it has '\\w' at character 0")]
+    [InlineData("pre_tokenizer", "{\"type\": \"BertPreTokenizer\"}",
+        "pre_tokenizer.type is \"BertPreTokenizer\", expected 'Sequence', 'Split'")]
+    [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"\\\\w+\"",
+        "pre_tokenizer.pretokenizers[0].pattern.Regex is \"\\\\w+\", expected a pattern that .NET reads as Oniguruma does; it has '\\w' at character 0")]
     [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"\\\\p{Han}\"", "'\\p{Han}', which is none of the general categories")]
     [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"(a+)+b\"", "a repetition of a repetition")]
     [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"(?i)a\"", "the group '(?i)'")]
     [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"(a\"", "an unclosed '('")]
     [InlineData("pre_tokenizer.pretokenizers.0.pattern.Regex", "\"[a&&b]\"", "'&' in a class")]
-    [InlineData("pre_tokenizer.pretokenizers.0.behavior", "\"Split\"", "pretokenizers[0].behavior is \"Split\", expected 'Removed', 'Isolated'")]
+    [InlineData("pre_tokenizer.pretokenizers.0.behavior", "\"Split\"",
+        "pretokenizers[0].behavior is \"Split\", expected 'Removed', 'Isolated'")]
     [InlineData("pre_tokenizer.pretokenizers.0", "{\"type\": \"ByteLevel\"}", "expected nothing after ByteLevel")]
-    [InlineData("pre_tokenizer.pretokenizers.1.use_regex", "\"no\"", "pre_tokenizer.pretokenizers[1].use_regex is \"no\", expected true or false")]
-    [InlineData("post_processor", "{\"type\": \"BertProcessing\"}", "post_processor.type is \"BertProcessing\", expected 'ByteLevel', 'TemplateProcessing'")]
+    [InlineData("pre_tokenizer.pretokenizers.1.use_regex", "\"no\"",
+        "pre_tokenizer.pretokenizers[1].use_regex is \"no\", expected true or false")]
+    [InlineData("post_processor", "{\"type\": \"BertProcessing\"}",
+        "post_processor.type is \"BertProcessing\", expected 'ByteLevel', 'TemplateProcessing'")]
     [InlineData("decoder", "null", "field 'decoder' is missing")]
     [InlineData("decoder", "{\"type\": \"WordPiece\"}", "decoder is {\"type\":\"WordPiece\"}, expected 'ByteLevel', 'Metaspace'")]
-    [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, {\"type\": \"ByteFallback\"}]}", "decoder.decoders[1] is {\"type\":\"ByteFallback\"}, expected 'Strip' or nothing after 'Fuse'")]
+    [InlineData("decoder", "{\"type\": \"Sequence\", \"decoders\": [{\"type\": \"Fuse\"}, {\"type\": \"ByteFallback\"}]}",
+        "decoder.decoders[1] is {\"type\":\"ByteFallback\"}, expected 'Strip' or nothing after 'Fuse'")]
     [InlineData("model.vocab", "[]", "model.vocab is [], expected an object")]
     [InlineData("model.vocab.!", "null", "model.vocab['!'] is null, expected a number")]
     [InlineData("model.vocab.!", "-1", "model.vocab['!'] is -1")]
@@ -70,7 +78,8 @@ public class TokenizerJsonTests
     [InlineData("model.merges", "[5]", "expected two tokens")]
     [InlineData("added_tokens.0.id", "\"zero\"", "added_tokens[0].id is \"zero\", expected a number")]
     [InlineData("added_tokens.0.id", "7", "added_tokens[0].id is 7, expected 0, as model.vocab has for '<|endoftext|>'")]
-    [InlineData("added_tokens.0.content", "\"new\"", "added_tokens[0].id is 0, expected another id for 'new', model.vocab has '<|endoftext|>' there")]
+    [InlineData("added_tokens.0.content", "\"new\"",
+        "added_tokens[0].id is 0, expected another id for 'new', model.vocab has '<|endoftext|>' there")]
     [InlineData("added_tokens.0.content", "\"\"", "added_tokens[0].content is \"\", expected a text")]
     public void Parse_FieldWrong_NamesItAndWhatWasExpected(string path, string value, string expected) =>
         Assert.Contains(expected, Error(json => Set(json, path, JsonNode.Parse(value))));
@@ -88,15 +97,20 @@ public class TokenizerJsonTests
     [InlineData("[]")]
     [InlineData("null")]
     public void Parse_NoJsonObject_NamesTheFile(string text) =>
-        Assert.Contains("x/tokenizer.json", Assert.Throws<FlywheelException>(() => Tokenizer.Parse(Encoding.UTF8.GetBytes(text), "x/tokenizer.json")).Message);
+        Assert.Contains("x/tokenizer.json",
+            Assert.Throws<FlywheelException>(() => Tokenizer.Parse(Encoding.UTF8.GetBytes(text), "x/tokenizer.json")).Message);
 
     [Fact]
     public void Parse_MergesAsPairs_GivesTheSameTokenizer()
     {
         JsonObject json = JsonNode.Parse(s_valid)!.AsObject();
-        json["model"]!["merges"] = new JsonArray([.. json["model"]!["merges"]!.AsArray().Select(merge => new JsonArray([.. merge!.GetValue<string>().Split(' ').Select(part => JsonValue.Create(part))]))]);
+        json["model"]!["merges"] =
+            new JsonArray(
+                [.. json["model"]!["merges"]!.AsArray()
+                    .Select(merge => new JsonArray([.. merge!.GetValue<string>().Split(' ').Select(part => JsonValue.Create(part))]))]);
         Tokenizer pairs = Tokenizer.Parse(Encoding.UTF8.GetBytes(json.ToJsonString()), "pairs");
-        Assert.Equal(Tokenizer.Parse(Encoding.UTF8.GetBytes(s_valid), "strings").Encode("the lamp the tham"), pairs.Encode("the lamp the tham"));
+        Assert.Equal(Tokenizer.Parse(Encoding.UTF8.GetBytes(s_valid), "strings").Encode("the lamp the tham"),
+            pairs.Encode("the lamp the tham"));
     }
 
     [Fact]

@@ -39,7 +39,10 @@ public class TokenizerTests
         Small.Decode(Small.Encode(text)) == Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text)));
 
     [Fact]
-    public void Encode_AnyBytes_RoundTrips() => Gen.OneOf(Gen.Byte.Array, Gen.Select(s_text, Gen.Byte.Array[0, 4], s_text, (a, b, c) => (byte[])[.. Encoding.UTF8.GetBytes(a), .. b, .. Encoding.UTF8.GetBytes(c)])).Sample(bytes =>
+    public void Encode_AnyBytes_RoundTrips() =>
+    Gen.OneOf(Gen.Byte.Array,
+        Gen.Select(s_text, Gen.Byte.Array[0, 4], s_text,
+            (a, b, c) => (byte[])[.. Encoding.UTF8.GetBytes(a), .. b, .. Encoding.UTF8.GetBytes(c)])).Sample(bytes =>
         bytes.SequenceEqual(Small.Encode(bytes).SelectMany(id => Small.Bytes(id).ToArray())));
 
     [Fact]
@@ -52,7 +55,8 @@ public class TokenizerTests
 
     [Fact]
     public void Encode_SpecialAllowed_GivesItsId() =>
-        Assert.Equal([1, .. Small.Encode("user\nhi"), 2, .. Small.Encode("\n"), 0], Small.Encode("<|im_start|>user\nhi<|im_end|>\n<|endoftext|>", allowSpecial: true));
+        Assert.Equal([1, .. Small.Encode("user\nhi"), 2, .. Small.Encode("\n"), 0],
+            Small.Encode("<|im_start|>user\nhi<|im_end|>\n<|endoftext|>", allowSpecial: true));
 
     [Fact]
     public void Encode_BasicPlane_AgreesWithNaiveMerging() => Gen.OneOf(
@@ -73,7 +77,8 @@ public class TokenizerTests
         return data;
     }
 
-    private static string Fixture(string name) => Path.Combine(TestFiles.Root, "tests", "Flywheel.Model.Tests", "Fixtures", "byte-level-bpe", name);
+    private static string Fixture(string name) =>
+        Path.Combine(TestFiles.Root, "tests", "Flywheel.Model.Tests", "Fixtures", "byte-level-bpe", name);
 
     private static readonly Lazy<Tokenizer> s_fixture = new(() => Tokenizer.Load(Fixture("tokenizer.json")));
 
@@ -91,7 +96,8 @@ public class TokenizerTests
     {
         string[] texts = [.. s_texts.Where(text => !text.Any(char.IsSurrogate))];
         using JsonDocument document = JsonDocument.Parse(SavedText(Tokenizer.Train(texts, Tokenizer.MinVocabSize + 80)));
-        Assert.Equal(NaiveBytePairs.Learn(texts, 80), document.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(merge => merge.GetString()));
+        Assert.Equal(NaiveBytePairs.Learn(texts, 80),
+            document.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(merge => merge.GetString()));
     }
 
     [Fact]
@@ -99,7 +105,8 @@ public class TokenizerTests
         texts =>
         {
             using JsonDocument document = JsonDocument.Parse(SavedText(Tokenizer.Train(texts, Tokenizer.MinVocabSize + 20)));
-            Assert.Equal(NaiveBytePairs.Learn(texts, 20), document.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(merge => merge.GetString()));
+            Assert.Equal(NaiveBytePairs.Learn(texts, 20),
+                document.RootElement.GetProperty("model").GetProperty("merges").EnumerateArray().Select(merge => merge.GetString()));
         }, iter: 200);
 
     [Fact]
@@ -141,7 +148,8 @@ public class TokenizerTests
         Small.Save(folder["tokenizer.json"]);
         Tokenizer loaded = Tokenizer.Load(folder["tokenizer.json"]);
         Assert.Equal(Small.Hash, loaded.Hash);
-        Assert.Equal(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(folder["tokenizer.json"]))), loaded.Hash);
+        Assert.Equal(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(folder["tokenizer.json"]))),
+            loaded.Hash);
         foreach (string text in s_texts) Assert.Equal(Small.Encode(text), loaded.Encode(text));
     }
 

@@ -6,7 +6,8 @@ namespace Flywheel.Model.Tests;
 /// <summary>How a model writes calls, as its chat template shows it.</summary>
 public class ToolCallFormTests
 {
-    private static ChatTemplate Template(string jinja) => new(TokenizerTests.Small, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd });
+    private static ChatTemplate Template(string jinja) =>
+        new(TokenizerTests.Small, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd });
 
     private static ToolCallForm Form(string jinja) => Template(jinja).ToolCalls;
 
@@ -16,25 +17,32 @@ public class ToolCallFormTests
 
     [Fact]
     public void Detect_BareJson_IsOneCall() =>
-        Assert.Equal(new ToolCallForm { Before = "{\"name\": ", Between = ", \"parameters\": ", After = "}", IsJson = true, Specials = [] }, Form(ToolTemplates.Bare) with { Specials = [] });
+        Assert.Equal(new ToolCallForm { Before = "{\"name\": ", Between = ", \"parameters\": ", After = "}", IsJson = true, Specials = [] },
+            Form(ToolTemplates.Bare) with { Specials = [] });
 
     [Fact]
     public void Detect_ListBehindATag_FindsItsPartsAndTheIds() => Assert.Equal(
-        new ToolCallForm { Tag = "[TOOL_CALLS]", Start = "[TOOL_CALLS][", Before = "{\"name\": ", Between = ", \"arguments\": ", After = $", \"id\": \"{ToolCallForm.Id}\"}}", Separator = ", ", End = "]", IsJson = true, IsParallel = true, Specials = [] },
+        new ToolCallForm { Tag = "[TOOL_CALLS]", Start = "[TOOL_CALLS][", Before = "{\"name\": ", Between = ", \"arguments\": ",
+            After = $", \"id\": \"{ToolCallForm.Id}\"}}", Separator = ", ", End = "]", IsJson = true, IsParallel = true, Specials = [] },
         Form(ToolTemplates.Listed) with { Specials = [] });
 
     [Fact]
     public void Detect_NamesOutsideJson_AreFound()
     {
-        Assert.Equal(new ToolCallForm { Tag = "<calls><call>function<sep>", Start = "<calls>", Before = "<call>function<sep>", Between = "\n```json\n", After = "\n```</call>", Separator = "\n", End = "</calls>", IsParallel = true, Specials = [] }, Form(ToolTemplates.Sections) with { Specials = [] });
-        Assert.Equal(new ToolCallForm { Tag = "<function=", Before = "<function=", Between = ">", After = "</function>", IsParallel = true, Specials = [] }, Form(ToolTemplates.Named) with { Specials = [] });
+        Assert.Equal(new ToolCallForm { Tag = "<calls><call>function<sep>", Start = "<calls>", Before = "<call>function<sep>",
+            Between = "\n```json\n", After = "\n```</call>", Separator = "\n", End = "</calls>", IsParallel = true, Specials = [] },
+            Form(ToolTemplates.Sections) with { Specials = [] });
+        Assert.Equal(new ToolCallForm { Tag = "<function=", Before = "<function=", Between = ">", After = "</function>", IsParallel = true,
+            Specials = [] }, Form(ToolTemplates.Named) with { Specials = [] });
     }
 
     [Theory]
     [InlineData("{% for m in messages %}{{ m.content }}{% endfor %}")] // no tools
     [InlineData("{% for t in xml_tools or [] %}{{ t }}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}")] // only the word
-    [InlineData("{{ tools | tojson }}{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}<f>{{ c.function.name }}<a>{{ c.function.arguments.probe_key }}</f>{% endfor %}{% endfor %}")] // no JSON
-    [InlineData("{{ tools | tojson }}{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ loop.index0 }}:{{ c.function | tojson }}{% endfor %}{% endfor %}")] // calls are numbered
+    // no JSON
+    [InlineData("{{ tools | tojson }}{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}<f>{{ c.function.name }}<a>{{ c.function.arguments.probe_key }}</f>{% endfor %}{% endfor %}")]
+    // calls are numbered
+    [InlineData("{{ tools | tojson }}{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ loop.index0 }}:{{ c.function | tojson }}{% endfor %}{% endfor %}")]
     [InlineData("{{ tools | tojson }}{% for m in messages %}{% if m.tool_calls %}{{ raise_exception('none') }}{% endif %}{{ m.content }}{% endfor %}")]
     public void Detect_NothingThatIsUnderstood_IsHermes(string jinja) => Assert.Same(ToolCallForm.Hermes, Form(jinja));
 
@@ -42,7 +50,9 @@ public class ToolCallFormTests
     public void Render_TemplateWithOnlyTheWord_TellsOfTheToolsAsText()
     {
         Conversation conversation = Conversation("call_1");
-        Assert.Contains("get_weather", Template("{% for t in xml_tools or [] %}{{ t }}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}").Render(conversation, addGenerationPrompt: true));
+        Assert.Contains("get_weather",
+            Template("{% for t in xml_tools or [] %}{{ t }}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}")
+                .Render(conversation, addGenerationPrompt: true));
     }
 
     /// <summary>Ids of OpenAI's clients go where a template takes only nine letters and digits.</summary>
@@ -51,10 +61,14 @@ public class ToolCallFormTests
     {
         string text = Template(ToolTemplates.Listed).Render(Conversation("call_0123456789abcdef0"), addGenerationPrompt: true);
         Assert.Contains("\"id\": \"89abcdef0\"}]", text, StringComparison.Ordinal);
-        Assert.Contains("000000abc", Template(ToolTemplates.Listed).Render(Conversation("abc"), addGenerationPrompt: true), StringComparison.Ordinal);
+        Assert.Contains("000000abc", Template(ToolTemplates.Listed).Render(Conversation("abc"), addGenerationPrompt: true),
+            StringComparison.Ordinal);
     }
 
-    private static Conversation Conversation(string id) => new([Message.User("Weather?"), new Message(Role.Assistant, []) { ToolCalls = [new ToolCall(id, "get_weather", """{"city": "Bern"}""")] }, new Message(Role.Tool, [new TextPart("sunny")]) { ToolCallId = id }])
+    private static Conversation Conversation(string id) =>
+        new([Message.User("Weather?"), new Message(Role.Assistant,
+            []) { ToolCalls = [new ToolCall(id, "get_weather", """{"city": "Bern"}""")] },
+            new Message(Role.Tool, [new TextPart("sunny")]) { ToolCallId = id }])
     {
         Tools = [new ToolDefinition("get_weather", null, """{"type": "object", "properties": {"city": {"type": "string"}}}""")],
     };

@@ -27,7 +27,8 @@ public class ToolTextTests
         Assert.Equal([Role.System, Role.User, Role.Assistant, Role.User, Role.Assistant], text.Messages.Select(message => message.Role));
         Assert.StartsWith("Be brief.\n\n", text.Messages[0].Text, StringComparison.Ordinal);
         Assert.Contains("\"name\":\"weather\"", text.Messages[0].Text, StringComparison.Ordinal);
-        Assert.Equal("<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bern\"}}\n</tool_call>\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>", text.Messages[2].Text);
+        Assert.Equal(
+            "<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Bern\"}}\n</tool_call>\n<tool_call>\n{\"name\": \"weather\", \"arguments\": {\"city\": \"Rome\"}}\n</tool_call>", text.Messages[2].Text);
         Assert.Equal("<tool_response>\nsunny\n</tool_response>\n<tool_response>\nrain\n</tool_response>", text.Messages[3].Text);
         Conversation plain = new([Message.User("x")]);
         Assert.Same(plain, ToolText.Lower(plain));
@@ -49,7 +50,8 @@ public class ToolTextTests
     [Theory]
     [InlineData("""{"messages":[{"role":"tool","content":"x","tool_call_id":"c9"}]}""", "messages[0].tool_call_id")]
     [InlineData("""{"messages":[{"role":"user","content":"x","tool_call_id":"c9"}]}""", "messages[0].tool_call_id")]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"a b"}}]}""", "tools[0].function.name")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{"type":"function","function":{"name":"a b"}}]}""",
+        "tools[0].function.name")]
     [InlineData("""{"messages":[{"role":"assistant","content":null}]}""", "messages[0].content")]
     public void Conversation_Malformed_NamesTheField(string row, string field) =>
         Assert.Contains(field, Assert.Throws<FlywheelException>(() => Conversation.Parse(row)).Message, StringComparison.Ordinal);

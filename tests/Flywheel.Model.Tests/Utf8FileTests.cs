@@ -20,7 +20,8 @@ public sealed class Utf8FileTests : IDisposable
         [.. mark ? Encoding.GetEncoding(encoding).Preamble : [], .. Encoding.GetEncoding(encoding).GetBytes(text)];
 
     [Theory]
-    [InlineData("iso-8859-1", false, ":2: is not UTF-8 at byte 0xE9 after 'caf'; if it is Latin-1, convert it: iconv -f ISO-8859-1 -t UTF-8")]
+    [InlineData("iso-8859-1", false,
+        ":2: is not UTF-8 at byte 0xE9 after 'caf'; if it is Latin-1, convert it: iconv -f ISO-8859-1 -t UTF-8")]
     [InlineData("utf-16", true, ": begins with the byte order mark of UTF-16, expected UTF-8; convert it: iconv -f UTF-16 -t UTF-8")]
     [InlineData("utf-16BE", true, ": begins with the byte order mark of UTF-16, expected UTF-8")]
     [InlineData("utf-32", true, ": begins with the byte order mark of UTF-32, expected UTF-8; convert it: iconv -f UTF-32 -t UTF-8")]
@@ -38,8 +39,10 @@ public sealed class Utf8FileTests : IDisposable
     public void Read_Utf16WithoutItsMark_IsNoText(string encoding)
     {
         string path = Written(Bytes("one\ntwo\n", encoding));
-        Assert.StartsWith($"{path}:1: holds a NUL byte", Assert.Throws<FlywheelException>(() => Utf8File.ReadText(path)).Message, StringComparison.Ordinal);
-        Assert.StartsWith($"{path}:1: holds a NUL byte", Assert.Throws<FlywheelException>(() => Utf8File.ReadLines(path).ToList()).Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{path}:1: holds a NUL byte", Assert.Throws<FlywheelException>(() => Utf8File.ReadText(path)).Message,
+            StringComparison.Ordinal);
+        Assert.StartsWith($"{path}:1: holds a NUL byte", Assert.Throws<FlywheelException>(() => Utf8File.ReadLines(path).ToList()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -60,7 +63,8 @@ public sealed class Utf8FileTests : IDisposable
     /// <summary>The oracle decodes the whole and counts lines by itself; sizes go beyond every buffer.</summary>
     [Fact]
     public void Read_AnyBytes_IsTheTextOrItsFirstBadLine() => Gen.Select(
-        Gen.Int[0, 40_000].Select(Gen.OneOf("é\n", "a\r\n", "日", "\r", "😀b\n", "c"), (count, unit) => string.Concat(Enumerable.Repeat(unit, count))),
+        Gen.Int[0, 40_000].Select(Gen.OneOf("é\n", "a\r\n", "日", "\r", "😀b\n", "c"),
+            (count, unit) => string.Concat(Enumerable.Repeat(unit, count))),
         Gen.Int[0, Bad.Length - 1].Select(i => Bad[i]),
         Gen.OneOf("", "\n", "end\n")).Sample((text, bad, end) =>
     {
@@ -74,6 +78,7 @@ public sealed class Utf8FileTests : IDisposable
         int line = 1 + text.Replace("\r\n", "\n", StringComparison.Ordinal).Count(c => c is '\n' or '\r');
         string expected = $"{path}:{line}: is not UTF-8 at byte 0x{bad[0]:X2}";
         Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => Utf8File.ReadText(path)).Message, StringComparison.Ordinal);
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => Utf8File.ReadLines(path).ToList()).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => Utf8File.ReadLines(path).ToList()).Message,
+            StringComparison.Ordinal);
     }, iter: 200, threads: 1);
 }

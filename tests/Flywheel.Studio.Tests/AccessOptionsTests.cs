@@ -73,7 +73,8 @@ public sealed class AccessOptionsTests
         foreach ((string? key, int status) in new[] { (null, 401), (server.Server.FirstKey, 200) })
             foreach (string host in new[] { "studio.example.com", "STUDIO.example.com:8443", "127.0.0.1" })
                 Assert.Equal(status, (int)(await SendAsync(server, HttpMethod.Get, "/v1/models", key, ("Host", host))).StatusCode);
-        Assert.Equal(403, (int)(await SendAsync(server, HttpMethod.Get, "/v1/models", server.Server.FirstKey, ("Host", "other.example.com"))).StatusCode);
+        Assert.Equal(403,
+            (int)(await SendAsync(server, HttpMethod.Get, "/v1/models", server.Server.FirstKey, ("Host", "other.example.com"))).StatusCode);
     }
 
     /// <summary>Only a proxy that the server was told of says that the browser came by https.</summary>
@@ -83,9 +84,11 @@ public sealed class AccessOptionsTests
     [InlineData("192.0.2.1", 403)]
     public async Task Forwarded_Headers_AreBelievedOfConfiguredProxiesAlone(string proxy, int status)
     {
-        await using TestServer server = await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"], Proxies = [proxy] });
+        await using TestServer server =
+            await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"], Proxies = [proxy] });
         using HttpResponseMessage response = await SendAsync(server, HttpMethod.Get, "/v1/models", server.Server.FirstKey,
-            ("Host", "studio.example.com"), ("Origin", "https://studio.example.com"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-For", "198.51.100.7"));
+            ("Host", "studio.example.com"), ("Origin", "https://studio.example.com"), ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-For", "198.51.100.7"));
         Assert.Equal(status, (int)response.StatusCode);
     }
 
@@ -93,16 +96,19 @@ public sealed class AccessOptionsTests
     public async Task Forwarded_Host_IsHeldAgainstTheNamesToo()
     {
         await using TestServer server = await TestServer.StartAsync(options: options => options with { Proxies = ["127.0.0.1"] });
-        using HttpResponseMessage response = await SendAsync(server, HttpMethod.Get, "/v1/models", server.Server.FirstKey, ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-For", "198.51.100.7"));
+        using HttpResponseMessage response = await SendAsync(server, HttpMethod.Get, "/v1/models", server.Server.FirstKey,
+            ("X-Forwarded-Host", "evil.example"), ("X-Forwarded-For", "198.51.100.7"));
         await AccessTests.AssertRefusedAsync(response, "/v1/models", 403, "unknown_host", "evil.example");
     }
 
     [Fact]
     public async Task NoAuth_Said_AsksForNoKeyButForTheSecret()
     {
-        await using TestServer server = await TestServer.StartAsync(options: options => options with { Url = "http://0.0.0.0:0", NoAuth = true });
+        await using TestServer server =
+            await TestServer.StartAsync(options: options => options with { Url = "http://0.0.0.0:0", NoAuth = true });
         Assert.Null(server.Server.FirstKey);
-        Assert.Equal(200, (int)(await SendAsync(server, HttpMethod.Get, "/v1/models", null, ("X-Forwarded-For", "198.51.100.7"))).StatusCode);
+        Assert.Equal(200,
+            (int)(await SendAsync(server, HttpMethod.Get, "/v1/models", null, ("X-Forwarded-For", "198.51.100.7"))).StatusCode);
         using var anybody = new HttpClient { BaseAddress = new Uri(server.Server.Url) };
         Assert.Equal(HttpStatusCode.Unauthorized, (await anybody.GetAsync("/admin/status")).StatusCode);
     }
@@ -126,10 +132,14 @@ public sealed class AccessOptionsTests
     public async Task Cors_ListedOrigin_MayCallTheApiAndNothingElse()
     {
         const string App = "https://app.example.com";
-        await using TestServer server = await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"], CorsOrigins = [App] });
-        foreach ((string origin, string path, bool allowed) in new[] { (App, "/v1/chat/completions", true), (App, "/feedback", true), (App, "/admin/promote", false), (App, "/_blazor/negotiate", false), (App, "/write", false), ("https://evil.example", "/v1/chat/completions", false), ("http://app.example.com", "/feedback", false) })
+        await using TestServer server =
+            await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"], CorsOrigins = [App] });
+        foreach ((string origin, string path, bool allowed) in new[] { (App, "/v1/chat/completions", true), (App, "/feedback", true),
+            (App, "/admin/promote", false), (App, "/_blazor/negotiate", false), (App, "/write", false),
+            ("https://evil.example", "/v1/chat/completions", false), ("http://app.example.com", "/feedback", false) })
         {
-            using HttpResponseMessage preflight = await SendAsync(server, HttpMethod.Options, path, null, ("Origin", origin), ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization,content-type"));
+            using HttpResponseMessage preflight = await SendAsync(server, HttpMethod.Options, path, null, ("Origin", origin),
+                ("Access-Control-Request-Method", "POST"), ("Access-Control-Request-Headers", "authorization,content-type"));
             Assert.Equal(allowed ? HttpStatusCode.NoContent : HttpStatusCode.Forbidden, preflight.StatusCode);
             Assert.Equal(allowed ? [origin] : [], Values(preflight, "Access-Control-Allow-Origin"));
             Assert.Empty(Values(preflight, "Access-Control-Allow-Credentials")); // no cookie comes along
@@ -137,15 +147,20 @@ public sealed class AccessOptionsTests
         using HttpResponseMessage served = await SendAsync(server, HttpMethod.Get, "/v1/models", server.Server.FirstKey, ("Origin", App));
         Assert.Equal((HttpStatusCode.OK, App), (served.StatusCode, Values(served, "Access-Control-Allow-Origin").Single()));
         using HttpResponseMessage refused = await SendAsync(server, HttpMethod.Get, "/v1/models", null, ("Origin", App));
-        Assert.Equal((HttpStatusCode.Unauthorized, App), (refused.StatusCode, Values(refused, "Access-Control-Allow-Origin").Single())); // so that the page can read why
+        // so that the page can read why
+        Assert.Equal((HttpStatusCode.Unauthorized, App), (refused.StatusCode, Values(refused, "Access-Control-Allow-Origin").Single()));
     }
 
-    private static string[] Values(HttpResponseMessage response, string header) => response.Headers.TryGetValues(header, out IEnumerable<string>? values) ? [.. values] : [];
+    private static string[] Values(HttpResponseMessage response, string header) =>
+        response.Headers.TryGetValues(header, out IEnumerable<string>? values) ? [.. values] : [];
 
     private static void AssertRefused(Func<StudioOptions, StudioOptions> options, string says) =>
-        Assert.Contains(says, Assert.Throws<FlywheelException>(() => new AccessRules(options(new StudioOptions { Home = new FlywheelHome("unused") }))).Message, StringComparison.Ordinal);
+        Assert.Contains(says,
+            Assert.Throws<FlywheelException>(() =>
+                new AccessRules(options(new StudioOptions { Home = new FlywheelHome("unused") }))).Message, StringComparison.Ordinal);
 
-    private static async Task<HttpResponseMessage> SendAsync(TestServer server, HttpMethod method, string path, string? key, params (string Name, string Value)[] headers)
+    private static async Task<HttpResponseMessage> SendAsync(TestServer server, HttpMethod method, string path, string? key,
+        params (string Name, string Value)[] headers)
     {
         using var request = new HttpRequestMessage(method, path);
         if (method == HttpMethod.Post) request.Content = new StringContent("{}", null, "application/json");

@@ -16,8 +16,10 @@ public sealed class AccessTests(OneServer one) : IClassFixture<OneServer>
     /// <summary>Every kind of route: the API's, the pages', their files', the socket's, and what is not there.</summary>
     public static readonly (string Method, string Path)[] Routes =
     [
-        ("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/embeddings"), ("POST", "/feedback"), ("GET", "/admin/status"), ("POST", "/admin/promote"),
-        ("DELETE", "/admin/adapters/x"), ("GET", "/health"), ("GET", "/"), ("POST", "/_blazor/negotiate?negotiateVersion=1"), ("GET", "/_blazor"), ("GET", "/_content/Flywheel.Studio/studio.js"), ("GET", "/nowhere"),
+        ("GET", "/v1/models"), ("POST", "/v1/chat/completions"), ("POST", "/v1/completions"), ("POST", "/v1/embeddings"),
+        ("POST", "/feedback"), ("GET", "/admin/status"), ("POST", "/admin/promote"),
+        ("DELETE", "/admin/adapters/x"), ("GET", "/health"), ("GET", "/"), ("POST", "/_blazor/negotiate?negotiateVersion=1"),
+        ("GET", "/_blazor"), ("GET", "/_content/Flywheel.Studio/studio.js"), ("GET", "/nowhere"),
     ];
 
     [Theory]
@@ -61,7 +63,8 @@ public sealed class AccessTests(OneServer one) : IClassFixture<OneServer>
     {
         foreach ((string method, string path) in Routes)
         {
-            using HttpResponseMessage response = await SendAsync(method, path, ("Origin", origin.Replace("{self}", new Uri(_server.Server.Url).Authority)), secret: true);
+            using HttpResponseMessage response = await SendAsync(method, path,
+                ("Origin", origin.Replace("{self}", new Uri(_server.Server.Url).Authority)), secret: true);
             await AssertRefusedAsync(response, path, 403, "foreign_origin", "may not call");
             Assert.False(response.Headers.Contains("Access-Control-Allow-Origin"));
         }
@@ -99,7 +102,8 @@ public sealed class AccessTests(OneServer one) : IClassFixture<OneServer>
         using var socket = new ClientWebSocket();
         socket.Options.SetRequestHeader(header, value);
         socket.Options.CollectHttpResponseDetails = true;
-        await Assert.ThrowsAsync<WebSocketException>(() => socket.ConnectAsync(new Uri(_server.Server.Url.Replace("http", "ws") + "/_blazor"), CancellationToken.None));
+        await Assert.ThrowsAsync<WebSocketException>(() =>
+            socket.ConnectAsync(new Uri(_server.Server.Url.Replace("http", "ws") + "/_blazor"), CancellationToken.None));
         Assert.Equal(HttpStatusCode.Forbidden, socket.HttpStatusCode);
     }
 
@@ -126,16 +130,21 @@ public sealed class AccessTests(OneServer one) : IClassFixture<OneServer>
         await using TestServer server = await TestServer.StartAsync(); // which ends here
         string file = AdminSecret.FileOf(server.Home), secret = AdminSecret.Read(server.Home);
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));
-        if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute, File.GetUnixFileMode(Path.Combine(server.Home.Path, "keys"))); // of cookies
+        // of cookies
+        if (!OperatingSystem.IsWindows())
+            Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute,
+                File.GetUnixFileMode(Path.Combine(server.Home.Path, "keys")));
         Assert.Equal(43, secret.Length); // 256 bits
-        using (var request = new HttpRequestMessage(HttpMethod.Get, "/admin/status") { Headers = { Authorization = new("Bearer", secret) } })
+        using (var request = new HttpRequestMessage(HttpMethod.Get,
+            "/admin/status") { Headers = { Authorization = new("Bearer", secret) } })
         {
             request.Headers.Add("X-Forwarded-For", "192.0.2.9");
             using HttpResponseMessage response = await server.Http.SendAsync(request);
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         }
         await server.Server.DisposeAsync();
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
         using RunningServer.Claim again = RunningServer.ClaimHome(server.Home);
         Assert.Equal(secret, again.Secret);
         if (!OperatingSystem.IsWindows()) Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(file));

@@ -28,10 +28,12 @@ public sealed class AdapterTests : IAsyncLifetime
 
         request["model"] = "warm";
         JsonObject answer = await _server.PostAsync(Chat, request);
-        Assert.Equal(("warm", adapter.Hash, _server.Server.Model.Hash), ((string)answer["model"]!, (string)answer["adapter_hash"]!, (string)answer["model_hash"]!));
+        Assert.Equal(("warm", adapter.Hash, _server.Server.Model.Hash),
+            ((string)answer["model"]!, (string)answer["adapter_hash"]!, (string)answer["model_hash"]!));
         Assert.NotEqual(plain, Text(answer));
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        Assert.Equal(adapter.Hash, (await store.FindGenerationAsync(Guid.Parse((string)answer["choices"]![0]!["generation_id"]!)))!.AdapterHash);
+        Assert.Equal(adapter.Hash,
+            (await store.FindGenerationAsync(Guid.Parse((string)answer["choices"]![0]!["generation_id"]!)))!.AdapterHash);
 
         request["model"] = "flywheel";
         JsonObject without = await _server.PostAsync(Chat, request);
@@ -67,9 +69,12 @@ public sealed class AdapterTests : IAsyncLifetime
     {
         var random = new Random(3);
         float[] Values(long count) => [.. Enumerable.Range(0, (int)count).Select(_ => (float)(random.NextDouble() - 0.5))];
-        return AdapterFolder.Create(_server.NewPath("adapters"), new AdapterConfig { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "down_proj"], Base = model.Hash }, model.Config.Tensors()
-            .Where(tensor => tensor.Name.EndsWith("q_proj.weight", StringComparison.Ordinal) || tensor.Name.EndsWith("down_proj.weight", StringComparison.Ordinal))
-            .Select(tensor => (tensor.Name[..^".weight".Length], Values(4 * tensor.Shape[1]), Values(4 * tensor.Shape[0]))), new ModelManifest { Name = "small", Parent = model.Hash });
+        return AdapterFolder.Create(_server.NewPath("adapters"),
+            new AdapterConfig { Rank = 4, Alpha = 8, TargetModules = ["q_proj", "down_proj"], Base = model.Hash }, model.Config.Tensors()
+            .Where(tensor => tensor.Name.EndsWith("q_proj.weight", StringComparison.Ordinal)
+                || tensor.Name.EndsWith("down_proj.weight", StringComparison.Ordinal))
+            .Select(tensor => (tensor.Name[..^".weight".Length], Values(4 * tensor.Shape[1]), Values(4 * tensor.Shape[0]))),
+            new ModelManifest { Name = "small", Parent = model.Hash });
     }
 
     private static string Text(JsonObject answer) => (string)answer["choices"]![0]!["message"]!["content"]!;

@@ -19,8 +19,10 @@ public sealed class AnswerBoundsTests : IAsyncLifetime
     {
         JsonObject greedy = TestServer.Chat(), tiny = TestServer.Chat();
         (greedy["temperature"], tiny["temperature"]) = (0, 1e-40);
-        foreach (JsonObject request in new[] { greedy, tiny }) (request["repetition_penalty"], request["presence_penalty"], request["logprobs"]) = (1.3, 2, true);
-        JsonNode expected = (await _server.PostAsync(Path, greedy))["choices"]![0]!, actual = (await _server.PostAsync(Path, tiny))["choices"]![0]!;
+        foreach (JsonObject request in new[] { greedy, tiny })
+            (request["repetition_penalty"], request["presence_penalty"], request["logprobs"]) = (1.3, 2, true);
+        JsonNode expected = (await _server.PostAsync(Path, greedy))["choices"]![0]!,
+            actual = (await _server.PostAsync(Path, tiny))["choices"]![0]!;
         Assert.Equal(expected["message"]!.ToJsonString(), actual["message"]!.ToJsonString());
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Generation record = (await store.FindGenerationAsync(Guid.Parse((string)actual["generation_id"]!)))!;
@@ -39,7 +41,8 @@ public sealed class AnswerBoundsTests : IAsyncLifetime
         request["max_tokens"] = 1000;
         JsonNode choice = (await _server.PostAsync(Path, request))["choices"]![0]!;
         Assert.Equal("tool_calls", (string)choice["finish_reason"]!);
-        Assert.Equal(new JsonObject().ToJsonString(), JsonNode.Parse((string)Assert.Single(choice["message"]!["tool_calls"]!.AsArray())!["function"]!["arguments"]!)!.ToJsonString());
+        Assert.Equal(new JsonObject().ToJsonString(),
+            JsonNode.Parse((string)Assert.Single(choice["message"]!["tool_calls"]!.AsArray())!["function"]!["arguments"]!)!.ToJsonString());
     }
 
     [Fact]
@@ -52,7 +55,9 @@ public sealed class AnswerBoundsTests : IAsyncLifetime
             JsonNode choice = (await _server.PostAsync(Path, request))["choices"]![0]!;
             Assert.Equal("length", (string)choice["finish_reason"]!);
             Assert.True(string.IsNullOrEmpty((string?)choice["message"]!["content"]), $"{choice["message"]}");
-            Assert.Equal("", string.Concat((await _server.StreamAsync(Path, request)).Select(chunk => (string?)chunk["choices"]![0]!["delta"]!["content"])));
+            Assert.Equal("",
+                string.Concat(
+                    (await _server.StreamAsync(Path, request)).Select(chunk => (string?)chunk["choices"]![0]!["delta"]!["content"])));
         }
     }
 

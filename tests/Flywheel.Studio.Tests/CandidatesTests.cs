@@ -21,7 +21,8 @@ public sealed class CandidatesTests : IAsyncLifetime
     private static JsonObject Request(int candidates, int n = 2) => new()
     {
         ["model"] = "flywheel", ["n"] = n, ["candidates"] = candidates, ["max_tokens"] = 12, ["seed"] = 5, ["temperature"] = 1,
-        ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Write a tagline.\nName: Kiln\nFacts:\n- opens at six" }),
+        ["messages"] = new JsonArray(new JsonObject { ["role"] = "user",
+            ["content"] = "Write a tagline.\nName: Kiln\nFacts:\n- opens at six" }),
     };
 
     [Fact]
@@ -31,7 +32,9 @@ public sealed class CandidatesTests : IAsyncLifetime
         JsonNode[] choices = [.. answer["choices"]!.AsArray().Select(choice => choice!)];
         Assert.Equal([0, 1], choices.Select(choice => (int)choice["index"]!));
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        Generation[] shown = [.. await Task.WhenAll(choices.Select(async choice => (await store.FindGenerationAsync(Guid.Parse((string)choice["generation_id"]!)))!))];
+        Generation[] shown =
+            [.. await Task.WhenAll(
+                choices.Select(async choice => (await store.FindGenerationAsync(Guid.Parse((string)choice["generation_id"]!)))!))];
         Assert.Equal([0, 1], shown.Select(record => record.CandidateRank!.Value));
         Assert.Equal(choices.Select(choice => (double)choice["candidate_score"]!), shown.Select(record => record.CandidateScore!.Value));
         Assert.Equal(7, (await store.CountAsync()).Generations);
@@ -42,11 +45,14 @@ public sealed class CandidatesTests : IAsyncLifetime
         plain["logprobs"] = true;
         Draft[] drafts = [.. (await _server.PostAsync(Path, plain))["choices"]!.AsArray().Select(choice =>
         {
-            SampledToken[] tokens = [.. choice!["logprobs"]!["content"]!.AsArray().Select(token => new SampledToken(0, (float)token!["logprob"]!, 0, (string)token["token"]!, []))];
+            SampledToken[] tokens =
+                [.. choice!["logprobs"]!["content"]!.AsArray()
+                    .Select(token => new SampledToken(0, (float)token!["logprob"]!, 0, (string)token["token"]!, []))];
             return Draft.Of(tokens, (string)choice["finish_reason"]! == "stop") with { Text = (string)choice["message"]!["content"]! };
         })];
         IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(new Brief("Kiln", Brief.Tagline, ["opens at six"], []), drafts);
-        Assert.Equal(ranked.Take(2).Select(rank => drafts[rank.Index].Text), choices.Select(choice => (string)choice["message"]!["content"]!));
+        Assert.Equal(ranked.Take(2).Select(rank => drafts[rank.Index].Text),
+            choices.Select(choice => (string)choice["message"]!["content"]!));
     }
 
     [Fact]

@@ -78,7 +78,8 @@ public sealed class ChatTests : IAsyncLifetime
     [Theory]
     [InlineData("response_format", """{"type": "json_object", "schema": {"const": "42"}}""", "^\"42\"$")]
     [InlineData("response_format", """{"type": "json_schema", "json_schema": {"schema": {"const": "foooooo"}}}""", "^\"foooooo\"$")]
-    [InlineData("response_format", """{"type": "json_object", "schema": {"items": [{"type": "integer"}], "minItems": 1, "maxItems": 1}}""", "^\\[\\s*-?[0-9]+\\s*\\]$")]
+    [InlineData("response_format", """{"type": "json_object", "schema": {"items": [{"type": "integer"}], "minItems": 1, "maxItems": 1}}""",
+        "^\\[\\s*-?[0-9]+\\s*\\]$")]
     [InlineData("response_format", """{"type": "sound"}""", null)]
     [InlineData("response_format", """{"type": "json_object", "schema": 123}""", null)]
     [InlineData("response_format", """{"type": "json_object", "schema": {"type": 123}}""", null)]
@@ -126,7 +127,8 @@ public sealed class ChatTests : IAsyncLifetime
         Assert.All(events[..^1], chunk => Assert.True(chunk.ContainsKey("usage") && chunk["usage"] is null));
         foreach (JsonNode? whole in plain["choices"]!.AsArray())
         {
-            JsonNode[] chunks = [.. events[..^1].Select(chunk => chunk["choices"]![0]!).Where(choice => (int)choice["index"]! == (int)whole!["index"]!)];
+            JsonNode[] chunks =
+                [.. events[..^1].Select(chunk => chunk["choices"]![0]!).Where(choice => (int)choice["index"]! == (int)whole!["index"]!)];
             string text = string.Concat(chunks.Select(choice => (string?)(choice["delta"]?["content"] ?? choice["text"])));
             Assert.Equal((string)(whole!["message"]?["content"] ?? whole["text"])!, text);
             Assert.All(chunks[..^1], choice => Assert.Null(choice["finish_reason"]));
@@ -139,7 +141,10 @@ public sealed class ChatTests : IAsyncLifetime
         {
             null => [],
             var chat when chat["content"] is JsonArray content => content.Select(entry => entry!.ToJsonString()),
-            var text => text["tokens"]!.AsArray().Select((token, i) => $"{token} {text["token_logprobs"]![i]} {text["text_offset"]![i]} {text["top_logprobs"]![i]!.ToJsonString()}"),
+            var text =>
+                text["tokens"]!.AsArray()
+                    .Select((token, i) =>
+                        $"{token} {text["token_logprobs"]![i]} {text["text_offset"]![i]} {text["top_logprobs"]![i]!.ToJsonString()}"),
         };
     }
 
@@ -172,11 +177,13 @@ public sealed class ChatTests : IAsyncLifetime
     public async Task Chat_NothingSaid_SamplesAsTheModelsFileSays()
     {
         ModelFolder other = _server.AnotherModel(seed: 2);
-        File.WriteAllText(Path.Combine(other.Path, "generation_config.json"), """{"do_sample": true, "temperature": 0.7, "top_p": 0.9, "top_k": 40}""");
+        File.WriteAllText(Path.Combine(other.Path, "generation_config.json"),
+            """{"do_sample": true, "temperature": 0.7, "top_p": 0.9, "top_k": 40}""");
         await _server.PostAsync("/admin/promote", new() { ["model"] = other.Path });
         JsonObject answer = await _server.PostAsync("/v1/chat/completions", TestServer.Chat());
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        SamplerOptions used = (await store.FindGenerationAsync(Guid.Parse((string)answer["choices"]![0]!["generation_id"]!)))!.Payload!.Sampler;
+        SamplerOptions used =
+            (await store.FindGenerationAsync(Guid.Parse((string)answer["choices"]![0]!["generation_id"]!)))!.Payload!.Sampler;
         Assert.Equal(new SamplerOptions { Temperature = 0.7f, TopP = 0.9f, TopK = 40, Seed = 7 }, used);
     }
 
@@ -202,7 +209,8 @@ public sealed class ChatTests : IAsyncLifetime
         request["logit_bias"] = bias;
         request["stream"] = true;
         string id;
-        using (var message = new HttpRequestMessage(HttpMethod.Post, "/v1/chat/completions") { Content = new StringContent(request.ToJsonString(), null, "application/json") })
+        using (var message = new HttpRequestMessage(HttpMethod.Post,
+            "/v1/chat/completions") { Content = new StringContent(request.ToJsonString(), null, "application/json") })
         using (HttpResponseMessage response = await server.Http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead))
         using (var reader = new StreamReader(await response.Content.ReadAsStreamAsync()))
             id = (string)JsonNode.Parse((await reader.ReadLineAsync())!["data: ".Length..])!["choices"]![0]!["generation_id"]!;
@@ -226,7 +234,8 @@ public sealed class ChatTests : IAsyncLifetime
         await using TestServer server = await TestServer.StartAsync(new() { Threads = 1, MaxBatch = 2, MaxQueue = 1 });
         JsonObject request = TestServer.Chat();
         request["n"] = 8;
-        using HttpResponseMessage response = await server.Http.PostAsync("/v1/chat/completions", new StringContent(request.ToJsonString(), null, "application/json"));
+        using HttpResponseMessage response = await server.Http.PostAsync("/v1/chat/completions",
+            new StringContent(request.ToJsonString(), null, "application/json"));
         Assert.Equal(429, (int)response.StatusCode);
         Assert.InRange(response.Headers.RetryAfter!.Delta!.Value, TimeSpan.FromSeconds(1), TimeSpan.FromMinutes(2));
         Assert.Equal("rate_limit_exceeded", (string)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["error"]!["code"]!);
@@ -237,7 +246,8 @@ public sealed class ChatTests : IAsyncLifetime
         do
         {
             await Task.Delay(100, TestContext.Current.CancellationToken);
-            again = await server.Http.PostAsync("/v1/chat/completions", new StringContent(TestServer.Chat().ToJsonString(), null, "application/json"));
+            again = await server.Http.PostAsync("/v1/chat/completions",
+                new StringContent(TestServer.Chat().ToJsonString(), null, "application/json"));
         }
         while ((int)again.StatusCode == 429 && ++attempts < 300);
         Assert.Equal(200, (int)again.StatusCode);

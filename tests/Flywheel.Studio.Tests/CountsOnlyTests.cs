@@ -46,7 +46,8 @@ public sealed class CountsOnlyTests : IAsyncLifetime
         string id = (string)(await _server.PostAsync("/v1/chat/completions", request))["choices"]![0]!["generation_id"]!;
         foreach (bool dryrun in new[] { true, false })
         {
-            JsonObject feedback = new() { ["inference_id"] = id, ["metric_name"] = "demonstration", ["value"] = "better", ["dryrun"] = dryrun };
+            JsonObject feedback = new() { ["inference_id"] = id, ["metric_name"] = "demonstration", ["value"] = "better",
+                ["dryrun"] = dryrun };
             (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync("/feedback", feedback.ToJsonString());
             Assert.Equal((HttpStatusCode.BadRequest, "inference_id"), (status, (string)answer["error"]!["param"]!));
             Assert.Contains("store: false", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
@@ -58,7 +59,8 @@ public sealed class CountsOnlyTests : IAsyncLifetime
     [Fact]
     public async Task Answer_NothingSaid_IsStored()
     {
-        string id = (string)(await _server.PostAsync("/v1/chat/completions", Request("/v1/chat/completions")))["choices"]![0]!["generation_id"]!;
+        string id =
+            (string)(await _server.PostAsync("/v1/chat/completions", Request("/v1/chat/completions")))["choices"]![0]!["generation_id"]!;
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Assert.NotEmpty((await store.FindGenerationAsync(Guid.Parse(id)))!.Payload!.Tokens);
     }

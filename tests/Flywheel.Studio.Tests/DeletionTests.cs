@@ -19,8 +19,10 @@ public sealed class DeletionTests : IAsyncLifetime
     {
         foreach (string user in new[] { "ann", "bob" })
         {
-            JsonObject answer = await _server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 2, ["user"] = user });
-            await _server.PostAsync("/feedback", new() { ["inference_id"] = answer["choices"]![0]!["generation_id"]!.DeepClone(), ["metric_name"] = "keep", ["value"] = true, ["user"] = user });
+            JsonObject answer = await _server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 2, ["user"] = user });
+            await _server.PostAsync("/feedback", new() { ["inference_id"] = answer["choices"]![0]!["generation_id"]!.DeepClone(),
+                ["metric_name"] = "keep", ["value"] = true, ["user"] = user });
         }
         JsonObject preview = await _server.GetAsync("/v1/deletions/preview?user=ann");
         Assert.Equal((1, 1), ((int)preview["counts"]!["generations"]!, (int)preview["counts"]!["feedback"]!));
@@ -51,7 +53,8 @@ public sealed class DeletionTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.BadRequest, "user"), (status, (string)body["error"]!["param"]!));
         await using FlywheelStore store = await _server.OpenStoreAsync();
         (_, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync("app", [Scopes.Inference, Scopes.Feedback]);
-        using var stranger = new HttpClient { BaseAddress = _server.Http.BaseAddress, DefaultRequestHeaders = { Authorization = new("Bearer", key) } };
+        using var stranger = new HttpClient { BaseAddress = _server.Http.BaseAddress,
+            DefaultRequestHeaders = { Authorization = new("Bearer", key) } };
         Assert.Equal(HttpStatusCode.Forbidden, (await stranger.GetAsync("/v1/deletions")).StatusCode);
         using var nobody = new HttpClient { BaseAddress = _server.Http.BaseAddress };
         Assert.Equal(HttpStatusCode.Unauthorized, (await nobody.GetAsync("/v1/deletions")).StatusCode);

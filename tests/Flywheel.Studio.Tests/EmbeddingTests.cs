@@ -16,7 +16,8 @@ public sealed class EmbeddingTests(EmbeddingTests.Own one) : IClassFixture<Embed
 
     public sealed class Own : OneServer
     {
-        private protected override Task<TestServer> StartAsync() => TestServer.StartAsync(new EngineOptions { Threads = 1, Weights = WeightFormat.Fp32 });
+        private protected override Task<TestServer> StartAsync() =>
+            TestServer.StartAsync(new EngineOptions { Threads = 1, Weights = WeightFormat.Fp32 });
     }
 
     [Fact]
@@ -25,7 +26,8 @@ public sealed class EmbeddingTests(EmbeddingTests.Own one) : IClassFixture<Embed
         await using InferenceEngine engine = InferenceEngine.Load(_server.Server.Model, new() { Threads = 1, Weights = WeightFormat.Fp32 });
         string[] texts = ["The wheel", "die Räder drehen sich", "轮子"];
         JsonObject byText = await _server.PostAsync(Path, Ask(new JsonArray([.. texts.Select(text => JsonValue.Create(text))])));
-        JsonObject byIds = await _server.PostAsync(Path, Ask(new JsonArray([.. texts.Select(text => new JsonArray([.. Ids(text).Select(id => JsonValue.Create(id))]))])));
+        JsonObject byIds = await _server.PostAsync(Path,
+            Ask(new JsonArray([.. texts.Select(text => new JsonArray([.. Ids(text).Select(id => JsonValue.Create(id))]))])));
         for (int i = 0; i < texts.Length; i++)
         {
             float[] expected = await engine.EmbedAsync(Ids(texts[i]), Pooling.Mean);
@@ -57,7 +59,8 @@ public sealed class EmbeddingTests(EmbeddingTests.Own one) : IClassFixture<Embed
     [Fact]
     public async Task Client_OfOpenAI_ReadsThem()
     {
-        EmbeddingClient client = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1") }).GetEmbeddingClient("flywheel");
+        EmbeddingClient client = new OpenAIClient(new ApiKeyCredential("none"),
+            new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1") }).GetEmbeddingClient("flywheel");
         OpenAIEmbeddingCollection vectors = await client.GenerateEmbeddingsAsync(["The wheel", "turns"]);
         Assert.Equal(2, vectors.Count);
         Assert.Equal(Vector(await _server.PostAsync(Path, Ask("The wheel")), 0), vectors[0].ToFloats().ToArray());
@@ -99,5 +102,6 @@ public sealed class EmbeddingTests(EmbeddingTests.Own one) : IClassFixture<Embed
 
     private int[] Ids(string text) => _server.Server.Model.Tokenizer.Encode(text);
 
-    private static float[] Vector(JsonObject answer, int index) => [.. answer["data"]![index]!["embedding"]!.AsArray().Select(value => (float)value!)];
+    private static float[] Vector(JsonObject answer, int index) =>
+        [.. answer["data"]![index]!["embedding"]!.AsArray().Select(value => (float)value!)];
 }

@@ -47,8 +47,10 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
     [InlineData(TextPath, "tools", "[]", 400, "tools", "unknown_parameter", "tools")]
     [InlineData(ChatPath, "grammar", "\"root ::= [\"", 400, "grammar", "invalid_value", "line 1")]
     [InlineData(ChatPath, "response_format", """{"type": "xml"}""", 400, "response_format.type", "invalid_value", "json_schema")]
-    [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"name": "x"}}""", 400, "response_format", "invalid_value", "missing")]
-    [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"schema": {"type": "string", "not": {}}}}""", 400, "response_format", "invalid_value", "not")]
+    [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"name": "x"}}""", 400, "response_format",
+        "invalid_value", "missing")]
+    [InlineData(ChatPath, "response_format", """{"type": "json_schema", "json_schema": {"schema": {"type": "string", "not": {}}}}""", 400,
+        "response_format", "invalid_value", "not")]
     [InlineData(ChatPath, "temprature", "1", 400, "temprature", "unknown_parameter", "temperature")]
     [InlineData(ChatPath, "user", "7", 400, "user", "invalid_value", "text")]
     [InlineData(ChatPath, "metadata", """{"a": 1}""", 400, "metadata", "invalid_value", "16 texts")]
@@ -66,7 +68,8 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
     [InlineData("/feedback", "valeu", "true", 400, "valeu", "invalid_value", "value")]
     [InlineData("/feedback", "tags", "[]", 400, "tags", "invalid_value", "object")]
     [InlineData("/admin/promote", "model", "\"/nowhere\"", 400, "model", "promotion_failed", "/nowhere")]
-    public async Task Request_OneFieldWrong_IsRefusedByName(string path, string field, string value, int status, string param, string code, string says)
+    public async Task Request_OneFieldWrong_IsRefusedByName(string path, string field, string value, int status, string param, string code,
+        string says)
     {
         JsonObject request = Good(path);
         request[field] = "VALUE";
@@ -101,7 +104,8 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
     [Fact]
     public async Task Body_NotUtf8_IsRefused()
     {
-        byte[][] bodies = [[0xFF], [.. "{\"mo"u8, 0xFF, .. "\": 1}"u8], [.. "{\"model\": \"a"u8, 0xC3, .. "\"}"u8], [.. "{\"logit_bias\": {\"\\ud800\": 1}}"u8], [.. "{\"\\udc00\": 1}"u8]];
+        byte[][] bodies = [[0xFF], [.. "{\"mo"u8, 0xFF, .. "\": 1}"u8], [.. "{\"model\": \"a"u8, 0xC3, .. "\"}"u8],
+            [.. "{\"logit_bias\": {\"\\ud800\": 1}}"u8], [.. "{\"\\udc00\": 1}"u8]];
         foreach (string path in new[] { ChatPath, TextPath, "/feedback", "/admin/promote" })
             foreach (byte[] body in bodies)
             {
@@ -130,7 +134,8 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
         await AssertErrorAsync(await _server.Http.DeleteAsync("/feedback"), 405, "method_not_allowed");
         await AssertErrorAsync(await _server.Http.PostAsync(ChatPath, new StringContent("{}")), 415, "unsupported_media_type");
         // Refused on its length alone; a client that asks first is told before it sends.
-        using var large = new HttpRequestMessage(HttpMethod.Post, ChatPath) { Content = new StringContent(new string(' ', 5 << 20), null, "application/json") };
+        using var large = new HttpRequestMessage(HttpMethod.Post,
+            ChatPath) { Content = new StringContent(new string(' ', 5 << 20), null, "application/json") };
         large.Headers.ExpectContinue = true;
         await AssertErrorAsync(await _server.Http.SendAsync(large), 413, "request_too_large");
     }
@@ -138,20 +143,25 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
     [Fact]
     public void Disk_Full_IsSaidInPlainWords()
     {
-        var full = new DbUpdateException("An error occurred while saving.", new SqliteException("SQLite Error 13: 'database or disk is full'.", 13));
+        var full = new DbUpdateException("An error occurred while saving.",
+            new SqliteException("SQLite Error 13: 'database or disk is full'.", 13));
         Assert.Equal((507, "insufficient_storage"), (ErrorAnswers.From(full).Status, ErrorAnswers.From(full).Code));
-        Assert.Equal(500, ErrorAnswers.From(new DbUpdateException("An error occurred while saving.", new SqliteException("SQLite Error 19", 19))).Status);
+        Assert.Equal(500,
+            ErrorAnswers.From(new DbUpdateException("An error occurred while saving.", new SqliteException("SQLite Error 19", 19))).Status);
     }
 
     [Fact]
     public async Task Requests_Mutated_NeverFailOnOurSide()
     {
         Gen<string> value = Gen.OneOf(
-            Gen.OneOf("null", "true", "[]", "{}", "0", "-1", "1e400", "-0.0", "1.5", "9223372036854775808", "\"\"", "\"\\u0000\"", "[[]]", "[null]", "[1,[2]]", "{\"\":{}}", "\"\\ud83d\\ude00\""),
+            Gen.OneOf("null", "true", "[]", "{}", "0", "-1", "1e400", "-0.0", "1.5", "9223372036854775808", "\"\"", "\"\\u0000\"", "[[]]",
+                "[null]", "[1,[2]]", "{\"\":{}}", "\"\\ud83d\\ude00\""),
             Gen.Int.Select(number => $"{number}"),
             Gen.String[0, 20].Select(text => JsonValue.Create(text.Replace('\ud800', '?')).ToJsonString()));
-        string[] fields = ["model", "messages", "prompt", "n", "seed", "stop", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p", "top_k", "min_p",
-            "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user", "metadata", "store", "tools", "tool_choice", "grammar", "service_tier", "response_format", "echo", "best_of",
+        string[] fields = ["model", "messages", "prompt", "n", "seed", "stop", "stream", "stream_options", "max_tokens",
+            "max_completion_tokens", "temperature", "top_p", "top_k", "min_p",
+            "repetition_penalty", "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "user", "metadata",
+            "store", "tools", "tool_choice", "grammar", "service_tier", "response_format", "echo", "best_of",
             "inference_id", "metric_name", "value", "tags", "idempotency_key", "dryrun", "whatever"];
         Gen<(string Path, string Body)> request =
             from path in Gen.OneOf(ChatPath, TextPath, "/feedback")
@@ -160,7 +170,8 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
             select (path, Mutated(path, changes)[..^Math.Min(cut, 20)]);
         await request.SampleAsync(async one =>
         {
-            using HttpResponseMessage response = await _server.Http.PostAsync(one.Path, new StringContent(one.Body, Encoding.UTF8, "application/json"));
+            using HttpResponseMessage response = await _server.Http.PostAsync(one.Path,
+                new StringContent(one.Body, Encoding.UTF8, "application/json"));
             string answer = await response.Content.ReadAsStringAsync();
             Assert.True((int)response.StatusCode < 500, $"{one.Path} {one.Body}: {(int)response.StatusCode} {answer}");
             if (response.IsSuccessStatusCode) Assert.DoesNotContain("\"error\"", answer, StringComparison.Ordinal);
@@ -182,13 +193,18 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
     [Fact]
     public async Task Requests_MutatedInside_NeverFailOnOurSide()
     {
-        string[] odd = ["null", "true", "[]", "{}", "-1", "1e400", "1e-400", "99999999999999999999", "\"\"", "\"#\"", "\"\\u0000\"", "[null]", "[[[]]]", "{\"\":0}", "\"function\"", "{\"$ref\":\"#\"}", "{\"type\":\"object\"}", "{\"allOf\":[{},{}]}"];
+        string[] odd = ["null", "true", "[]", "{}", "-1", "1e400", "1e-400", "99999999999999999999", "\"\"", "\"#\"", "\"\\u0000\"",
+            "[null]", "[[[]]]", "{\"\":0}", "\"function\"", "{\"$ref\":\"#\"}", "{\"type\":\"object\"}", "{\"allOf\":[{},{}]}"];
         (string Path, string Body)[] good =
         [
-            (ChatPath, """{"model":"flywheel","max_tokens":4,"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","strict":true,"parameters":{"type":"object","properties":{"a":{"type":"integer","minimum":1},"b":{"type":"array","items":{"$ref":"#/$defs/x"}}},"required":["a"],"$defs":{"x":{"enum":["p",null]}}}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,"logprobs":true,"top_logprobs":1}"""),
-            (ChatPath, """{"model":"flywheel","max_tokens":4,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"t"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"anyOf":[{"type":"string","pattern":"^a{1,3}|b$","maxLength":9},{"type":"number","exclusiveMinimum":0.5,"maximum":7},{"oneOf":[{"const":1},{"type":"null"}]},{"prefixItems":[{"format":"date"}],"items":false}]}}}}"""),
-            (TextPath, """{"model":"flywheel","max_tokens":4,"prompt":["a",[1,2]],"n":2,"grammar":"root ::= [a-c]{1,3} | \"x\" root","logit_bias":{"5":3},"stop":["z"]}"""),
-            ("/v1/embeddings", """{"model":"flywheel","input":["a","b"],"encoding_format":"base64","dimensions":3,"pooling":"last","user":"u"}"""),
+            (ChatPath,
+                """{"model":"flywheel","max_tokens":4,"messages":[{"role":"system","content":"s"},{"role":"user","content":[{"type":"text","text":"t"}]},{"role":"assistant","content":null,"tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},{"role":"tool","tool_call_id":"c1","content":"r"}],"tools":[{"type":"function","function":{"name":"f","description":"d","strict":true,"parameters":{"type":"object","properties":{"a":{"type":"integer","minimum":1},"b":{"type":"array","items":{"$ref":"#/$defs/x"}}},"required":["a"],"$defs":{"x":{"enum":["p",null]}}}}}],"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,"logprobs":true,"top_logprobs":1}"""),
+            (ChatPath,
+                """{"model":"flywheel","max_tokens":4,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"t"}],"response_format":{"type":"json_schema","json_schema":{"name":"n","schema":{"anyOf":[{"type":"string","pattern":"^a{1,3}|b$","maxLength":9},{"type":"number","exclusiveMinimum":0.5,"maximum":7},{"oneOf":[{"const":1},{"type":"null"}]},{"prefixItems":[{"format":"date"}],"items":false}]}}}}"""),
+            (TextPath,
+                """{"model":"flywheel","max_tokens":4,"prompt":["a",[1,2]],"n":2,"grammar":"root ::= [a-c]{1,3} | \"x\" root","logit_bias":{"5":3},"stop":["z"]}"""),
+            ("/v1/embeddings",
+                """{"model":"flywheel","input":["a","b"],"encoding_format":"base64","dimensions":3,"pooling":"last","user":"u"}"""),
             ("/admin/adapters", """{"folder":"x","name":"y"}"""),
         ];
         var random = new Random(31);
@@ -205,7 +221,8 @@ public sealed class ErrorTests(OneServer one) : IClassFixture<OneServer>
             }
             string sent = root.ToJsonString();
             if (random.Next(20) == 0) sent = sent[..random.Next(sent.Length)];
-            using HttpResponseMessage response = await _server.Http.PostAsync(path, new StringContent(sent, Encoding.UTF8, "application/json"));
+            using HttpResponseMessage response = await _server.Http.PostAsync(path,
+                new StringContent(sent, Encoding.UTF8, "application/json"));
             string answer = await response.Content.ReadAsStringAsync();
             Assert.True((int)response.StatusCode < 500, $"{path} {sent}: {(int)response.StatusCode} {answer}");
             if (response.IsSuccessStatusCode) Assert.DoesNotContain("internal_error", answer, StringComparison.Ordinal);

@@ -6,7 +6,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Tests;
 
-/// <summary>A server that speaks chat completions as OpenAI documents them (platform.openai.com/docs/api-reference/chat), or fails as the model's name says.</summary>
+/// <summary>A server that speaks chat completions as OpenAI documents them (platform.openai.com/docs/api-reference/chat), or fails as the
+/// model's name says.</summary>
 internal sealed class FakeUpstream : IAsyncDisposable
 {
     private WebApplication _app = null!;
@@ -46,7 +47,8 @@ internal sealed class FakeUpstream : IAsyncDisposable
         if (status != 200)
         {
             http.Response.StatusCode = status;
-            await http.Response.WriteAsJsonAsync(new { error = new { message = status == 401 ? $"it is {model}: {Key}" : $"it is {model}", type = "invalid_request_error", param = status == 400 ? "temperature" : null, code } });
+            await http.Response.WriteAsJsonAsync(new { error = new { message = status == 401 ? $"it is {model}: {Key}" : $"it is {model}",
+                type = "invalid_request_error", param = status == 400 ? "temperature" : null, code } });
             return;
         }
         if (model == "silent")
@@ -59,33 +61,40 @@ internal sealed class FakeUpstream : IAsyncDisposable
             await http.Response.WriteAsJsonAsync(new
             {
                 id = "chatcmpl-1", @object = "chat.completion", created = 1, model,
-                choices = new[] { new { index = 0, message = new { role = "assistant", content = "Hello there, friend." }, finish_reason = "stop" } },
+                choices = new[] { new { index = 0, message = new { role = "assistant", content = "Hello there, friend." },
+                    finish_reason = "stop" } },
                 usage = new { prompt_tokens = 9, completion_tokens = 6, total_tokens = 15 },
             });
             return;
         }
         http.Response.ContentType = "text/event-stream";
         int choices = (int?)asked["n"] ?? 1;
-        for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{"role":"assistant","content":""},"finish_reason":null}""");
+        for (int i = 0; i < choices; i++)
+            await SendAsync($$"""{"index":{{i}},"delta":{"role":"assistant","content":""},"finish_reason":null}""");
         // Each choice another, as one that is asked for several writes.
         string[] lines = ["Marque el 7.", "Marque ahora.", "Marque el 7 ahora.", "Por favor marque el número 7 en este mismo momento."];
         if (model == "shortener")
-            for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(lines[i % lines.Length]).ToJsonString()}}},"finish_reason":null}""");
+            for (int i = 0; i < choices; i++)
+                await SendAsync(
+                    $$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(lines[i % lines.Length]).ToJsonString()}}},"finish_reason":null}""");
         else foreach (string piece in model == "cobalt" ? new[] { "Good", " evening", " to you." } : ["Hello", " there,", " friend."])
             for (int i = 0; i < choices; i++)
             {
-                await SendAsync($$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(piece).ToJsonString()}}},"finish_reason":null}""");
+                await SendAsync(
+                    $$"""{"index":{{i}},"delta":{"content":{{JsonValue.Create(piece).ToJsonString()}}},"finish_reason":null}""");
                 if (model == "broken" && piece == " there,") return; // no end
                 if (model == "garbage" && piece == " there,") await http.Response.WriteAsync("data: <html>\n\n");
             }
         for (int i = 0; i < choices; i++) await SendAsync($$"""{"index":{{i}},"delta":{},"finish_reason":"stop"}""");
         if (model != "countless")
-            await http.Response.WriteAsync("""data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":6,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4}}}""" + "\n\n");
+            await http.Response.WriteAsync(
+                """data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":6,"total_tokens":15,"prompt_tokens_details":{"cached_tokens":4}}}""" + "\n\n");
         await http.Response.WriteAsync("data: [DONE]\n\n");
 
         async Task SendAsync(string choice)
         {
-            await http.Response.WriteAsync($$"""data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{choice}}],"usage":null}""" + "\n\n");
+            await http.Response.WriteAsync(
+                $$"""data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{choice}}],"usage":null}""" + "\n\n");
             await http.Response.Body.FlushAsync();
         }
     }

@@ -19,7 +19,8 @@ public sealed class FeedbackTests : IAsyncLifetime
         JsonObject answer = await _server.PostAsync("/v1/chat/completions", TestServer.Chat());
         string generation = (string)answer["choices"]![0]!["generation_id"]!;
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        (string Metric, JsonNode Value)[] acts = [(Metrics.Keep, true), (Metrics.Demonstration, "Turns and turns — 轮子."), (Metrics.Rating, 0.5), (Metrics.Comment, "good"), (Metrics.Discard, true)];
+        (string Metric, JsonNode Value)[] acts = [(Metrics.Keep, true), (Metrics.Demonstration, "Turns and turns — 轮子."),
+            (Metrics.Rating, 0.5), (Metrics.Comment, "good"), (Metrics.Discard, true)];
         foreach ((string metric, JsonNode value) in acts)
         {
             JsonObject receipt = await _server.PostAsync("/feedback", new()
@@ -41,7 +42,8 @@ public sealed class FeedbackTests : IAsyncLifetime
     [Fact]
     public async Task Feedback_SameKeyTwice_IsOne()
     {
-        JsonObject body = new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true, ["idempotency_key"] = "click-1" };
+        JsonObject body = new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true,
+            ["idempotency_key"] = "click-1" };
         JsonObject[] receipts = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => _server.PostAsync("/feedback", body)));
         Assert.Single(receipts.Select(receipt => (string)receipt["feedback_id"]!).Distinct());
         Assert.True((bool)receipts[0]["orphan"]!); // its generation may still come
@@ -61,7 +63,8 @@ public sealed class FeedbackTests : IAsyncLifetime
 
         (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync("/feedback", Body("discard", "ada"));
 
-        Assert.Equal((HttpStatusCode.Conflict, "idempotency_key", "idempotency_conflict"), (status, (string)refused["error"]!["param"]!, (string)refused["error"]!["code"]!));
+        Assert.Equal((HttpStatusCode.Conflict, "idempotency_key", "idempotency_conflict"),
+            (status, (string)refused["error"]!["param"]!, (string)refused["error"]!["code"]!));
         Assert.Contains("another metric_name", (string)refused["error"]!["message"]!);
         Assert.Equal(HttpStatusCode.OK, (await _server.TryPostAsync("/feedback", Body("discard", "bea"))).Status);
         await using FlywheelStore store = await _server.OpenStoreAsync();
@@ -71,7 +74,8 @@ public sealed class FeedbackTests : IAsyncLifetime
     [Fact]
     public async Task Feedback_Dryrun_IsCheckedAndNotStored()
     {
-        JsonObject body = new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true, ["dryrun"] = true };
+        JsonObject body = new() { ["inference_id"] = Guid.NewGuid().ToString(), ["metric_name"] = "keep", ["value"] = true,
+            ["dryrun"] = true };
         Assert.Null((await _server.PostAsync("/feedback", body))["feedback_id"]);
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Assert.Equal(0, (await store.CountAsync()).Feedback);

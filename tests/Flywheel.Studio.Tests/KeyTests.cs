@@ -55,7 +55,8 @@ public sealed class KeyTests : IAsyncLifetime
         Assert.NotNull(first.LastUsed);
 
         await _keys.RevokeAsync(first.Name);
-        await AccessTests.AssertRefusedAsync(await SendAsync("GET", "/v1/models", key, away), "/v1/models", 401, "invalid_api_key", "was revoked");
+        await AccessTests.AssertRefusedAsync(await SendAsync("GET", "/v1/models", key, away), "/v1/models", 401, "invalid_api_key",
+            "was revoked");
     }
 
     [Fact]
@@ -64,14 +65,18 @@ public sealed class KeyTests : IAsyncLifetime
         Assert.StartsWith(ApiKeys.Prefix, _server.Server.FirstKey, StringComparison.Ordinal);
         await _server.Server.DisposeAsync();
         await _keys.RevokeAsync((await _keys.ListAsync())[0].Name);
-        await using StudioServer again = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://0.0.0.0:0", Engine = new() { Threads = 1 } });
+        await using StudioServer again =
+            await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://0.0.0.0:0",
+                Engine = new() { Threads = 1 } });
         Assert.Null(again.FirstKey);
         Assert.Single(await _keys.ListAsync());
         await again.DisposeAsync();
         await using (FlywheelDb db = _store.Tables()) await db.Keys.ExecuteDeleteAsync();
         var accounts = new Accounts(_store, TimeProvider.System);
         await accounts.AcceptAsync((await accounts.InviteFirstAsync())!, "ann", "Ann", "plum lantern quay");
-        await using StudioServer people = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0", Engine = new() { Threads = 1 } });
+        await using StudioServer people =
+            await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0",
+                Engine = new() { Threads = 1 } });
         Assert.Equal((true, null), (people.NeedsKey, people.FirstKey)); // who has an account makes the keys that they want
         Assert.Empty(await _keys.ListAsync());
     }
@@ -82,9 +87,12 @@ public sealed class KeyTests : IAsyncLifetime
     {
         (string Method, string Path, string[] Needed)[] routes =
         [
-            ("GET", "/v1/models", [Scopes.Inference]), ("POST", "/v1/chat/completions", [Scopes.Inference]), ("POST", "/v1/completions", [Scopes.Inference]), ("POST", "/v1/embeddings", [Scopes.Inference]),
-            ("POST", "/feedback", [Scopes.Feedback]), ("GET", "/admin/status", [Scopes.Admin]), ("POST", "/admin/promote", [Scopes.Admin]), ("DELETE", "/admin/adapters/x", [Scopes.Admin]),
-            ("POST", "/_blazor/negotiate?negotiateVersion=1", [Scopes.Inference, Scopes.Feedback]), ("GET", "/write", [Scopes.Inference, Scopes.Feedback]), ("GET", "/health", []),
+            ("GET", "/v1/models", [Scopes.Inference]), ("POST", "/v1/chat/completions", [Scopes.Inference]),
+            ("POST", "/v1/completions", [Scopes.Inference]), ("POST", "/v1/embeddings", [Scopes.Inference]),
+            ("POST", "/feedback", [Scopes.Feedback]), ("GET", "/admin/status", [Scopes.Admin]), ("POST", "/admin/promote", [Scopes.Admin]),
+            ("DELETE", "/admin/adapters/x", [Scopes.Admin]),
+            ("POST", "/_blazor/negotiate?negotiateVersion=1", [Scopes.Inference, Scopes.Feedback]),
+            ("GET", "/write", [Scopes.Inference, Scopes.Feedback]), ("GET", "/health", []),
         ];
         for (int set = 1; set < 8; set++)
         {
@@ -93,11 +101,14 @@ public sealed class KeyTests : IAsyncLifetime
             foreach ((string method, string path, string[] needed) in routes)
             {
                 using HttpResponseMessage response = await SendAsync(method, path, key);
-                if (needed.All(scopes.Contains)) Assert.True(response.StatusCode is not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden), $"{path} with {string.Join(' ', scopes)} answered {response.StatusCode}");
+                if (needed.All(scopes.Contains))
+                    Assert.True(response.StatusCode is not (HttpStatusCode.Unauthorized or HttpStatusCode.Forbidden),
+                        $"{path} with {string.Join(' ', scopes)} answered {response.StatusCode}");
                 else
                 {
                     await AccessTests.AssertRefusedAsync(response, path, 403, "insufficient_scope", $"which needs the scope '{needed[0]}'");
-                    Assert.Contains($"scope=\"{string.Join(' ', needed)}\"", $"{response.Headers.WwwAuthenticate.Single()}", StringComparison.Ordinal);
+                    Assert.Contains($"scope=\"{string.Join(' ', needed)}\"", $"{response.Headers.WwwAuthenticate.Single()}",
+                        StringComparison.Ordinal);
                 }
             }
         }
@@ -112,11 +123,13 @@ public sealed class KeyTests : IAsyncLifetime
         JsonNode answer = await JsonAsync(await SendAsync("POST", "/v1/chat/completions", key, body: chat));
         chat["user"] = "ann";
         await JsonAsync(await SendAsync("POST", "/v1/chat/completions", key, body: chat));
-        var keep = new JsonObject { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "keep", ["value"] = true };
+        var keep = new JsonObject { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "keep",
+            ["value"] = true };
         await JsonAsync(await SendAsync("POST", "/feedback", key, body: keep));
 
         foreach (JsonNode? other in new JsonNode?[] { "ben", "", "Ann", 7, new JsonArray() })
-            foreach ((string path, JsonObject body) in new[] { ("/v1/chat/completions", chat), ("/feedback", keep), ("/v1/embeddings", new JsonObject { ["model"] = "flywheel", ["input"] = "x" }) })
+            foreach ((string path, JsonObject body) in new[] { ("/v1/chat/completions", chat), ("/feedback", keep),
+                ("/v1/embeddings", new JsonObject { ["model"] = "flywheel", ["input"] = "x" }) })
             {
                 body["user"] = other?.DeepClone();
                 using HttpResponseMessage refused = await SendAsync("POST", path, key, body: body);
@@ -152,8 +165,10 @@ public sealed class KeyTests : IAsyncLifetime
     public async Task Authorization_AnyText_OpensNothing()
     {
         string key = _server.Server.FirstKey!;
-        string[] near = ["Bearer", "Bearer ", $"Basic {key}", $"bearer{key}", key, $"Bearer {key} {key}", $"Bearer {key.ToLowerInvariant()}", $"Bearer  {key}x", $"Bearer \"{key}\"", $"Token {key}", $"Bearer {key},Bearer {key}"];
-        await Gen.OneOf(Gen.OneOf([.. near.Select(Gen.Const)]), Gen.String[Gen.Char[' ', '~'], 0, 80], Gen.String[Gen.Char[' ', '~'], 0, 60].Select(text => $"Bearer {text}")).SampleAsync(async header =>
+        string[] near = ["Bearer", "Bearer ", $"Basic {key}", $"bearer{key}", key, $"Bearer {key} {key}",
+            $"Bearer {key.ToLowerInvariant()}", $"Bearer  {key}x", $"Bearer \"{key}\"", $"Token {key}", $"Bearer {key},Bearer {key}"];
+        await Gen.OneOf(Gen.OneOf([.. near.Select(Gen.Const)]), Gen.String[Gen.Char[' ', '~'], 0, 80],
+            Gen.String[Gen.Char[' ', '~'], 0, 60].Select(text => $"Bearer {text}")).SampleAsync(async header =>
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models");
             request.Headers.TryAddWithoutValidation("Authorization", header);
@@ -166,10 +181,14 @@ public sealed class KeyTests : IAsyncLifetime
     [Fact]
     public async Task OpenAIClient_WithAndWithoutAKey_IsServedAndIsToldWhatIsWrong()
     {
-        ChatClient Client(string key) => new("flywheel", new ApiKeyCredential(key), new OpenAIClientOptions { Endpoint = new Uri(_server.Server.Url + "/v1") });
-        ChatCompletion answer = await Client(_server.Server.FirstKey!).CompleteChatAsync([new UserChatMessage("Write a tagline.")], new ChatCompletionOptions { MaxOutputTokenCount = 4 });
+        ChatClient Client(string key) =>
+            new("flywheel", new ApiKeyCredential(key), new OpenAIClientOptions { Endpoint = new Uri(_server.Server.Url + "/v1") });
+        ChatCompletion answer = await Client(_server.Server.FirstKey!)
+            .CompleteChatAsync([new UserChatMessage("Write a tagline.")], new ChatCompletionOptions { MaxOutputTokenCount = 4 });
         Assert.NotNull(answer.Id);
-        var refused = await Assert.ThrowsAsync<ClientResultException>(() => Client("sk-wrong").CompleteChatAsync([new UserChatMessage("Write a tagline.")]));
+        var refused =
+            await Assert.ThrowsAsync<ClientResultException>(() =>
+                Client("sk-wrong").CompleteChatAsync([new UserChatMessage("Write a tagline.")]));
         Assert.Equal(401, refused.Status);
         Assert.Contains("invalid_api_key", refused.Message, StringComparison.Ordinal);
     }
@@ -187,7 +206,8 @@ public sealed class KeyTests : IAsyncLifetime
         return s_anybody.SendAsync(request);
     }
 
-    private static readonly HttpClient s_anybody = new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false });
+    private static readonly HttpClient s_anybody =
+        new(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, UseCookies = false });
 
     private static async Task<JsonNode> JsonAsync(HttpResponseMessage response)
     {

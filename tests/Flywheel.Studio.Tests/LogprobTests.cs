@@ -20,7 +20,8 @@ public sealed class LogprobTests
         int numTokens = 0;
         for (int seed = 0; seed < 12; seed++)
         {
-            var request = new JsonObject { ["model"] = "flywheel", ["prompt"] = "the a", ["max_tokens"] = 40, ["temperature"] = temperature, ["seed"] = seed, ["logprobs"] = 5 };
+            var request = new JsonObject { ["model"] = "flywheel", ["prompt"] = "the a", ["max_tokens"] = 40, ["temperature"] = temperature,
+                ["seed"] = seed, ["logprobs"] = 5 };
             JsonNode choice = (await server.PostAsync("/v1/completions", request))["choices"]![0]!;
             string text = (string)choice["text"]!;
             JsonNode logprobs = choice["logprobs"]!;
@@ -37,7 +38,8 @@ public sealed class LogprobTests
                 float sampled = (float)logprobs["token_logprobs"]![i]!;
                 Assert.Contains(top, pair => (float)pair.Value! == sampled); // the sampled token is always among them
                 Assert.Equal(i == 0 ? 0 : offsets[i], offsets[i]);
-                if (!text.Contains('\uFFFD') && !tokens[i].Contains('\uFFFD')) Assert.Equal(tokens[i], string.Concat(runes[offsets[i]..].Take(tokens[i].EnumerateRunes().Count())));
+                if (!text.Contains('\uFFFD') && !tokens[i].Contains('\uFFFD'))
+                    Assert.Equal(tokens[i], string.Concat(runes[offsets[i]..].Take(tokens[i].EnumerateRunes().Count())));
             }
         }
         Assert.True(numTokens > 100, $"{numTokens} tokens");
@@ -46,7 +48,9 @@ public sealed class LogprobTests
     [Fact]
     public async Task Chat_Logprobs_TokensAreTheirBytes()
     {
-        await using TestServer server = await TestServer.StartAsync(tokenizer: SentencePiece, edit: path => File.WriteAllText(Path.Combine(path, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}"));
+        await using TestServer server = await TestServer.StartAsync(tokenizer: SentencePiece,
+            edit: path =>
+                File.WriteAllText(Path.Combine(path, "chat_template.jinja"), "{% for m in messages %}{{ m.content }}{% endfor %}"));
         JsonObject request = TestServer.Chat("the a", maxTokens: 30);
         (request["logprobs"], request["top_logprobs"], request["temperature"]) = (true, 3, 2);
         JsonNode choice = (await server.PostAsync("/v1/chat/completions", request))["choices"]![0]!;

@@ -17,7 +17,8 @@ public class LostClientTests
     [Fact]
     public async Task Stream_ClientsNeverRead_AreCutAndFreeTheirPlaces()
     {
-        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Threads = 1, MaxBatch = 6 }, Context, slowestReader: new(1 << 26, TimeSpan.FromSeconds(1.1)));
+        await using TestServer server = await TestServer.StartAsync(new EngineOptions { Threads = 1, MaxBatch = 6 }, Context,
+            slowestReader: new(1 << 26, TimeSpan.FromSeconds(1.1)));
         List<string> alone = await AnswerAsync(server);
         var deaf = new List<Socket>();
         for (int i = 0; i < 9; i++) deaf.Add(await AskAsync(server, receiveBuffer: 4096));
@@ -63,7 +64,8 @@ public class LostClientTests
         List<Generation> records = await RecordsAsync(server, 2);
         Assert.InRange(records.Count, 2, 2 + 24); // who was gone before the server had read the request never began
         Assert.Equal(2, records.Count(record => record.FinishReason != FinishReason.Cancelled));
-        Assert.All(records.Where(record => record.FinishReason == FinishReason.Cancelled), record => Assert.InRange(record.NumTokens, 0, Context / 2));
+        Assert.All(records.Where(record => record.FinishReason == FinishReason.Cancelled),
+            record => Assert.InRange(record.NumTokens, 0, Context / 2));
         foreach (Socket socket in halfOpen) socket.Dispose();
     }
 
@@ -76,7 +78,9 @@ public class LostClientTests
         for (int i = 0; i < 20; i++)
         {
             Socket socket = await ConnectAsync(server, 1 << 16);
-            await socket.SendAsync(Encoding.ASCII.GetBytes($"POST /v1/completions HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{\"prompt\": \""));
+            await socket.SendAsync(
+                Encoding.ASCII.GetBytes(
+                    $"POST /v1/completions HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n{{\"prompt\": \""));
             halves.Add(socket);
         }
         Assert.NotEmpty(await AnswerAsync(server));
@@ -86,7 +90,8 @@ public class LostClientTests
 
     private static async Task<Socket> ConnectAsync(TestServer server, int receiveBuffer)
     {
-        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = receiveBuffer, NoDelay = true };
+        var socket = new Socket(AddressFamily.InterNetwork, SocketType.Stream, ProtocolType.Tcp) { ReceiveBufferSize = receiveBuffer,
+            NoDelay = true };
         await socket.ConnectAsync(IPAddress.Loopback, new Uri(server.Server.Url).Port);
         return socket;
     }
@@ -101,7 +106,10 @@ public class LostClientTests
         request["stream"] = true;
         (request["logprobs"], request["top_logprobs"]) = (true, 20); // long events: a kernel's buffers take several megabytes
         byte[] body = Encoding.UTF8.GetBytes(request.ToJsonString());
-        await socket.SendAsync(Encoding.ASCII.GetBytes($"POST /v1/chat/completions HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n").Concat(body).ToArray());
+        await socket.SendAsync(
+            Encoding.ASCII
+                .GetBytes(
+                    $"POST /v1/chat/completions HTTP/1.1\r\nHost: {new Uri(server.Server.Url).Authority}\r\nContent-Type: application/json\r\nContent-Length: {body.Length}\r\n\r\n").Concat(body).ToArray());
         return socket;
     }
 
@@ -109,7 +117,8 @@ public class LostClientTests
     {
         JsonObject bias = [];
         foreach (int end in server.Server.Model.Config.EosTokenIds) bias[$"{end}"] = -100;
-        return new() { ["model"] = "flywheel", ["prompt"] = "Once upon a time", ["max_tokens"] = maxTokens, ["seed"] = 3, ["logit_bias"] = bias };
+        return new() { ["model"] = "flywheel", ["prompt"] = "Once upon a time", ["max_tokens"] = maxTokens, ["seed"] = 3,
+            ["logit_bias"] = bias };
     }
 
     private static async Task<List<string>> AnswerAsync(TestServer server) =>

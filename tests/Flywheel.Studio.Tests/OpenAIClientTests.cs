@@ -16,7 +16,9 @@ public sealed class OpenAIClientTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _server = await TestServer.StartAsync(context: 2048);
-        _client = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) });
+        _client = new OpenAIClient(new ApiKeyCredential("none"),
+            new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1"),
+                RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) });
     }
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
@@ -73,10 +75,13 @@ public sealed class OpenAIClientTests : IAsyncLifetime
     [Fact]
     public async Task Errors_AreTheClientsOwnExceptions()
     {
-        ClientResultException unknown = await Assert.ThrowsAsync<ClientResultException>(() => _client.GetChatClient("gpt-9").CompleteChatAsync(Messages));
+        ClientResultException unknown =
+            await Assert.ThrowsAsync<ClientResultException>(() => _client.GetChatClient("gpt-9").CompleteChatAsync(Messages));
         Assert.Equal(404, unknown.Status);
         Assert.Contains("model_not_found", unknown.Message, StringComparison.Ordinal);
-        ClientResultException hot = await Assert.ThrowsAsync<ClientResultException>(() => _client.GetChatClient("flywheel").CompleteChatAsync(Messages, new() { Temperature = 9 }));
+        ClientResultException hot =
+            await Assert.ThrowsAsync<ClientResultException>(() =>
+                _client.GetChatClient("flywheel").CompleteChatAsync(Messages, new() { Temperature = 9 }));
         Assert.Equal(400, hot.Status);
         Assert.Contains("temperature", hot.Message, StringComparison.Ordinal);
     }
@@ -99,6 +104,8 @@ public sealed class OpenAIClientTests : IAsyncLifetime
     private static ChatMessage[] Messages => [new SystemChatMessage("You write."), new UserChatMessage("Write a tagline.")];
 
 #pragma warning disable OPENAI001 // Seed is marked as experimental by the client
-    private static ChatCompletionOptions Options(long seed) => new() { Seed = seed, MaxOutputTokenCount = 24, Temperature = 1.2f, IncludeLogProbabilities = true, TopLogProbabilityCount = 3, EndUserId = "ada" };
+    private static ChatCompletionOptions Options(long seed) =>
+        new() { Seed = seed, MaxOutputTokenCount = 24, Temperature = 1.2f, IncludeLogProbabilities = true, TopLogProbabilityCount = 3,
+            EndUserId = "ada" };
 #pragma warning restore OPENAI001
 }

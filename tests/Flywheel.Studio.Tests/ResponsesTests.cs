@@ -82,7 +82,9 @@ public sealed class ResponsesTests(ResponsesTests.Own one) : IClassFixture<Respo
     {
         CreateResponseOptions options = Options("What is the weather?");
         options.MaxOutputTokenCount = 400;
-        BinaryData parameters = BinaryData.FromString("""{"type":"object","properties":{"days":{"type":"integer","minimum":1,"maximum":7}},"required":["days"],"additionalProperties":false}""");
+        BinaryData parameters =
+            BinaryData.FromString(
+                """{"type":"object","properties":{"days":{"type":"integer","minimum":1,"maximum":7}},"required":["days"],"additionalProperties":false}""");
         options.Tools.Add(ResponseTool.CreateFunctionTool("get_weather", parameters, strictModeEnabled: true,
             functionDescription: "Tells the weather."));
         options.ToolChoice = ResponseToolChoice.CreateFunctionChoice("get_weather");
@@ -136,7 +138,9 @@ public sealed class ResponsesTests(ResponsesTests.Own one) : IClassFixture<Respo
     {
         JsonObject request = Request();
         request["max_output_tokens"] = 400;
-        request["tools"] = JsonNode.Parse("""[{"type":"function","name":"f","parameters":{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"],"additionalProperties":false}}]""");
+        request["tools"] =
+            JsonNode.Parse(
+                """[{"type":"function","name":"f","parameters":{"type":"object","properties":{"a":{"type":"boolean"}},"required":["a"],"additionalProperties":false}}]""");
         request["tool_choice"] = "required";
         request["parallel_tool_calls"] = false;
         List<JsonObject> events = await StreamAsync(request);
@@ -170,7 +174,9 @@ public sealed class ResponsesTests(ResponsesTests.Own one) : IClassFixture<Respo
     {
         JsonObject request = Request();
         request["max_output_tokens"] = 200;
-        request["text"] = JsonNode.Parse("""{"format":{"type":"json_schema","name":"copy","strict":true,"schema":{"type":"object","properties":{"tone":{"enum":["plain","warm"]}},"required":["tone"],"additionalProperties":false}}}""");
+        request["text"] =
+            JsonNode.Parse(
+                """{"format":{"type":"json_schema","name":"copy","strict":true,"schema":{"type":"object","properties":{"tone":{"enum":["plain","warm"]}},"required":["tone"],"additionalProperties":false}}}""");
         JsonObject answer = await _server.PostAsync(Path, request);
         Assert.Contains((string)JsonNode.Parse((string)answer["output"]![0]!["content"]![0]!["text"]!)!["tone"]!,
             new[] { "plain", "warm" });
@@ -230,7 +236,8 @@ public sealed class ResponsesTests(ResponsesTests.Own one) : IClassFixture<Respo
             for (string? after = null; ;)
             {
                 JsonObject page =
-                    await _server.GetAsync($"{Path}/{id}/input_items?limit=2&order={(ascending ? "asc" : "desc")}{(after is null ? "" : $"&after={after}")}");
+                    await _server.GetAsync(
+                        $"{Path}/{id}/input_items?limit=2&order={(ascending ? "asc" : "desc")}{(after is null ? "" : $"&after={after}")}");
                 texts.AddRange(page["data"]!.AsArray().Select(item => (string)item!["content"]![0]!["text"]!));
                 after = (string)page["last_id"]!;
                 if (!(bool)page["has_more"]!) break;
@@ -268,8 +275,10 @@ public sealed class ResponsesTests(ResponsesTests.Own one) : IClassFixture<Respo
     [InlineData("input", "7", "input", "invalid_value")]
     [InlineData("input", """[{"type":"reasoning"}]""", "input[0].type", "invalid_value")]
     [InlineData("input", """[{"role":"wizard","content":"x"}]""", "input[0].role", "invalid_value")]
-    [InlineData("input", """[{"role":"user","content":[{"type":"input_image","image_url":"x"}]}]""", "input[0].content[0].type", "invalid_value")]
-    [InlineData("input", """[{"role":"user","content":"x"},{"type":"function_call_output","call_id":"c","output":"r"}]""", "input[1].call_id", "invalid_value")]
+    [InlineData("input", """[{"role":"user","content":[{"type":"input_image","image_url":"x"}]}]""", "input[0].content[0].type",
+        "invalid_value")]
+    [InlineData("input", """[{"role":"user","content":"x"},{"type":"function_call_output","call_id":"c","output":"r"}]""",
+        "input[1].call_id", "invalid_value")]
     [InlineData("input", """[{"type":"function_call","name":"f","arguments":"{}"}]""", "input[0].call_id", "invalid_value")]
     [InlineData("previous_response_id", "\"resp_7\"", "previous_response_id", "previous_response_not_found")]
     [InlineData("max_output_tokens", "0", "max_output_tokens", "invalid_value")]

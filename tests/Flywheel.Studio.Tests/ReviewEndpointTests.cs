@@ -18,7 +18,8 @@ using ParquetSharp;
 
 namespace Flywheel.Studio.Tests;
 
-/// <summary>What people did is reviewed, taken out and brought back, and the record leaves as a file, through the API of a running server.</summary>
+/// <summary>What people did is reviewed, taken out and brought back, and the record leaves as a file, through the API of a running
+/// server.</summary>
 public sealed class ReviewEndpointTests : IAsyncLifetime
 {
     private TestServer _server = null!;
@@ -32,18 +33,27 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
     {
         Guid[] ids = [await AskAsync("ann"), await AskAsync("bob")];
         foreach ((Guid id, string user) in ids.Zip(["ann", "bob"]))
-            await _server.PostAsync("/feedback", new() { ["inference_id"] = $"{id}", ["metric_name"] = "demonstration", ["value"] = "=A text of my own", ["user"] = user });
+            await _server.PostAsync("/feedback", new() { ["inference_id"] = $"{id}", ["metric_name"] = "demonstration",
+                ["value"] = "=A text of my own", ["user"] = user });
         JsonObject list = await _server.GetAsync("/v1/reviews?limit=1");
         Assert.Equal((1, 2, 0, true), (list["data"]!.AsArray().Count, (int)list["total"]!, (int)list["decided"]!, (bool)list["has_more"]!));
         JsonNode first = list["data"]![0]!;
         JsonObject rest = await _server.GetAsync($"/v1/reviews?after={(string)first["id"]!}");
         string[] items = [(string)first["id"]!, (string)rest["data"]![0]!["id"]!];
         Assert.Equal(ids, new[] { (Guid)first["generation_id"]!, (Guid)rest["data"]![0]!["generation_id"]! });
-        Assert.Equal(("edited", "=A text of my own", "open", 2), ((string)first["did"]!, (string)first["text"]!, (string)first["state"]!, (int)list["apps"]!["api"]!));
+        Assert.Equal(("edited", "=A text of my own", "open", 2),
+            ((string)first["did"]!, (string)first["text"]!, (string)first["state"]!, (int)list["apps"]!["api"]!));
 
-        JsonObject decided = await _server.PostAsync("/v1/reviews", new() { ["item"] = items[0], ["decision"] = "correct", ["text"] = "A better text", ["user"] = "bo", ["idempotency_key"] = "1" });
-        Assert.Equal(("corrected", "A better text", "bo"), ((string)decided["item"]!["state"]!, (string)decided["item"]!["corrected"]!, (string)decided["item"]!["decisions"]![0]!["user"]!));
-        Assert.Equal((string)decided["review_id"]!, (string)(await _server.PostAsync("/v1/reviews", new() { ["item"] = items[0], ["decision"] = "correct", ["text"] = "A better text", ["user"] = "bo", ["idempotency_key"] = "1" }))["review_id"]!);
+        JsonObject decided = await _server.PostAsync("/v1/reviews",
+            new() { ["item"] = items[0], ["decision"] = "correct", ["text"] = "A better text", ["user"] = "bo",
+                ["idempotency_key"] = "1" });
+        Assert.Equal(("corrected", "A better text", "bo"),
+            ((string)decided["item"]!["state"]!, (string)decided["item"]!["corrected"]!,
+                (string)decided["item"]!["decisions"]![0]!["user"]!));
+        Assert.Equal((string)decided["review_id"]!,
+            (string)(await _server.PostAsync("/v1/reviews",
+                new() { ["item"] = items[0], ["decision"] = "correct", ["text"] = "A better text", ["user"] = "bo",
+                    ["idempotency_key"] = "1" }))["review_id"]!);
         JsonNode blind = (await _server.GetAsync("/v1/reviews?view=second&user=cy"))["data"]![0]!;
         Assert.Equal((items[0], null), ((string)blind["id"]!, blind["decisions"])); // a second opinion does not know the first
         await _server.PostAsync("/v1/reviews", new() { ["item"] = items[0], ["decision"] = "reject", ["reason"] = "no", ["user"] = "cy" });
@@ -57,15 +67,19 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
         // With a key of somebody's own nobody decides for others.
         await using FlywheelStore store = await _server.OpenStoreAsync();
         (_, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync("cy's", Scopes.All, "cy");
-        using var cy = new HttpClient { BaseAddress = _server.Http.BaseAddress, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
-        using HttpResponseMessage refused = await cy.PostAsJsonAsync("/v1/reviews/import", new { text = $"id,decision,reviewer\n{items[1]},approve,bo" });
-        Assert.Contains("line 2: field 'reviewer' is 'bo', expected nothing or 'cy'", (string)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["message"]!, StringComparison.Ordinal);
+        using var cy = new HttpClient { BaseAddress = _server.Http.BaseAddress,
+            DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+        using HttpResponseMessage refused = await cy.PostAsJsonAsync("/v1/reviews/import",
+            new { text = $"id,decision,reviewer\n{items[1]},approve,bo" });
+        Assert.Contains("line 2: field 'reviewer' is 'bo', expected nothing or 'cy'",
+            (string)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["message"]!, StringComparison.Ordinal);
         using HttpResponseMessage taken = await cy.PostAsJsonAsync("/v1/reviews/import", new { text = $"id,decision\n{items[1]},approve" });
         string answered = await taken.Content.ReadAsStringAsync();
         Assert.True(taken.IsSuccessStatusCode, answered);
         JsonNode imported = JsonNode.Parse(answered)!;
         Assert.Equal((1, 0), ((int)imported["recorded"]!, imported["gone"]!.AsArray().Count));
-        await using (FlywheelDb db = store.Tables()) Assert.Equal(("cy", "cy"), await db.Feedback.OrderBy(row => row.Sequence).Select(row => new ValueTuple<string, string>(row.User, row.Owner)).LastAsync());
+        await using (FlywheelDb db = store.Tables()) Assert.Equal(("cy", "cy"),
+            await db.Feedback.OrderBy(row => row.Sequence).Select(row => new ValueTuple<string, string>(row.User, row.Owner)).LastAsync());
         Assert.Equal(1, (int)(await _server.GetAsync("/v1/reviews"))["decided"]!);
 
         // The record, with what people and reviewers said.
@@ -78,13 +92,18 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
         Assert.Equal(2, parquet.FileMetaData.NumRows);
         Assert.Empty(Directory.GetFiles(_server.Home.Cache, "export-*"));
 
-        foreach (string export in new[] { "/v1/translate/memory/export?source=en&target=es", "/v1/translate/glossary/export?source=en&target=es" }) await _server.Http.GetByteArrayAsync(export);
-        Assert.Equal(["glossary", "record", "record", "reviews", "translation memory"], (await store.AuditAsync(100, act: AuditAct.Export)).Select(row => row.About).Order(StringComparer.Ordinal));
+        foreach (string export in new[] { "/v1/translate/memory/export?source=en&target=es",
+            "/v1/translate/glossary/export?source=en&target=es" }) await _server.Http.GetByteArrayAsync(export);
+        Assert.Equal(["glossary", "record", "record", "reviews", "translation memory"],
+            (await store.AuditAsync(100, act: AuditAct.Export)).Select(row => row.About).Order(StringComparer.Ordinal));
 
         // What the person does then is another item; the old one is gone.
-        await _server.PostAsync("/feedback", new() { ["inference_id"] = $"{ids[1]}", ["metric_name"] = "retract", ["value"] = true, ["user"] = "bob" });
-        (HttpStatusCode status, JsonObject body) = await _server.TryPostAsync("/v1/reviews", $$"""{"item":"{{items[1]}}","decision":"approve"}""");
-        Assert.Equal((HttpStatusCode.Conflict, "item", "review_gone"), (status, (string)body["error"]!["param"]!, (string)body["error"]!["code"]!));
+        await _server.PostAsync("/feedback", new() { ["inference_id"] = $"{ids[1]}", ["metric_name"] = "retract", ["value"] = true,
+            ["user"] = "bob" });
+        (HttpStatusCode status, JsonObject body) =
+            await _server.TryPostAsync("/v1/reviews", $$"""{"item":"{{items[1]}}","decision":"approve"}""");
+        Assert.Equal((HttpStatusCode.Conflict, "item", "review_gone"),
+            (status, (string)body["error"]!["param"]!, (string)body["error"]!["code"]!));
     }
 
     [Fact]
@@ -92,7 +111,8 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
     {
         foreach ((string path, string field) in new[]
         {
-            ("/v1/reviews?view=1", "view"), ("/v1/reviews?signal=odd", "signal"), ("/v1/reviews?limit=0", "limit"), ("/v1/reviews?after=x", "after"),
+            ("/v1/reviews?view=1", "view"), ("/v1/reviews?signal=odd", "signal"), ("/v1/reviews?limit=0", "limit"),
+            ("/v1/reviews?after=x", "after"),
             ("/v1/reviews/export?format=xml", "format"), ("/admin/export?since=monday", "since"), ("/admin/export?format=xml", "format"),
         })
         {
@@ -107,8 +127,10 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
     {
         await using FlywheelStore store = await _server.OpenStoreAsync();
         (_, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync("app", [Scopes.Inference, Scopes.Feedback]);
-        using var stranger = new HttpClient { BaseAddress = _server.Http.BaseAddress, DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
-        foreach (string path in new[] { "/v1/reviews", "/v1/reviews/agreement", "/v1/reviews/export", "/admin/export", "/loop/review/export" })
+        using var stranger = new HttpClient { BaseAddress = _server.Http.BaseAddress,
+            DefaultRequestHeaders = { Authorization = new AuthenticationHeaderValue("Bearer", key) } };
+        foreach (string path in new[] { "/v1/reviews", "/v1/reviews/agreement", "/v1/reviews/export", "/admin/export",
+            "/loop/review/export" })
             Assert.Equal(HttpStatusCode.Forbidden, (await stranger.GetAsync(path)).StatusCode);
     }
 
@@ -156,7 +178,8 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
 
     private async Task<Guid> AskAsync(string user) => (Guid)(await _server.PostAsync("/v1/chat/completions", new()
     {
-        ["model"] = "flywheel", ["user"] = user, ["max_tokens"] = 4, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Write a tagline." }),
+        ["model"] = "flywheel", ["user"] = user, ["max_tokens"] = 4,
+        ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = "Write a tagline." }),
     }))["choices"]![0]!["generation_id"]!;
 
     private sealed class Later(int days) : TimeProvider

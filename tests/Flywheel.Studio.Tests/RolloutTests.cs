@@ -29,11 +29,13 @@ public sealed class RolloutTests : IAsyncLifetime
         await using FlywheelStore store = await _server.OpenStoreAsync();
         await using (FlywheelDb db = store.Tables())
         {
-            db.Secrets.Add(new SecretRow { Name = RolloutSplit.Secret, Value = new byte[32], Created = DateTimeOffset.UnixEpoch }); // the same people fall to the candidate each time
+            // the same people fall to the candidate each time
+            db.Secrets.Add(new SecretRow { Name = RolloutSplit.Secret, Value = new byte[32], Created = DateTimeOffset.UnixEpoch });
             await db.SaveChangesAsync(TestContext.Current.CancellationToken);
         }
         JsonObject begun = await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 25 });
-        Assert.Equal((champion, candidate.Hash, "running"), ((string)begun["champion"]!, (string)begun["candidate"]!, (string)begun["state"]!));
+        Assert.Equal((champion, candidate.Hash, "running"),
+            ((string)begun["champion"]!, (string)begun["candidate"]!, (string)begun["state"]!));
         long id = (long)begun["id"]!;
 
         Dictionary<string, string> first = await AskAllAsync(_server.Http);
@@ -45,7 +47,8 @@ public sealed class RolloutTests : IAsyncLifetime
         foreach (Generation recorded in await store.RecentGenerationsAsync(40))
         {
             bool second = recorded.ModelHash == candidate.Hash;
-            Assert.Equal((id, second ? "candidate" : "champion", second ? 0.25 : 0.75), (recorded.Rollout, recorded.Variant, recorded.Propensity));
+            Assert.Equal((id, second ? "candidate" : "champion", second ? 0.25 : 0.75),
+                (recorded.Rollout, recorded.Variant, recorded.Propensity));
         }
 
         // Who names a model gets that one, and is no part of it.
@@ -64,7 +67,9 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.All(first.Where(person => person.Value == candidate.Hash), person => Assert.Equal(candidate.Hash, half[person.Key]));
 
         await _server.Server.DisposeAsync();
-        await using StudioServer again = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0", Engine = new() { Threads = 1 } });
+        await using StudioServer again =
+            await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0",
+                Engine = new() { Threads = 1 } });
         using var http = new HttpClient(new AdminSecretHandler(_server.Home)) { BaseAddress = new Uri(again.Url) };
         Assert.Equal(half, await AskAllAsync(http));
         using HttpResponseMessage stopped = await http.PostAsync($"{Path}/{id}/stop", new StringContent("{}", null, "application/json"));
@@ -83,10 +88,12 @@ public sealed class RolloutTests : IAsyncLifetime
         await using FlywheelStore store = await _server.OpenStoreAsync();
         var split = new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), id);
         DateTimeOffset now = DateTimeOffset.UtcNow;
-        Generation[] answers = [.. from person in Enumerable.Range(0, 80) from turn in Enumerable.Range(0, 5) select Recorded($"user-{person}", now)];
+        Generation[] answers = [.. from person in Enumerable.Range(0, 80) from turn in Enumerable.Range(0, 5)
+            select Recorded($"user-{person}", now)];
         await Task.WhenAll(answers.Select(answer => store.RecordAsync(answer)));
         await Task.WhenAll(answers.Select(answer => store.AddFeedbackAsync(
-            new(answer.Id, (answer.Variant == "candidate") == candidateIsBetter ? Metrics.Keep : Metrics.Discard, JsonValue.Create(true), answer.User))));
+            new(answer.Id, (answer.Variant == "candidate") == candidateIsBetter ? Metrics.Keep : Metrics.Discard, JsonValue.Create(true),
+                answer.User))));
 
         JsonObject status = await UntilEndedAsync(id);
         Assert.Equal(candidateIsBetter ? "promoted" : "rolled_back", (string)status["state"]!);
@@ -102,9 +109,11 @@ public sealed class RolloutTests : IAsyncLifetime
             var made = Guid.CreateVersion7();
             return new()
             {
-                Id = made, Group = made, Time = time, User = user, App = "api", ModelHash = second ? candidate.Hash : champion, FinishReason = FinishReason.Stop,
+                Id = made, Group = made, Time = time, User = user, App = "api", ModelHash = second ? candidate.Hash : champion,
+                FinishReason = FinishReason.Stop,
                 Rollout = id, Variant = second ? "candidate" : "champion", Propensity = 0.5,
-                Payload = new() { GenerationId = made, Text = "a text", PromptTokens = [1], Tokens = [2], Logprobs = [0], SamplerLogprobs = [0], Sampler = new() },
+                Payload = new() { GenerationId = made, Text = "a text", PromptTokens = [1], Tokens = [2], Logprobs = [0],
+                    SamplerLogprobs = [0], Sampler = new() },
             };
         }
     }
@@ -114,26 +123,32 @@ public sealed class RolloutTests : IAsyncLifetime
     {
         ModelFolder candidate = _server.AnotherModel(2);
         Assert.Equal(HttpStatusCode.Conflict, (await _server.TryPostAsync($"{Path}/drafts", Ask().ToJsonString())).Status);
-        long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 1, ["decide"] = "drafts" }))["id"]!;
+        long id =
+            (long)(await _server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 1, ["decide"] = "drafts" }))["id"]!;
         await using FlywheelStore store = await _server.OpenStoreAsync();
         var places = new HashSet<int>();
         for (int i = 0; i < 30; i++)
         {
             JsonArray choices = (await _server.PostAsync($"{Path}/drafts", Ask()))["choices"]!.AsArray();
-            Generation[] drafts = [.. await Task.WhenAll(choices.Select(async choice => (await store.FindGenerationAsync(Guid.Parse((string)choice!["generation_id"]!)))!))];
+            Generation[] drafts =
+                [.. await Task.WhenAll(
+                    choices.Select(async choice => (await store.FindGenerationAsync(Guid.Parse((string)choice!["generation_id"]!)))!))];
             Assert.Equal([0, 1], drafts.Select(draft => draft.Choice));
             Assert.Single(drafts.Select(draft => draft.Group).Distinct());
             Assert.All(drafts, draft => Assert.Equal((id, 1.0), (draft.Rollout, draft.Propensity)));
             Generation second = Assert.Single(drafts, draft => draft.Variant == "candidate");
             Assert.Equal(candidate.Hash, second.ModelHash);
             places.Add(second.Choice);
-            if (i < 5) await _server.PostAsync("/feedback", new() { ["inference_id"] = second.Id.ToString(), ["metric_name"] = "keep", ["value"] = true, ["user"] = "ann" });
+            if (i < 5)
+                await _server.PostAsync("/feedback", new() { ["inference_id"] = second.Id.ToString(), ["metric_name"] = "keep",
+                    ["value"] = true, ["user"] = "ann" });
         }
         Assert.Equal(2, places.Count);
         JsonNode drafted = (await _server.GetAsync($"{Path}/{id}"))["drafts"]!;
         Assert.Equal((1, 5, 1.0), ((int)drafted["people"]!, (int)drafted["choices"]!, (double)drafted["estimate"]!));
 
-        static JsonObject Ask() => new() { ["messages"] = TestServer.Chat()["messages"]!.DeepClone(), ["user"] = "ann", ["max_tokens"] = 4 };
+        static JsonObject Ask() =>
+            new() { ["messages"] = TestServer.Chat()["messages"]!.DeepClone(), ["user"] = "ann", ["max_tokens"] = 4 };
     }
 
     [Fact]
@@ -142,8 +157,10 @@ public sealed class RolloutTests : IAsyncLifetime
         string same = _server.Server.Model.Hash, other = _server.AnotherModel(2).Path;
         foreach ((string body, string expected) in new[]
         {
-            ("""{"candidate": "nobody"}""", "nobody"), ($$"""{"candidate": "{{same}}"}""", "serves already"), ($$"""{"candidate": "{{other}}", "share": 3}""", "1, 5, 10, 25, 50"),
-            ($$"""{"candidate": "{{other}}", "decide": "coin"}""", "acceptance or drafts"), ($$"""{"candidate": "{{other}}", "champion": "nobody"}""", "upstream"), ("""{"share": 1}""", "candidate"),
+            ("""{"candidate": "nobody"}""", "nobody"), ($$"""{"candidate": "{{same}}"}""", "serves already"),
+            ($$"""{"candidate": "{{other}}", "share": 3}""", "1, 5, 10, 25, 50"),
+            ($$"""{"candidate": "{{other}}", "decide": "coin"}""", "acceptance or drafts"),
+            ($$"""{"candidate": "{{other}}", "champion": "nobody"}""", "upstream"), ("""{"share": 1}""", "candidate"),
         })
         {
             (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync(Path, body);
@@ -157,21 +174,27 @@ public sealed class RolloutTests : IAsyncLifetime
     public async Task Start_WithoutTheMemoryForTwo_IsRefusedWithTheArithmetic()
     {
         await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 32 << 20, CacheBytes = 64 << 20 });
-        (HttpStatusCode status, JsonObject answer) = await small.TryPostAsync(Path, new JsonObject { ["candidate"] = small.AnotherModel(2).Path }.ToJsonString());
+        (HttpStatusCode status, JsonObject answer) =
+            await small.TryPostAsync(Path, new JsonObject { ["candidate"] = small.AnotherModel(2).Path }.ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, status);
-        Assert.Matches(@"does not fit beside the champion: 32 MiB are free, of which \d+ MiB are kept .* need \d+ MiB", (string)answer["error"]!["message"]!);
+        Assert.Matches(@"does not fit beside the champion: 32 MiB are free, of which \d+ MiB are kept .* need \d+ MiB",
+            (string)answer["error"]!["message"]!);
         Assert.Equal(small.Server.Model.Hash, (string)(await small.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
     }
 
     [Fact]
     public async Task LoadBeside_MoreThanOneModel_KeepsTheMemoryOfAllTheirCaches()
     {
-        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 300 << 20, CacheBytes = 200 << 20 });
+        await using TestServer small =
+            await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 300 << 20, CacheBytes = 200 << 20 });
         ModelHost host = small.Service<ModelHost>();
         ServedModel second = await host.LoadBesideAsync(small.AnotherModel(2), "the second");
-        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => host.LoadBesideAsync(small.AnotherModel(3), "the third"));
-        Match kept = Regex.Match(refused.Message, @"^the third does not fit beside the champion: 300 MiB are free, of which (\d+) MiB are kept");
-        Assert.True(kept.Success && int.Parse(kept.Groups[1].Value) is > 300 and <= 400, refused.Message); // two caches, less the pages that are made already
+        FlywheelException refused =
+            await Assert.ThrowsAsync<FlywheelException>(() => host.LoadBesideAsync(small.AnotherModel(3), "the third"));
+        Match kept = Regex.Match(refused.Message,
+            @"^the third does not fit beside the champion: 300 MiB are free, of which (\d+) MiB are kept");
+        // two caches, less the pages that are made already
+        Assert.True(kept.Success && int.Parse(kept.Groups[1].Value) is > 300 and <= 400, refused.Message);
         host.Retire(second);
         await second.Unloaded;
         host.Retire(await host.LoadBesideAsync(small.AnotherModel(3), "the third"));
@@ -192,7 +215,8 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.True(withIt < alone, $"{withIt} pages beside another model's cache ({kept} bytes), {alone} alone");
     }
 
-    /// <summary>Twenty-five people kept what the first model wrote and keep nothing of what a rollout released: it is taken back, and the page's endpoint says so.</summary>
+    /// <summary>Twenty-five people kept what the first model wrote and keep nothing of what a rollout released: it is taken back, and the
+    /// page's endpoint says so.</summary>
     [Fact]
     public async Task Release_OfARolloutThatPeopleAcceptLess_IsTakenBack()
     {
@@ -209,23 +233,31 @@ public sealed class RolloutTests : IAsyncLifetime
                 var id = Guid.CreateVersion7(time);
                 db.Generations.Add(new Generation
                 {
-                    Id = id, Group = id, Time = time, User = $"user-{i % 25}", App = "write", ModelHash = after ? next.Hash : former, FinishReason = Engine.FinishReason.Stop, NumTokens = 9, LatencyMs = 200,
-                    Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+                    Id = id, Group = id, Time = time, User = $"user-{i % 25}", App = "write", ModelHash = after ? next.Hash : former,
+                    FinishReason = Engine.FinishReason.Stop, NumTokens = 9, LatencyMs = 200,
+                    Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [],
+                        SamplerLogprobs = [], Sampler = new() },
                 });
-                db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = time, GenerationId = id, Metric = after ? Metrics.Discard : Metrics.Keep, Value = "true", User = $"user-{i % 25}" });
+                db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = time, GenerationId = id,
+                    Metric = after ? Metrics.Discard : Metrics.Keep, Value = "true", User = $"user-{i % 25}" });
             }
             await db.SaveChangesAsync();
         }
         JsonObject seen = await _server.GetAsync($"{Path}/watch");
-        Assert.Equal((next.Hash, former, 25, 1.0, 0.0), ((string)seen["model"]!, (string)seen["former"]!, (int)seen["people"]!, (double)seen["acceptance_before"]!, (double)seen["acceptance"]!));
+        Assert.Equal((next.Hash, former, 25, 1.0, 0.0),
+            ((string)seen["model"]!, (string)seen["former"]!, (int)seen["people"]!, (double)seen["acceptance_before"]!,
+                (double)seen["acceptance"]!));
 
         await Service<ReleaseWatcher>().CheckAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(former, _server.Server.Model.Hash);
         Assert.Equal(former, (string)(await _server.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
-        Assert.StartsWith($"taken back: {next.Hash[..12]}, because people accept fewer of its answers", (await Service<FlywheelStore>().ReleasesAsync())[0].Reason);
+        Assert.StartsWith($"taken back: {next.Hash[..12]}, because people accept fewer of its answers",
+            (await Service<FlywheelStore>().ReleasesAsync())[0].Reason);
         Assert.Equal("none", (string)(await _server.GetAsync($"{Path}/watch"))["state"]!);
-        Assert.Equal((HttpStatusCode.Conflict, "nothing_watched"), await _server.TryPostAsync($"{Path}/watch", """{"decision": "keep"}""") is var (status, body) ? (status, (string)body["error"]!["code"]!) : default);
+        Assert.Equal((HttpStatusCode.Conflict, "nothing_watched"),
+            await _server.TryPostAsync($"{Path}/watch", """{"decision": "keep"}""") is var (status, body)
+                ? (status, (string)body["error"]!["code"]!) : default);
 
         // What a person would rather keep is not looked at any more; what they take back is served no more.
         await Service<ModelSwitch>().ServeAsync(_server.AnotherModel(3).Path, "rollout 8: again");
@@ -242,7 +274,10 @@ public sealed class RolloutTests : IAsyncLifetime
     {
         Generator generator = _server.Service<Generator>();
         Conversation said = new([Message.User("Say something.")]);
-        GenerationGroup group = generator.Start(model => new GenerationOrder { Conversation = said, Prompts = [model.Template.Prompt(said, DateTimeOffset.UtcNow)], MaxTokens = 2, Sampler = new(), App = "test" }, CancellationToken.None);
+        GenerationGroup group =
+            generator.Start(model => new GenerationOrder { Conversation = said,
+                Prompts = [model.Template.Prompt(said, DateTimeOffset.UtcNow)], MaxTokens = 2, Sampler = new(), App = "test" },
+                CancellationToken.None);
         using var stop = new CancellationTokenSource();
         await using CancellationTokenRegistration registered = stop.Token.Register(group.Cancel);
         await foreach (ChoiceEvent _ in group.Events) { }
@@ -254,7 +289,8 @@ public sealed class RolloutTests : IAsyncLifetime
     public async Task Release_OfAnotherModelMeanwhile_StopsTheRollout()
     {
         long id = (long)(await _server.PostAsync(Path, new() { ["candidate"] = _server.AnotherModel(2).Path, ["share"] = 50 }))["id"]!;
-        Assert.Equal(HttpStatusCode.BadRequest, (await _server.TryPostAsync(Path, new JsonObject { ["candidate"] = _server.AnotherModel(4).Path }.ToJsonString())).Status);
+        Assert.Equal(HttpStatusCode.BadRequest,
+            (await _server.TryPostAsync(Path, new JsonObject { ["candidate"] = _server.AnotherModel(4).Path }.ToJsonString())).Status);
         await _server.PostAsync("/admin/promote", new() { ["model"] = _server.AnotherModel(3).Path });
         JsonObject status = await UntilEndedAsync(id);
         Assert.Equal("stopped", (string)status["state"]!);
@@ -272,7 +308,8 @@ public sealed class RolloutTests : IAsyncLifetime
         Assert.Same(candidate, Service<ModelHost>().Current); // no third copy of weights
         Assert.Equal(candidate.Hash, (string)(await _server.PostAsync(ChatPath, TestServer.Chat()))["model_hash"]!);
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        Assert.Equal((candidate.Hash, $"rollout {id}: promoted by ann"), ((await store.ReleasesAsync())[0].ModelHash, (await store.ReleasesAsync())[0].Reason));
+        Assert.Equal((candidate.Hash, $"rollout {id}: promoted by ann"),
+            ((await store.ReleasesAsync())[0].ModelHash, (await store.ReleasesAsync())[0].Reason));
     }
 
     [Fact]
@@ -283,14 +320,17 @@ public sealed class RolloutTests : IAsyncLifetime
         (long id, string candidate) = ((long)begun["id"]!, (string)begun["candidate"]!);
         await using FlywheelStore store = await _server.OpenStoreAsync();
         int before = (await store.ReleasesAsync()).Count;
-        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => Service<ModelSwitch>().ServeAsync(candidate, async _ =>
+        FlywheelException refused =
+            await Assert.ThrowsAsync<FlywheelException>(() => Service<ModelSwitch>().ServeAsync(candidate, async _ =>
         {
-            Assert.True(await store.EndRolloutAsync(id, RolloutState.Stopped, "stopped while it loaded", DateTimeOffset.UtcNow)); // another server's act
+            // another server's act
+            Assert.True(await store.EndRolloutAsync(id, RolloutState.Stopped, "stopped while it loaded", DateTimeOffset.UtcNow));
             await store.PromoteRolloutAsync(id, "proven", DateTimeOffset.UtcNow);
         }));
         Assert.Contains("ended meanwhile", refused.Message);
         Assert.Equal((champion, before), (_server.Server.Model.Hash, (await store.ReleasesAsync()).Count));
-        Assert.Equal((RolloutState.Stopped, "stopped while it loaded"), ((await store.LastRolloutAsync())!.State, (await store.LastRolloutAsync())!.Reason));
+        Assert.Equal((RolloutState.Stopped, "stopped while it loaded"),
+            ((await store.LastRolloutAsync())!.State, (await store.LastRolloutAsync())!.Reason));
     }
 
     [Fact]
@@ -327,7 +367,8 @@ public sealed class RolloutTests : IAsyncLifetime
         {
             JsonObject request = TestServer.Chat(maxTokens: 2);
             request["user"] = $"user-{person}";
-            using HttpResponseMessage response = await http.PostAsync(ChatPath, new StringContent(request.ToJsonString(), null, "application/json"));
+            using HttpResponseMessage response = await http.PostAsync(ChatPath,
+                new StringContent(request.ToJsonString(), null, "application/json"));
             models[$"user-{person}"] = (string)JsonNode.Parse(await response.Content.ReadAsStringAsync())!["model_hash"]!;
         }
         return models;

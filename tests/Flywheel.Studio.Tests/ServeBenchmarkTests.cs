@@ -11,7 +11,8 @@ public class ServeBenchmarkTests
     {
         await using TestServer one = await TestServer.StartAsync(), other = await TestServer.StartAsync();
         var load = new ServeLoad { Clients = 3, SharedTokens = 20, OwnTokens = 3, MaxTokens = 10 };
-        var figures = await ServeBenchmark.RunAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, rounds: 2, TestContext.Current.CancellationToken);
+        var figures = await ServeBenchmark.RunAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, rounds: 2,
+            TestContext.Current.CancellationToken);
         Assert.Equal(2, figures.Count);
         foreach (ServerFigures found in figures.SelectMany(pair => new[] { pair.Cold, pair.Warm }))
         {
@@ -26,7 +27,8 @@ public class ServeBenchmarkTests
     {
         await using TestServer one = await TestServer.StartAsync(), other = await TestServer.StartAsync();
         var load = new ServeLoad { Clients = 2, OwnTokens = 3 };
-        var figures = await ServeBenchmark.IntrudeAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, promptTokens: 100, rounds: 2, TestContext.Current.CancellationToken);
+        var figures = await ServeBenchmark.IntrudeAsync([new Uri(one.Server.Url), new Uri(other.Server.Url)], load, promptTokens: 100,
+            rounds: 2, TestContext.Current.CancellationToken);
         Assert.Equal(2, figures.Count);
         Assert.All(figures, found => Assert.True(found.QuietMs.P50 > 0 && found.QuietMs.P50 <= found.QuietMs.P99 && found.FirstMs.P50 > 0));
     }
@@ -45,7 +47,9 @@ public class ServeBenchmarkTests
     [Fact]
     public async Task Run_NobodyThere_SaysSo()
     {
-        var error = await Assert.ThrowsAsync<FlywheelException>(() => ServeBenchmark.RunAsync([new Uri("http://127.0.0.1:1")], new ServeLoad(), 1, TestContext.Current.CancellationToken));
+        var error =
+            await Assert.ThrowsAsync<FlywheelException>(() =>
+                ServeBenchmark.RunAsync([new Uri("http://127.0.0.1:1")], new ServeLoad(), 1, TestContext.Current.CancellationToken));
         Assert.Contains("127.0.0.1:1", error.Message);
     }
 

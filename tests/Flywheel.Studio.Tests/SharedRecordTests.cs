@@ -64,9 +64,11 @@ public sealed class SharedRecordTests
         string connection = await (await PostgresCluster.SharedAsync()).CreateDatabaseAsync();
         StudioOptions Shared(StudioOptions options) => options with { Home = new FlywheelHome(options.Home.Path, connection) };
         await using TestServer one = await TestServer.StartAsync(options: Shared);
-        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 32 << 20, CacheBytes = 64 << 20 }, options: Shared);
+        await using TestServer small = await TestServer.StartAsync(new() { Threads = 1, AvailableBytes = 32 << 20, CacheBytes = 64 << 20 },
+            options: Shared);
         JsonObject begun = await one.PostAsync("/v1/rollouts", new() { ["candidate"] = one.AnotherModel(2).Path, ["share"] = 50 });
-        foreach (TestServer server in new[] { one, small }) await server.Service<RolloutHost>().CheckAsync(TestContext.Current.CancellationToken);
+        foreach (TestServer server in new[] { one, small })
+            await server.Service<RolloutHost>().CheckAsync(TestContext.Current.CancellationToken);
         Assert.NotNull(one.Service<RolloutHost>().Live);
         Assert.Null(small.Service<RolloutHost>().Live);
         Assert.Equal((string)begun["champion"]!, (string)(await small.PostAsync("/v1/chat/completions", TestServer.Chat()))["model_hash"]!);
@@ -79,7 +81,8 @@ public sealed class SharedRecordTests
     {
         await using PostgresCluster cluster = await PostgresCluster.StartAsync();
         string connection = await cluster.CreateDatabaseAsync();
-        await using TestServer server = await TestServer.StartAsync(options: options => options with { Home = new FlywheelHome(options.Home.Path, connection) });
+        await using TestServer server =
+            await TestServer.StartAsync(options: options => options with { Home = new FlywheelHome(options.Home.Path, connection) });
         string before = (string)(await server.PostAsync("/v1/chat/completions", TestServer.Chat()))["choices"]![0]!["generation_id"]!;
         await cluster.KillAsync();
         foreach (int _ in Enumerable.Range(0, 2))
@@ -87,7 +90,8 @@ public sealed class SharedRecordTests
             (HttpStatusCode status, JsonObject body) = await server.TryPostAsync("/v1/chat/completions", TestServer.Chat().ToJsonString());
             Assert.Equal((HttpStatusCode.ServiceUnavailable, "record_unavailable"), (status, (string?)body["error"]!["code"]));
         }
-        using (HttpResponseMessage page = await server.Http.GetAsync("/write")) Assert.True((int)page.StatusCode is 200 or 503, $"{page.StatusCode}");
+        using (HttpResponseMessage page = await server.Http.GetAsync("/write")) Assert.True((int)page.StatusCode is 200 or 503,
+            $"{page.StatusCode}");
         Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/health/live")).StatusCode);
         await cluster.BeginAsync();
         string after = "";

@@ -33,7 +33,8 @@ public sealed partial class SignInTests : IAsyncLifetime
         Assert.Equal((HttpStatusCode.Redirect, "/sign-in?return=%2Fwrite%3Fx%3D1"), (asked.StatusCode, $"{asked.Headers.Location}"));
         using HttpResponseMessage entered = await EnterAsync(browser, _server.Server.FirstKey!, "/write?x=1");
         Assert.Equal((HttpStatusCode.Redirect, "/write?x=1"), (entered.StatusCode, $"{entered.Headers.Location}"));
-        string cookie = entered.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal));
+        string cookie = entered.Headers.GetValues("Set-Cookie")
+            .Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal));
         Assert.Contains("; httponly", cookie, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("; samesite=strict", cookie, StringComparison.OrdinalIgnoreCase);
         Assert.DoesNotContain("; secure", cookie, StringComparison.OrdinalIgnoreCase); // plain http: it would never come back
@@ -52,9 +53,11 @@ public sealed partial class SignInTests : IAsyncLifetime
         using HttpClient browser = Browser();
         foreach (string form in new[] { "key=%00", "key=a%ff%fe", "__RequestVerificationToken=%00&key=x" })
         {
-            using HttpResponseMessage entered = await browser.PostAsync("/sign-in", new StringContent(form, System.Text.Encoding.ASCII, "application/x-www-form-urlencoded"));
+            using HttpResponseMessage entered = await browser.PostAsync("/sign-in",
+                new StringContent(form, System.Text.Encoding.ASCII, "application/x-www-form-urlencoded"));
             Assert.Equal(HttpStatusCode.Unauthorized, entered.StatusCode);
-            using HttpResponseMessage left = await browser.PostAsync("/sign-out", new StringContent(form, System.Text.Encoding.ASCII, "application/x-www-form-urlencoded"));
+            using HttpResponseMessage left = await browser.PostAsync("/sign-out",
+                new StringContent(form, System.Text.Encoding.ASCII, "application/x-www-form-urlencoded"));
             Assert.Equal(HttpStatusCode.Redirect, left.StatusCode);
         }
     }
@@ -67,7 +70,9 @@ public sealed partial class SignInTests : IAsyncLifetime
         browser.DefaultRequestHeaders.Add("X-Forwarded-For", "198.51.100.7");
         browser.DefaultRequestHeaders.Host = "studio.example.com";
         using HttpResponseMessage entered = await EnterAsync(browser, _server.Server.FirstKey!, "/");
-        Assert.Contains("; secure", entered.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal)), StringComparison.OrdinalIgnoreCase);
+        Assert.Contains("; secure",
+            entered.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_key=", StringComparison.Ordinal)),
+            StringComparison.OrdinalIgnoreCase);
     }
 
     [Fact]
@@ -76,7 +81,8 @@ public sealed partial class SignInTests : IAsyncLifetime
         (_, string narrow) = await _keys.CreateAsync("narrow", [Scopes.Inference]);
         (_, string dead) = await _keys.CreateAsync("dead", [Scopes.Inference, Scopes.Feedback]);
         await _keys.RevokeAsync("dead");
-        foreach ((string key, string says) in new[] { ("wrong", "not known"), ("", "not known"), (new string('x', 100_000), "not known"), (narrow, "needs the scopes"), (dead, "revoked"), (AdminSecret.Read(_server.Home), "Make a key") })
+        foreach ((string key, string says) in new[] { ("wrong", "not known"), ("", "not known"), (new string('x', 100_000), "not known"),
+            (narrow, "needs the scopes"), (dead, "revoked"), (AdminSecret.Read(_server.Home), "Make a key") })
         {
             using HttpClient browser = Browser();
             using HttpResponseMessage refused = await EnterAsync(browser, key, "/");
@@ -91,7 +97,8 @@ public sealed partial class SignInTests : IAsyncLifetime
     {
         using HttpClient browser = Browser();
         await browser.GetAsync("/sign-in");
-        using HttpResponseMessage refused = await browser.PostAsync("/sign-in", new FormUrlEncodedContent([new("key", _server.Server.FirstKey)]));
+        using HttpResponseMessage refused = await browser.PostAsync("/sign-in",
+            new FormUrlEncodedContent([new("key", _server.Server.FirstKey)]));
         Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
         Assert.Contains("once more", await refused.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/write")).StatusCode);
@@ -118,7 +125,8 @@ public sealed partial class SignInTests : IAsyncLifetime
         await EnterAsync(browser, _server.Server.FirstKey!, "/");
         Assert.Equal(HttpStatusCode.OK, (await browser.GetAsync("/write")).StatusCode);
         string page = await browser.GetStringAsync("/sign-in");
-        await browser.PostAsync("/sign-out", new FormUrlEncodedContent([new("__RequestVerificationToken", Token().Match(page).Groups[1].Value)]));
+        await browser.PostAsync("/sign-out",
+            new FormUrlEncodedContent([new("__RequestVerificationToken", Token().Match(page).Groups[1].Value)]));
         Assert.Equal(HttpStatusCode.Redirect, (await browser.GetAsync("/write")).StatusCode);
     }
 
@@ -139,7 +147,8 @@ public sealed partial class SignInTests : IAsyncLifetime
 
     private HttpClient Browser()
     {
-        var browser = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false, CookieContainer = new CookieContainer() }) { BaseAddress = new Uri(_server.Server.Url) };
+        var browser = new HttpClient(new SocketsHttpHandler { UseProxy = false, AllowAutoRedirect = false,
+            CookieContainer = new CookieContainer() }) { BaseAddress = new Uri(_server.Server.Url) };
         browser.DefaultRequestHeaders.Accept.ParseAdd("text/html");
         return browser;
     }

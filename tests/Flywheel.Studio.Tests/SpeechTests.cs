@@ -11,7 +11,8 @@ using OpenAI.Audio;
 
 namespace Flywheel.Studio.Tests;
 
-/// <summary><c>/v1/audio/speech</c> and <c>/v1/voices</c>, by hand and by OpenAI's .NET client; their npm client is in client.mjs.</summary>
+/// <summary><c>/v1/audio/speech</c> and <c>/v1/voices</c>, by hand and by OpenAI's .NET client; their npm client is in
+/// client.mjs.</summary>
 public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<SpeechTests.OneServer>
 {
     private readonly TestServer _server = one.Server ?? throw Xunit.Sdk.SkipException.ForSkip("espeak-ng or ffmpeg is not installed");
@@ -21,7 +22,8 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
     {
         internal TestServer? Server { get; private set; }
 
-        public async ValueTask InitializeAsync() => Server = Tool.Exists("espeak-ng") && Tool.Exists("ffmpeg") ? await TestServer.StartAsync() : null;
+        public async ValueTask InitializeAsync() =>
+            Server = Tool.Exists("espeak-ng") && Tool.Exists("ffmpeg") ? await TestServer.StartAsync() : null;
 
         public ValueTask DisposeAsync() => Server?.DisposeAsync() ?? ValueTask.CompletedTask;
     }
@@ -56,7 +58,8 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
         double expected = Wav((await SpeakAsync(Request())).Sound).Duration.TotalSeconds;
         using var folder = new TempFolder();
         File.WriteAllBytes(folder["a"], sound);
-        (int code, string said) = await Tool.RunAsync("ffmpeg", ["-v", "error", "-f", container, "-i", folder["a"], "-f", "s16le", "-ar", "24000", "-ac", "1", folder["raw"]], folder.Path);
+        (int code, string said) = await Tool.RunAsync("ffmpeg",
+            ["-v", "error", "-f", container, "-i", folder["a"], "-f", "s16le", "-ar", "24000", "-ac", "1", folder["raw"]], folder.Path);
         Assert.True(code == 0, said);
         Assert.Equal(expected, new FileInfo(folder["raw"]).Length / 48_000.0, .1); // codecs add a few milliseconds at the ends
     }
@@ -66,7 +69,9 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
     {
         byte[] wav = (await SpeakAsync(Request())).Sound, pcm = (await SpeakAsync(Request("pcm"))).Sound;
         Assert.Equal(wav[44..], pcm);
-        Clip fast = Wav((await SpeakAsync(new JsonObject(Request().Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone()))) { ["speed"] = 2 })).Sound);
+        Clip fast =
+            Wav((await SpeakAsync(new JsonObject(Request().Select(field => KeyValuePair.Create(field.Key, field.Value?.DeepClone())))
+                { ["speed"] = 2 })).Sound);
         Assert.InRange(Wav(wav).Duration / fast.Duration, 1.7, 2.3);
     }
 
@@ -86,7 +91,9 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
         request["stream_format"] = "sse";
         (byte[] events, MediaTypeHeaderValue? type) = await SpeakAsync(request);
         Assert.Equal("text/event-stream", type?.MediaType);
-        JsonObject[] parsed = [.. Encoding.UTF8.GetString(events).Split("\n\n", StringSplitOptions.RemoveEmptyEntries).Select(data => JsonNode.Parse(data["data: ".Length..])!.AsObject())];
+        JsonObject[] parsed =
+            [.. Encoding.UTF8.GetString(events).Split("\n\n", StringSplitOptions.RemoveEmptyEntries)
+                .Select(data => JsonNode.Parse(data["data: ".Length..])!.AsObject())];
         Assert.Equal("speech.audio.done", (string)parsed[^1]["type"]!);
         byte[] sound = [.. parsed[..^1].SelectMany(each => Convert.FromBase64String((string)each["audio"]!))];
         Assert.Equal((await SpeakAsync(Request("pcm"))).Sound, sound);
@@ -101,7 +108,8 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
         request["input"] = "<speak>one\n<brake/></speak>";
         (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync("/v1/audio/speech", request.ToJsonString());
         Assert.Equal((HttpStatusCode.BadRequest, "input"), (status, (string)answer["error"]!["param"]!));
-        Assert.Contains("line 2, column 2: the element 'brake' is not known", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
+        Assert.Contains("line 2, column 2: the element 'brake' is not known", (string)answer["error"]!["message"]!,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -127,17 +135,23 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
     [Fact]
     public async Task Speak_OfTooLongAText_IsRefused()
     {
-        (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync("/v1/audio/speech", Request(input: new string('a', 4097)).ToJsonString());
+        (HttpStatusCode status, JsonObject answer) =
+            await _server.TryPostAsync("/v1/audio/speech", Request(input: new string('a', 4097)).ToJsonString());
         Assert.Equal((HttpStatusCode.BadRequest, "input"), (status, (string)answer["error"]!["param"]!));
     }
 
     [Fact]
     public async Task Speak_ByOpenAIsClient_IsSound()
     {
-        var client = new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1") });
-        BinaryData sound = (await client.GetAudioClient("espeak").GenerateSpeechAsync("The wheel turns.", new GeneratedSpeechVoice("en-us"), new SpeechGenerationOptions { ResponseFormat = GeneratedSpeechFormat.Wav, SpeedRatio = 1.5f })).Value;
+        var client = new OpenAIClient(new ApiKeyCredential("none"),
+            new OpenAIClientOptions { Endpoint = new Uri($"{_server.Server.Url}/v1") });
+        BinaryData sound =
+            (await client.GetAudioClient("espeak").GenerateSpeechAsync("The wheel turns.", new GeneratedSpeechVoice("en-us"),
+                new SpeechGenerationOptions { ResponseFormat = GeneratedSpeechFormat.Wav, SpeedRatio = 1.5f })).Value;
         Assert.InRange(Wav(sound.ToArray()).Duration.TotalSeconds, .4, 2);
-        ClientResultException unknown = await Assert.ThrowsAsync<ClientResultException>(() => client.GetAudioClient("tts-1").GenerateSpeechAsync("Hello", new GeneratedSpeechVoice("nobody-at-all")));
+        ClientResultException unknown =
+            await Assert.ThrowsAsync<ClientResultException>(() =>
+                client.GetAudioClient("tts-1").GenerateSpeechAsync("Hello", new GeneratedSpeechVoice("nobody-at-all")));
         Assert.Contains("there is no voice 'nobody-at-all'", unknown.Message, StringComparison.Ordinal);
     }
 
@@ -156,10 +170,12 @@ public sealed class SpeechTests(SpeechTests.OneServer one) : IClassFixture<Speec
     public async Task Document_FieldsOfSpeech_AreTheEndpoints()
     {
         JsonObject document = await _server.GetAsync("/openapi.json");
-        string[] described = [.. document["components"]!["schemas"]!["SpeechRequest"]!["properties"]!.AsObject().Select(field => field.Key)];
+        string[] described =
+            [.. document["components"]!["schemas"]!["SpeechRequest"]!["properties"]!.AsObject().Select(field => field.Key)];
         JsonObject request = Request();
         request["no_such_field"] = 1;
         (_, JsonObject answer) = await _server.TryPostAsync("/v1/audio/speech", request.ToJsonString());
-        Assert.Equal(described.Order(), Regex.Match((string)answer["error"]!["message"]!, "known are (.*)$").Groups[1].Value.Split(", ").Order());
+        Assert.Equal(described.Order(),
+            Regex.Match((string)answer["error"]!["message"]!, "known are (.*)$").Groups[1].Value.Split(", ").Order());
     }
 }

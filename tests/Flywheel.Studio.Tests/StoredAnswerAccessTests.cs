@@ -17,7 +17,8 @@ public sealed class StoredAnswerAccessTests
         var keys = new ApiKeys(store, TimeProvider.System);
         using HttpClient ann = await ClientAsync("ann"), bob = await ClientAsync("bob"), shop = await ClientAsync("");
 
-        JsonObject response = await PostAsync(ann, "/v1/responses", new() { ["model"] = "flywheel", ["input"] = "Hello.", ["max_output_tokens"] = 4 });
+        JsonObject response = await PostAsync(ann, "/v1/responses",
+            new() { ["model"] = "flywheel", ["input"] = "Hello.", ["max_output_tokens"] = 4 });
         JsonObject chat = TestServer.Chat();
         chat["store"] = true;
         JsonObject completion = await PostAsync(ann, "/v1/chat/completions", chat);
@@ -33,7 +34,9 @@ public sealed class StoredAnswerAccessTests
         Assert.Equal(HttpStatusCode.NotFound, (await bob.DeleteAsync(paths[2])).StatusCode);
         Assert.DoesNotContain((string)completion["id"]!, await bob.GetStringAsync("/v1/chat/completions"), StringComparison.Ordinal);
         Assert.Contains((string)completion["id"]!, await ann.GetStringAsync("/v1/chat/completions"), StringComparison.Ordinal);
-        using var next = new StringContent(new JsonObject { ["model"] = "flywheel", ["input"] = "x", ["previous_response_id"] = (string)response["id"]! }.ToJsonString(), Encoding.UTF8, "application/json");
+        using var next =
+            new StringContent(new JsonObject { ["model"] = "flywheel", ["input"] = "x",
+                ["previous_response_id"] = (string)response["id"]! }.ToJsonString(), Encoding.UTF8, "application/json");
         Assert.Equal(HttpStatusCode.NotFound, (await bob.PostAsync("/v1/responses", next)).StatusCode);
 
         async Task<HttpClient> ClientAsync(string user)
@@ -47,7 +50,8 @@ public sealed class StoredAnswerAccessTests
 
     private static async Task<JsonObject> PostAsync(HttpClient client, string path, JsonObject body)
     {
-        using HttpResponseMessage answer = await client.PostAsync(path, new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
+        using HttpResponseMessage answer = await client.PostAsync(path,
+            new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
         string text = await answer.Content.ReadAsStringAsync();
         Assert.True(answer.IsSuccessStatusCode, text);
         return JsonNode.Parse(text)!.AsObject();

@@ -32,7 +32,8 @@ public sealed class SwapTests : IAsyncLifetime
                 JsonObject request = TestServer.Chat(maxTokens: 60);
                 request["seed"] = client * 100_000 + i;
                 request["temperature"] = 1.2;
-                answered.Add(client % 2 == 0 ? OfStream(await _server.StreamAsync(ChatPath, request)) : OfWhole(await _server.PostAsync(ChatPath, request)));
+                answered.Add(client % 2 == 0
+                    ? OfStream(await _server.StreamAsync(ChatPath, request)) : OfWhole(await _server.PostAsync(ChatPath, request)));
             }
         }))];
 
@@ -61,7 +62,8 @@ public sealed class SwapTests : IAsyncLifetime
                 GenerationPayload payload = record.Payload!;
                 Assert.Equal((hash, text), (record.ModelHash, payload.Text));
                 var again = new List<int>();
-                await foreach (SampledToken token in engine.Submit(new() { PromptTokens = payload.PromptTokens, MaxTokens = payload.MaxTokens, Sampler = payload.Sampler, Stop = payload.Stop }).Tokens) again.Add(token.Id);
+                await foreach (SampledToken token in engine.Submit(new() { PromptTokens = payload.PromptTokens,
+                    MaxTokens = payload.MaxTokens, Sampler = payload.Sampler, Stop = payload.Stop }).Tokens) again.Add(token.Id);
                 Assert.Equal(payload.Tokens, again);
             }
         }
@@ -77,7 +79,8 @@ public sealed class SwapTests : IAsyncLifetime
         foreach (int end in server.Server.Model.Config.EosTokenIds) bias[$"{end}"] = -100;
         request["logit_bias"] = bias;
         request["stream"] = true;
-        using var message = new HttpRequestMessage(HttpMethod.Post, ChatPath) { Content = new StringContent(request.ToJsonString(), null, "application/json") };
+        using var message = new HttpRequestMessage(HttpMethod.Post,
+            ChatPath) { Content = new StringContent(request.ToJsonString(), null, "application/json") };
         using HttpResponseMessage response = await server.Http.SendAsync(message, HttpCompletionOption.ResponseHeadersRead);
         using var lines = new StreamReader(await response.Content.ReadAsStreamAsync());
         string first = (await lines.ReadLineAsync())!;
@@ -101,7 +104,8 @@ public sealed class SwapTests : IAsyncLifetime
         string weights = Path.Combine(broken.Path, "model.safetensors");
         File.WriteAllBytes(weights, File.ReadAllBytes(weights)[..^100]);
         string before = _server.Server.Model.Hash;
-        (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync("/admin/promote", new JsonObject { ["model"] = broken.Path }.ToJsonString());
+        (HttpStatusCode status, JsonObject answer) =
+            await _server.TryPostAsync("/admin/promote", new JsonObject { ["model"] = broken.Path }.ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Contains("model.safetensors", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
         Assert.Equal(before, OfWhole(await _server.PostAsync(ChatPath, TestServer.Chat())).Hash);
@@ -128,7 +132,8 @@ public sealed class SwapTests : IAsyncLifetime
         await using FlywheelStore store = await _server.OpenStoreAsync();
         await _server.PostAsync("/admin/promote", new() { ["model"] = next.Hash, ["reason"] = "turn 1" });
         Assert.Equal((next.Hash, "turn 1"), ((await store.ChampionAsync())!.Hash, (await store.ReleasesAsync())[0].Reason));
-        Assert.Equal(next.Hash, (await FirstModel.FindAsync(store, new() { Home = _server.Home }, DateTimeOffset.UtcNow, default)).Folder.Hash);
+        Assert.Equal(next.Hash,
+            (await FirstModel.FindAsync(store, new() { Home = _server.Home }, DateTimeOffset.UtcNow, default)).Folder.Hash);
     }
 
     private static (Guid Id, string Hash, string Text) OfWhole(JsonObject answer)

@@ -30,7 +30,9 @@ public class TemplateFieldTests
         request["reasoning_effort"] = "low";
         string prompt = await PromptAsync(server, request);
         Assert.Contains($"{DateTime.Now:yyyy}-", prompt, StringComparison.Ordinal);
-        Assert.Contains("|False|low|[user ann]one\ntwo[assistant ]<think>clouds?</think>sunny[user ]and now?12345678901234567890123(look: )", prompt, StringComparison.Ordinal);
+        Assert.Contains(
+            "|False|low|[user ann]one\ntwo[assistant ]<think>clouds?</think>sunny[user ]and now?12345678901234567890123(look: )", prompt,
+            StringComparison.Ordinal);
 
         // Recorded, so that what is learnt from it is asked for in the same way.
         await using FlywheelStore store = await server.OpenStoreAsync();
@@ -43,7 +45,9 @@ public class TemplateFieldTests
     [InlineData("chat_template_kwargs", "[]", "field 'chat_template_kwargs' is []")]
     [InlineData("chat_template_kwargs", """{"messages": []}""", "'chat_template_kwargs.messages'")]
     [InlineData("reasoning_effort", "\"vast\"", "minimal")]
-    [InlineData("messages", """[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "function_call": {"name": "f", "arguments": "{}"}}]""", "messages[1].function_call")]
+    [InlineData("messages",
+        """[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b", "function_call": {"name": "f", "arguments": "{}"}}]""",
+        "messages[1].function_call")]
     public async Task Chat_FieldOfAnotherKind_IsRefusedByName(string field, string value, string expected)
     {
         await using TestServer server = await StartAsync(Template);
@@ -54,7 +58,8 @@ public class TemplateFieldTests
         Assert.Contains(expected, (string)answer["error"]!["message"]!, StringComparison.Ordinal);
     }
 
-    /// <summary>A template that does not parse, one that wants what is not there, several without a default: completions are served all the same.</summary>
+    /// <summary>A template that does not parse, one that wants what is not there, several without a default: completions are served all the
+    /// same.</summary>
     [Theory]
     [InlineData("{% for m in messages %}{{ m.role }", "line 1")]
     [InlineData("{{ messages | frobnicate }}", "frobnicate")]
@@ -62,7 +67,9 @@ public class TemplateFieldTests
     public async Task Chat_TemplateThatCannotBeRead_CompletionsAreServed(string? template, string expected)
     {
         await using TestServer server = await StartAsync(template);
-        Assert.NotNull((await server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "The", ["max_tokens"] = 2 }))["choices"]);
+        Assert.NotNull(
+            (await server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "The", ["max_tokens"] = 2 }))["choices"]);
         (HttpStatusCode status, JsonObject answer) = await server.TryPostAsync(Path, TestServer.Chat().ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Contains("cannot be talked to", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
@@ -71,7 +78,8 @@ public class TemplateFieldTests
 
     private static Task<TestServer> StartAsync(string? template) => TestServer.StartAsync(context: 1024, edit: folder =>
     {
-        string file = System.IO.Path.Combine(folder, "chat_template.jinja"), settings = System.IO.Path.Combine(folder, "tokenizer_config.json");
+        string file = System.IO.Path.Combine(folder, "chat_template.jinja"),
+            settings = System.IO.Path.Combine(folder, "tokenizer_config.json");
         if (template is not null)
         {
             File.WriteAllText(file, template);

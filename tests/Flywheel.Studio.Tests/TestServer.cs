@@ -42,7 +42,8 @@ internal sealed class TestServer : IAsyncDisposable
 
     public required HttpClient Http { get; init; }
 
-    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null, MinDataRate? slowestReader = null,
+    public static async Task<TestServer> StartAsync(EngineOptions? engine = null, int context = 256, Action<string>? edit = null,
+        MinDataRate? slowestReader = null,
         Tokenizer? tokenizer = null, TimeSpan? drainTime = null, Func<StudioOptions, StudioOptions>? options = null)
     {
         var folder = new TempFolder();
@@ -62,7 +63,8 @@ internal sealed class TestServer : IAsyncDisposable
             DrainTime = drainTime ?? TimeSpan.FromSeconds(20),
         };
         StudioServer server = await StudioServer.StartAsync(options?.Invoke(given) ?? given);
-        return new TestServer(folder) { Server = server, Http = new HttpClient(new AdminSecretHandler(given.Home)) { BaseAddress = new Uri(server.Url) } };
+        return new TestServer(folder) { Server = server,
+            Http = new HttpClient(new AdminSecretHandler(given.Home)) { BaseAddress = new Uri(server.Url) } };
     }
 
     public ModelFolder AnotherModel(int seed) => TinyModel.Create(_folder["models"], seed);
@@ -73,7 +75,8 @@ internal sealed class TestServer : IAsyncDisposable
     public T Service<T>() where T : notnull => Service<T>(Server);
 
     public static T Service<T>(StudioServer server) where T : notnull =>
-        ((WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(server)!).Services.GetRequiredService<T>();
+        ((WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(server)!).Services
+            .GetRequiredService<T>();
 
     public Task<FlywheelStore> OpenStoreAsync() => FlywheelStore.OpenAsync(Home);
 
@@ -85,7 +88,8 @@ internal sealed class TestServer : IAsyncDisposable
         return answer;
     }
 
-    public async Task<(HttpStatusCode Status, JsonObject Body)> TryPostAsync(string path, string body, string contentType = "application/json")
+    public async Task<(HttpStatusCode Status, JsonObject Body)> TryPostAsync(string path, string body,
+        string contentType = "application/json")
     {
         using var content = new StringContent(body, Encoding.UTF8, contentType);
         using HttpResponseMessage response = await Http.PostAsync(path, content);

@@ -46,7 +46,8 @@ public sealed class ToolCallTests : IAsyncLifetime
 
         // The result comes back, and the model goes on from it.
         request["messages"]!.AsArray().Add(choice["message"]!.DeepClone());
-        request["messages"]!.AsArray().Add(new JsonObject { ["role"] = "tool", ["tool_call_id"] = (string)call["id"]!, ["content"] = "sunny" });
+        request["messages"]!.AsArray()
+            .Add(new JsonObject { ["role"] = "tool", ["tool_call_id"] = (string)call["id"]!, ["content"] = "sunny" });
         request["tool_choice"] = "none";
         JsonObject next = await _server.PostAsync(Path, request);
         Assert.Null(next["choices"]![0]!["message"]!["tool_calls"]);
@@ -66,29 +67,36 @@ public sealed class ToolCallTests : IAsyncLifetime
         List<JsonObject> events = await _server.StreamAsync(Path, request);
         foreach (JsonNode? whole in plain["choices"]!.AsArray())
         {
-            JsonNode[] chunks = [.. events.Select(chunk => chunk["choices"]![0]!).Where(choice => (int)choice["index"]! == (int)whole!["index"]!)];
+            JsonNode[] chunks =
+                [.. events.Select(chunk => chunk["choices"]![0]!).Where(choice => (int)choice["index"]! == (int)whole!["index"]!)];
             Assert.Equal((string)whole!["finish_reason"]!, (string)chunks[^1]["finish_reason"]!);
-            var calls = chunks.SelectMany(chunk => chunk["delta"]!["tool_calls"]?.AsArray() ?? []).GroupBy(call => (int)call!["index"]!).ToArray();
+            var calls = chunks.SelectMany(chunk => chunk["delta"]!["tool_calls"]?.AsArray() ?? []).GroupBy(call => (int)call!["index"]!)
+                .ToArray();
             JsonArray expected = whole["message"]!["tool_calls"]!.AsArray();
             Assert.Equal(expected.Count, calls.Length);
             for (int i = 0; i < calls.Length; i++)
             {
                 Assert.StartsWith("call_", (string)calls[i].First()!["id"]!, StringComparison.Ordinal);
                 Assert.Equal((string)expected[i]!["function"]!["name"]!, (string)calls[i].First()!["function"]!["name"]!);
-                Assert.Equal((string)expected[i]!["function"]!["arguments"]!, string.Concat(calls[i].Select(call => (string)call!["function"]!["arguments"]!)));
+                Assert.Equal((string)expected[i]!["function"]!["arguments"]!,
+                    string.Concat(calls[i].Select(call => (string)call!["function"]!["arguments"]!)));
                 Assert.All(calls[i].Skip(1), call => Assert.Null(call!["id"]));
             }
-            Assert.Equal(whole["logprobs"]!["content"]!.AsArray().Count, chunks.Sum(chunk => (chunk["logprobs"]?["content"] as JsonArray)?.Count ?? 0));
+            Assert.Equal(whole["logprobs"]!["content"]!.AsArray().Count,
+                chunks.Sum(chunk => (chunk["logprobs"]?["content"] as JsonArray)?.Count ?? 0));
         }
     }
 
     private static ChatClient Client(TestServer server) =>
-        new OpenAIClient(new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri($"{server.Server.Url}/v1"), RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) }).GetChatClient("flywheel");
+        new OpenAIClient(new ApiKeyCredential("none"),
+            new OpenAIClientOptions { Endpoint = new Uri($"{server.Server.Url}/v1"),
+                RetryPolicy = new System.ClientModel.Primitives.ClientRetryPolicy(0) }).GetChatClient("flywheel");
 
     /// <summary>Two functions, of which the first must be called.</summary>
     private static ChatCompletionOptions NamedCall() => new()
     {
-        Tools = { ChatTool.CreateFunctionTool("get_weather", "Of a city.", BinaryData.FromString(Schema), functionSchemaIsStrict: true), ChatTool.CreateFunctionTool("get_time") },
+        Tools = { ChatTool.CreateFunctionTool("get_weather", "Of a city.", BinaryData.FromString(Schema), functionSchemaIsStrict: true),
+            ChatTool.CreateFunctionTool("get_time") },
         ToolChoice = ChatToolChoice.CreateFunctionChoice("get_weather"),
 #pragma warning disable OPENAI001
         Seed = 4,
@@ -124,7 +132,8 @@ public sealed class ToolCallTests : IAsyncLifetime
         Assert.Empty(last.ToolCalls);
     }
 
-    /// <summary>Models of other families, their special tokens included, by OpenAI's client: a call, its stream, and its result back.</summary>
+    /// <summary>Models of other families, their special tokens included, by OpenAI's client: a call, its stream, and its result
+    /// back.</summary>
     [Theory]
     [InlineData(ToolTemplates.Listed, "[TOOL_CALLS]")]
     [InlineData(ToolTemplates.Bare, "{")]
@@ -135,15 +144,18 @@ public sealed class ToolCallTests : IAsyncLifetime
         {
             // The token that opens messages in ChatML is Mistral's here.
             string tokenizer = System.IO.Path.Combine(folder, "tokenizer.json");
-            File.WriteAllText(tokenizer, File.ReadAllText(tokenizer).Replace(Tokenizer.MessageStart, "[TOOL_CALLS]", StringComparison.Ordinal));
-            File.WriteAllText(System.IO.Path.Combine(folder, "chat_template.jinja"), template.Replace(Tokenizer.MessageStart, "<begin>", StringComparison.Ordinal));
+            File.WriteAllText(tokenizer,
+                File.ReadAllText(tokenizer).Replace(Tokenizer.MessageStart, "[TOOL_CALLS]", StringComparison.Ordinal));
+            File.WriteAllText(System.IO.Path.Combine(folder, "chat_template.jinja"),
+                template.Replace(Tokenizer.MessageStart, "<begin>", StringComparison.Ordinal));
         });
         ChatClient chat = Client(server);
         ChatCompletionOptions options = NamedCall();
         List<ChatMessage> messages = [new UserChatMessage("Weather?")];
         ChatCompletion completion = await chat.CompleteChatAsync(messages, options);
         ChatToolCall call = Assert.Single(completion.ToolCalls);
-        Assert.Equal((ChatFinishReason.ToolCalls, "get_weather", 0), (completion.FinishReason, call.FunctionName, completion.Content.Count));
+        Assert.Equal((ChatFinishReason.ToolCalls, "get_weather", 0),
+            (completion.FinishReason, call.FunctionName, completion.Content.Count));
         CheckArguments(call.FunctionName, call.FunctionArguments.ToString());
         await using FlywheelStore store = await server.OpenStoreAsync();
         Assert.StartsWith(begin, (await store.RecentGenerationsAsync(1))[0].Payload!.Text.TrimStart(), StringComparison.Ordinal);
@@ -171,7 +183,10 @@ public sealed class ToolCallTests : IAsyncLifetime
             File.WriteAllText(tokenizer, File.ReadAllText(tokenizer).Replace(Tokenizer.MessageStart, "<begin>", StringComparison.Ordinal));
             File.Delete(System.IO.Path.Combine(folder, "chat_template.jinja"));
         });
-        Assert.Equal("length", (string)(await server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "The", ["max_tokens"] = 4, ["logit_bias"] = new JsonObject { ["0"] = -100, ["2"] = -100 } }))["choices"]![0]!["finish_reason"]!);
+        Assert.Equal("length",
+            (string)(await server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "The", ["max_tokens"] = 4,
+                    ["logit_bias"] = new JsonObject { ["0"] = -100, ["2"] = -100 } }))["choices"]![0]!["finish_reason"]!);
         (HttpStatusCode status, JsonObject answer) = await server.TryPostAsync(Path, TestServer.Chat().ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Contains("no chat template", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
@@ -198,8 +213,10 @@ public sealed class ToolCallTests : IAsyncLifetime
     [InlineData("tools", """[{"type": "function"}]""", "tools[0].function", "missing")]
     [InlineData("tools", """[{"type": "retrieval"}]""", "tools[0].type", "retrieval")]
     [InlineData("tools", """[{"type": "function", "function": {"name": "a b"}}]""", "tools[0].function.name", "a b")]
-    [InlineData("tools", """[{"type": "function", "function": {"name": "a"}}, {"type": "function", "function": {"name": "a"}}]""", "tools", "two functions")]
-    [InlineData("tools", """[{"type": "function", "function": {"name": "a", "strict": true, "parameters": {"type": "object", "properties": {"x": {"contains": {"const": 1}}}}}}]""", "tools", "'a': #/properties/x: keyword 'contains'")]
+    [InlineData("tools", """[{"type": "function", "function": {"name": "a"}}, {"type": "function", "function": {"name": "a"}}]""", "tools",
+        "two functions")]
+    [InlineData("tools",
+        """[{"type": "function", "function": {"name": "a", "strict": true, "parameters": {"type": "object", "properties": {"x": {"contains": {"const": 1}}}}}}]""", "tools", "'a': #/properties/x: keyword 'contains'")]
     [InlineData("tools", """{"a": 1}""", "tools", "array")]
     [InlineData("tool_choice", "\"always\"", "tool_choice", "always")]
     [InlineData("tool_choice", """{"type": "function", "function": {"name": "get_fish"}}""", "tool_choice", "get_fish")]
@@ -207,7 +224,8 @@ public sealed class ToolCallTests : IAsyncLifetime
     [InlineData("grammar", "\"root ::= [\"", "grammar", "together")]
     [InlineData("messages", """[{"role": "tool", "content": "x", "tool_call_id": "call_1"}]""", "messages[0].tool_call_id", "call_1")]
     [InlineData("messages", """[{"role": "user", "content": "x", "tool_calls": []}]""", "messages[0].tool_calls", "assistant")]
-    [InlineData("messages", """[{"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "b"}}]}]""", "messages[0].tool_calls[0].function.arguments", "missing")]
+    [InlineData("messages", """[{"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "b"}}]}]""",
+        "messages[0].tool_calls[0].function.arguments", "missing")]
     [InlineData("service_tier", "\"gold\"", "service_tier", "gold")]
     public async Task Field_Wrong_IsRefusedByName(string field, string value, string param, string says)
     {
@@ -219,12 +237,15 @@ public sealed class ToolCallTests : IAsyncLifetime
         Assert.Contains(says, (string)answer["error"]!["message"]!, StringComparison.Ordinal);
     }
 
-    private const string Schema = """{"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, "days": {"type": "integer", "minimum": 1, "maximum": 7}}, "required": ["city", "days"], "additionalProperties": false}""";
+    private const string Schema =
+        """{"type": "object", "properties": {"city": {"type": "string", "maxLength": 12}, "days": {"type": "integer", "minimum": 1, "maximum": 7}}, "required": ["city", "days"], "additionalProperties": false}""";
 
     private static JsonObject Ask()
     {
         JsonObject request = TestServer.Chat("How is the weather?", maxTokens: 1000);
-        request["tools"] = JsonNode.Parse($$$"""[{"type": "function", "function": {"name": "get_weather", "description": "Of a city.", "parameters": {{{Schema}}}}}, {"type": "function", "function": {"name": "get_time"}}]""");
+        request["tools"] =
+            JsonNode.Parse(
+                $$$"""[{"type": "function", "function": {"name": "get_weather", "description": "Of a city.", "parameters": {{{Schema}}}}}, {"type": "function", "function": {"name": "get_time"}}]""");
         return request;
     }
 

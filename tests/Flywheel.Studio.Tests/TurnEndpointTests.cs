@@ -23,7 +23,9 @@ public sealed class TurnEndpointTests : IAsyncLifetime
         string champion = _server.Server.Model.Hash, candidate = await WaitAsync();
         Assert.Equal("waiting", (string)(await _server.GetAsync("/admin/turns"))["turns"]![0]!["state"]!);
         JsonObject shown = await _server.GetAsync("/admin/turns/1");
-        Assert.Equal(("Write 0.", "old 0", "new 0"), ((string)shown["drafts"]![0]!["prompt"]!, (string)shown["drafts"]![0]!["champion"]!, (string)shown["drafts"]![0]!["candidate"]!));
+        Assert.Equal(("Write 0.", "old 0", "new 0"),
+            ((string)shown["drafts"]![0]!["prompt"]!, (string)shown["drafts"]![0]!["champion"]!,
+                (string)shown["drafts"]![0]!["candidate"]!));
 
         JsonObject turn = await _server.PostAsync("/admin/turns/1", new() { ["accept"] = accept, ["user"] = "ada" });
 
@@ -42,7 +44,9 @@ public sealed class TurnEndpointTests : IAsyncLifetime
     public async Task Answer_WithoutAcceptOrOfNoTurn_SaysWhatIsMissing()
     {
         Assert.Contains("'accept' is missing", (string)(await _server.TryPostAsync("/admin/turns/1", "{}")).Body["error"]!["message"]!);
-        Assert.Contains("there is no turn 7", (string)JsonNode.Parse(await (await _server.Http.GetAsync("/admin/turns/7")).Content.ReadAsStringAsync())!["error"]!["message"]!);
+        Assert.Contains("there is no turn 7",
+            (string)JsonNode.Parse(
+                await (await _server.Http.GetAsync("/admin/turns/7")).Content.ReadAsStringAsync())!["error"]!["message"]!);
     }
 
     /// <summary>A turn that has come as far as its question.</summary>
@@ -53,13 +57,17 @@ public sealed class TurnEndpointTests : IAsyncLifetime
         await store.RegisterModelAsync(candidate);
         CuratedDataset dataset = CuratedDataset.Create([.. Enumerable.Range(0, 8).Select(i => new CuratedExample
         {
-            Kind = ExampleKind.Supervised, User = "ada", Prompt = new([Message.User($"Write {i}.")]), Preferred = $"text {i}", GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
-        })], new SplitRules(new CurateRecipe(), new byte[32], new Dictionary<string, Split>(), new Dictionary<string, Split>(), new HashSet<string>()));
+            Kind = ExampleKind.Supervised, User = "ada", Prompt = new([Message.User($"Write {i}.")]), Preferred = $"text {i}",
+            GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
+        })], new SplitRules(new CurateRecipe(), new byte[32], new Dictionary<string, Split>(), new Dictionary<string, Split>(),
+            new HashSet<string>()));
         dataset.Write(store.Home.Datasets);
         string frozen = _server.NewPath("frozen.jsonl");
-        await File.WriteAllLinesAsync(frozen, Enumerable.Range(0, 2).Select(i => new Conversation([Message.User($"{i}"), Message.Assistant("yes")]).ToString()));
+        await File.WriteAllLinesAsync(frozen,
+            Enumerable.Range(0, 2).Select(i => new Conversation([Message.User($"{i}"), Message.Assistant("yes")]).ToString()));
         string folder = Directory.CreateDirectory(Path.Combine(store.Home.Runs, "turn-0001")).FullName;
-        foreach ((string who, string hash, string word) in new[] { ("champion", _server.Server.Model.Hash, "old"), ("candidate", candidate.Hash, "new") })
+        foreach ((string who, string hash, string word) in new[] { ("champion", _server.Server.Model.Hash, "old"),
+            ("candidate", candidate.Hash, "new") })
         {
             var exam = new ExamResult
             {
@@ -71,7 +79,8 @@ public sealed class TurnEndpointTests : IAsyncLifetime
         await using FlywheelDb db = store.Tables();
         db.Turns.Add(new TurnRow
         {
-            Id = Guid.CreateVersion7(), Number = 1, Started = DateTimeOffset.UtcNow, State = TurnState.Waiting, Champion = _server.Server.Model.Hash,
+            Id = Guid.CreateVersion7(), Number = 1, Started = DateTimeOffset.UtcNow, State = TurnState.Waiting,
+            Champion = _server.Server.Model.Hash,
             Candidate = candidate.Hash, Dataset = dataset.Hash, Reason = "frozen set: not worse",
             Recipe = $$"""
                 name: small

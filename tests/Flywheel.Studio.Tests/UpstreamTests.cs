@@ -13,7 +13,8 @@ using Microsoft.Extensions.DependencyInjection;
 
 namespace Flywheel.Studio.Tests;
 
-/// <summary>Somebody else's OpenAI-compatible model behind our API: what goes out, what comes back, what is recorded, how it fails.</summary>
+/// <summary>Somebody else's OpenAI-compatible model behind our API: what goes out, what comes back, what is recorded, how it
+/// fails.</summary>
 public sealed class UpstreamTests : IAsyncLifetime
 {
     private const string ChatPath = "/v1/chat/completions", KeyVariable = "FLYWHEEL_TEST_UPSTREAM_KEY";
@@ -64,17 +65,20 @@ public sealed class UpstreamTests : IAsyncLifetime
     {
         JsonObject request = Chat("other");
         (request["user"], request["temperature"], request["metadata"]) = ("ann", 0.5, new JsonObject { ["team"] = "secret" });
-        (string text, Guid id) = stream ? OfEvents(await _server.StreamAsync(ChatPath, request)) : OfWhole(await _server.PostAsync(ChatPath, request));
+        (string text, Guid id) = stream
+            ? OfEvents(await _server.StreamAsync(ChatPath, request)) : OfWhole(await _server.PostAsync(ChatPath, request));
         Assert.Equal("Hello there, friend.", text);
 
         // What goes out is the question, with the key, and not who asked it.
         Assert.Equal("Bearer sk-secret", _fake.Key);
-        Assert.Equal(["max_tokens", "messages", "model", "seed", "stream", "stream_options", "temperature"], _fake.Asked.Select(field => field.Key).Order());
+        Assert.Equal(["max_tokens", "messages", "model", "seed", "stream", "stream_options", "temperature"],
+            _fake.Asked.Select(field => field.Key).Order());
         Assert.Equal("gpt-small", (string)_fake.Asked["model"]!);
 
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Generation recorded = (await store.FindGenerationAsync(id))!;
-        Assert.Equal(("other", "", "ann", 9, 6), (recorded.Upstream, recorded.ModelHash, recorded.User, recorded.NumPromptTokens, recorded.NumTokens));
+        Assert.Equal(("other", "", "ann", 9, 6),
+            (recorded.Upstream, recorded.ModelHash, recorded.User, recorded.NumPromptTokens, recorded.NumTokens));
         Assert.Equal((9 * 2 + 6 * 10) / 1e6, recorded.Cost!.Value, 12);
         Assert.Equal((text, 0, 0), (recorded.Payload!.Text, recorded.Payload.Tokens.Length, recorded.Payload.Logprobs.Length));
         Assert.Equal(FinishReason.Stop, recorded.FinishReason);
@@ -88,8 +92,10 @@ public sealed class UpstreamTests : IAsyncLifetime
         request["n"] = 3;
         JsonObject answer = await _server.PostAsync(ChatPath, request);
         Assert.Equal(3, answer["choices"]!.AsArray().Count(choice => (string)choice!["message"]!["content"]! == "Hello there, friend."));
-        Assert.Equal((9, 6, 4), ((int)answer["usage"]!["prompt_tokens"]!, (int)answer["usage"]!["completion_tokens"]!, (int)answer["usage"]!["prompt_tokens_details"]!["cached_tokens"]!));
-        Assert.Equal(("other", "other", null, null), ((string)answer["model"]!, (string)answer["upstream"]!, (string?)answer["model_hash"], (string?)answer["system_fingerprint"]));
+        Assert.Equal((9, 6, 4), ((int)answer["usage"]!["prompt_tokens"]!, (int)answer["usage"]!["completion_tokens"]!,
+            (int)answer["usage"]!["prompt_tokens_details"]!["cached_tokens"]!));
+        Assert.Equal(("other", "other", null, null),
+            ((string)answer["model"]!, (string)answer["upstream"]!, (string?)answer["model_hash"], (string?)answer["system_fingerprint"]));
 
         Assert.Equal("Hello there, friend.", OfWhole(await _server.PostAsync(ChatPath, Chat("whole"))).Text); // does not stream
         Assert.Null((await _server.PostAsync(ChatPath, Chat("countless")))["usage"]); // does not say
@@ -130,7 +136,8 @@ public sealed class UpstreamTests : IAsyncLifetime
         // Also as a stream: a status where nothing was said yet, an event where the answer had begun.
         JsonObject streamed = Chat(name);
         streamed["stream"] = true;
-        using HttpResponseMessage events = await _server.Http.PostAsync(ChatPath, new StringContent(streamed.ToJsonString(), Encoding.UTF8, "application/json"));
+        using HttpResponseMessage events = await _server.Http.PostAsync(ChatPath,
+            new StringContent(streamed.ToJsonString(), Encoding.UTF8, "application/json"));
         string body = await events.Content.ReadAsStringAsync();
         Assert.Equal(name is "broken" or "garbage" ? 200 : status, (int)events.StatusCode);
         Assert.Contains($"\"code\":\"{code}\"", body);
@@ -145,7 +152,8 @@ public sealed class UpstreamTests : IAsyncLifetime
     [Fact]
     public async Task Chat_WithFieldsThatOnlyOurModelsHave_IsRefusedByName()
     {
-        foreach ((string field, JsonNode value) in new (string, JsonNode)[] { ("top_k", 4), ("logprobs", true), ("grammar", "root ::= \"a\""), ("candidates", 4), ("logit_bias", new JsonObject { ["1"] = 1 }) })
+        foreach ((string field, JsonNode value) in new (string, JsonNode)[] { ("top_k", 4), ("logprobs", true),
+            ("grammar", "root ::= \"a\""), ("candidates", 4), ("logit_bias", new JsonObject { ["1"] = 1 }) })
         {
             JsonObject request = Chat("other");
             request[field] = value;
@@ -160,11 +168,13 @@ public sealed class UpstreamTests : IAsyncLifetime
         foreach (string name in new[] { "other", "open" })
             await _server.PostAsync("/feedback", new()
             {
-                ["inference_id"] = OfWhole(await _server.PostAsync(ChatPath, Chat(name))).Id.ToString(), ["metric_name"] = "keep", ["value"] = true, ["user"] = "ann",
+                ["inference_id"] = OfWhole(await _server.PostAsync(ChatPath, Chat(name))).Id.ToString(), ["metric_name"] = "keep",
+                ["value"] = true, ["user"] = "ann",
             });
         await using FlywheelStore store = await _server.OpenStoreAsync();
         await using FlywheelDb db = store.Tables();
-        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(store.Home), withTokens: false, TestContext.Current.CancellationToken);
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(store.Home), withTokens: false,
+            TestContext.Current.CancellationToken);
         IReadOnlyList<CuratedExample> rows = Curator.Curate(intake.Shown, intake.Feedback, new CurationRules(1, _ => true));
         Assert.Equal([DropReasons.NoLicence, null], rows.Select(row => row.Drop).OrderByDescending(drop => drop));
         Assert.Equal("Hello there, friend.", Assert.Single(rows, row => row.Drop is null).Preferred);
@@ -174,7 +184,8 @@ public sealed class UpstreamTests : IAsyncLifetime
     public async Task Rollout_FromAnUpstreamToOnesOwnModel_SplitsComparesCostAndMovesOver()
     {
         string own = _server.Server.Model.Hash;
-        long id = (long)(await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "other", ["candidate"] = own, ["share"] = 50 }))["id"]!;
+        long id =
+            (long)(await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "other", ["candidate"] = own, ["share"] = 50 }))["id"]!;
         Dictionary<string, JsonObject> asked = [];
         foreach (int person in Enumerable.Range(0, 20))
         {
@@ -182,7 +193,8 @@ public sealed class UpstreamTests : IAsyncLifetime
             request["user"] = $"user-{person}";
             asked[$"user-{person}"] = await _server.PostAsync(ChatPath, request);
             Guid answer = OfWhole(asked[$"user-{person}"]).Id;
-            await _server.PostAsync("/feedback", new() { ["inference_id"] = answer.ToString(), ["metric_name"] = "keep", ["value"] = true, ["user"] = $"user-{person}" });
+            await _server.PostAsync("/feedback", new() { ["inference_id"] = answer.ToString(), ["metric_name"] = "keep", ["value"] = true,
+                ["user"] = $"user-{person}" });
         }
         int theirs = asked.Values.Count(answer => (string)answer["model"]! == "other");
         Assert.InRange(theirs, 2, 18);
@@ -211,7 +223,9 @@ public sealed class UpstreamTests : IAsyncLifetime
         await using FlywheelStore store = await _server.OpenStoreAsync();
         foreach (string released in new[] { own, _server.AnotherModel(2).Path })
         {
-            long id = (long)(await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "other", ["candidate"] = own, ["share"] = 1 }))["id"]!;
+            long id =
+                (long)(await _server.PostAsync("/v1/rollouts",
+                    new() { ["champion"] = "other", ["candidate"] = own, ["share"] = 1 }))["id"]!;
             if (released == own)
             {
                 await _server.PostAsync($"/v1/rollouts/{id}/stop", []);
@@ -241,10 +255,13 @@ public sealed class UpstreamTests : IAsyncLifetime
         string file = Path.Combine(_server.Home.Path, Upstreams.FileName), valid = File.ReadAllText(file);
         Replace("upstreams: [\n");
         await _server.Server.DisposeAsync();
-        await using StudioServer again = await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0", Engine = new() { Threads = 1 } }, TestContext.Current.CancellationToken);
+        await using StudioServer again =
+            await StudioServer.StartAsync(new StudioOptions { Home = _server.Home, Url = "http://127.0.0.1:0",
+                Engine = new() { Threads = 1 } }, TestContext.Current.CancellationToken);
         host = TestServer.Service<RolloutHost>(again);
         await host.CheckAsync(TestContext.Current.CancellationToken);
-        Assert.Equal((RolloutState.Running, null), ((await store.LastRolloutAsync(TestContext.Current.CancellationToken))!.State, host.Live));
+        Assert.Equal((RolloutState.Running, null),
+            ((await store.LastRolloutAsync(TestContext.Current.CancellationToken))!.State, host.Live));
         Replace(valid);
         await host.RefreshAsync();
         Assert.Equal("gpt-larger", host.Live!.Upstreams.Champion!.Model);
@@ -259,9 +276,12 @@ public sealed class UpstreamTests : IAsyncLifetime
     [Fact]
     public async Task PageChat_AnsweredByAnUpstream_KeepsTheAnswerOrSaysWhyThereIsNone()
     {
-        var app = (WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(_server.Server)!;
+        var app =
+            (WebApplication)typeof(StudioServer).GetField("_app",
+                BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(_server.Server)!;
         (Chats chats, ChatWriter writer) = (app.Services.GetRequiredService<Chats>(), app.Services.GetRequiredService<ChatWriter>());
-        foreach ((string name, string expected) in new[] { ("other", "Hello there, friend."), ("down", "the upstream 'down' failed with status 500: it is down") })
+        foreach ((string name, string expected) in new[] { ("other", "Hello there, friend."),
+            ("down", "the upstream 'down' failed with status 500: it is down") })
         {
             (Guid conversation, Guid message) = await chats.AddAsync(null, "ann", null, Role.User, "Hello?");
             var ended = new TaskCompletionSource();
@@ -293,10 +313,12 @@ public sealed class UpstreamTests : IAsyncLifetime
         Assert.Equal((string)there["choices"]![0]!["finish_reason"]!, (string)here["choices"]![0]!["finish_reason"]!);
 
         // One that leads back here ends at once, by its name or by a rollout.
-        Configure($"  - {{name: circle, base_url: \"{_server.Server.Url}/v1\", model: circle}}\n  - {{name: mirror, base_url: \"{_server.Server.Url}/v1\", model: flywheel}}");
+        Configure(
+            $"  - {{name: circle, base_url: \"{_server.Server.Url}/v1\", model: circle}}\n  - {{name: mirror, base_url: \"{_server.Server.Url}/v1\", model: flywheel}}");
         (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync(ChatPath, Chat("circle").ToJsonString());
         Assert.Equal((HttpStatusCode.BadGateway, true), (status, ((string)refused["error"]!["message"]!).Contains("leads back here")));
-        await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "mirror", ["candidate"] = _server.Server.Model.Hash, ["share"] = 1 });
+        await _server.PostAsync("/v1/rollouts", new() { ["champion"] = "mirror", ["candidate"] = _server.Server.Model.Hash,
+            ["share"] = 1 });
         Assert.Equal("mirror", (string)(await _server.PostAsync(ChatPath, Chat("flywheel")))["model"]!);
     }
 
@@ -337,5 +359,6 @@ public sealed class UpstreamTests : IAsyncLifetime
         ((string)answer["choices"]![0]!["message"]!["content"]!, Guid.Parse((string)answer["choices"]![0]!["generation_id"]!));
 
     private static (string Text, Guid Id) OfEvents(List<JsonObject> events) =>
-        (string.Concat(events.SelectMany(one => one["choices"]!.AsArray()).Select(choice => (string?)choice!["delta"]?["content"])), Guid.Parse((string)events[0]["choices"]![0]!["generation_id"]!));
+        (string.Concat(events.SelectMany(one => one["choices"]!.AsArray()).Select(choice => (string?)choice!["delta"]?["content"])),
+            Guid.Parse((string)events[0]["choices"]![0]!["generation_id"]!));
 }

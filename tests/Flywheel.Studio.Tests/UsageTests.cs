@@ -5,7 +5,8 @@ namespace Flywheel.Studio.Tests;
 /// <summary><c>usage</c>: how many tokens of a prompt were found in the cache.</summary>
 public sealed class UsageTests : IAsyncLifetime
 {
-    private const string ChatPath = "/v1/chat/completions", TextPath = "/v1/completions", Story = "Zebras quietly examined forty jugs of pink vinegar; nobody knew why, and nobody asked them to stop.";
+    private const string ChatPath = "/v1/chat/completions", TextPath = "/v1/completions",
+        Story = "Zebras quietly examined forty jugs of pink vinegar; nobody knew why, and nobody asked them to stop.";
 
     /// <summary>What the cache keeps of an ended text: its full pages.</summary>
     private const int PageTokens = 32;
@@ -21,7 +22,8 @@ public sealed class UsageTests : IAsyncLifetime
     {
         (int prompt, int cold) = Cached(await _server.PostAsync(TextPath, Text(Story)));
         Assert.Equal(0, cold);
-        Assert.Equal((prompt, prompt - 1), Cached(await _server.PostAsync(TextPath, Text(Story)))); // the last one's logits are asked for, so it is read again
+        // the last one's logits are asked for, so it is read again
+        Assert.Equal((prompt, prompt - 1), Cached(await _server.PostAsync(TextPath, Text(Story))));
         (int longer, int found) = Cached(await _server.PostAsync(TextPath, Text(Story + " Then the rain began.")));
         Assert.InRange(found, prompt - 8, longer - 1);
     }
@@ -51,11 +53,13 @@ public sealed class UsageTests : IAsyncLifetime
     [Fact]
     public async Task CachedTokens_ManyDifferentPromptsAtOnce_NeverExceedWhatTheyShare()
     {
-        JsonObject[] answers = await Task.WhenAll(Enumerable.Range(0, 24).Select(i => _server.PostAsync(TextPath, Text($"{i * 7919} {Story}"))));
+        JsonObject[] answers =
+            await Task.WhenAll(Enumerable.Range(0, 24).Select(i => _server.PostAsync(TextPath, Text($"{i * 7919} {Story}"))));
         Assert.All(answers, answer => Assert.InRange(Cached(answer).Cached, 0, 8));
     }
 
-    private static JsonObject Text(string prompt) => new() { ["model"] = "flywheel", ["prompt"] = prompt, ["max_tokens"] = 40, ["seed"] = 1 };
+    private static JsonObject Text(string prompt) =>
+        new() { ["model"] = "flywheel", ["prompt"] = prompt, ["max_tokens"] = 40, ["seed"] = 1 };
 
     private static (int Prompt, int Cached) Cached(JsonObject answer) =>
         ((int)answer["usage"]!["prompt_tokens"]!, (int)answer["usage"]!["prompt_tokens_details"]!["cached_tokens"]!);

@@ -16,21 +16,24 @@ public sealed class DataOrderTests
         using var folder = new TempFolder();
         using TokenDataset data = TokenDataset.Open(TestModels.Dataset(folder.Path, 300, "none", test.Lengths, 1));
         int context = test.Split ? 16 : 64;
-        var recipe = new TrainRecipe { Objective = test.Split ? "next-token" : "supervised", Epochs = 2, BatchTokens = test.BatchTokens, MicroTokens = test.MicroTokens };
+        var recipe = new TrainRecipe { Objective = test.Split ? "next-token" : "supervised", Epochs = 2, BatchTokens = test.BatchTokens,
+            MicroTokens = test.MicroTokens };
         var order = new DataOrder(data, recipe, test.Seed, context);
         var seen = new Dictionary<(long, int), int>();
         for (int step = 0; step < order.NumSteps; step++)
         {
             List<List<Segment>> micros = order.Step(step);
             Assert.NotEmpty(micros);
-            Assert.True(micros.Sum(micro => micro.Count) == 1 || micros.Sum(micro => micro.Sum(segment => segment.NumInputs)) <= test.BatchTokens);
+            Assert.True(micros.Sum(micro => micro.Count) == 1
+                || micros.Sum(micro => micro.Sum(segment => segment.NumInputs)) <= test.BatchTokens);
             foreach (List<Segment> micro in micros)
             {
                 Assert.True(micro.Count == 1 || micro.Sum(segment => segment.NumInputs) <= test.MicroTokens);
                 foreach (Segment segment in micro)
                 {
                     Assert.InRange(segment.NumInputs, 1, context);
-                    for (int i = 1; i < segment.Length; i++) seen[(segment.Document, segment.Start + i)] = seen.GetValueOrDefault((segment.Document, segment.Start + i)) + 1;
+                    for (int i = 1; i < segment.Length; i++)
+                        seen[(segment.Document, segment.Start + i)] = seen.GetValueOrDefault((segment.Document, segment.Start + i)) + 1;
                 }
             }
         }
@@ -59,10 +62,12 @@ public sealed class DataOrderTests
     {
         using var folder = new TempFolder();
         using TokenDataset data = TokenDataset.Open(TestModels.Dataset(folder.Path, 300, "none", Enumerable.Range(2, 40), 1, pairs: true));
-        var order = new DataOrder(data, new TrainRecipe { Objective = "preference", Epochs = 3, BatchTokens = 200, MicroTokens = 90 }, 1, 64);
+        var order = new DataOrder(data, new TrainRecipe { Objective = "preference", Epochs = 3, BatchTokens = 200, MicroTokens = 90 }, 1,
+            64);
         for (int step = 0; step < order.NumSteps; step++)
             foreach (List<Segment> micro in order.Step(step))
-                for (int i = 0; i < micro.Count; i += 2) Assert.Equal((0, micro[i].Document + 1), (micro[i].Document % 2, micro[i + 1].Document));
+                for (int i = 0; i < micro.Count; i += 2)
+                    Assert.Equal((0, micro[i].Document + 1), (micro[i].Document % 2, micro[i + 1].Document));
     }
 
     [Fact]
@@ -70,7 +75,8 @@ public sealed class DataOrderTests
     {
         using var folder = new TempFolder();
         using TokenDataset data = TokenDataset.Open(TestModels.Dataset(folder.Path, 300, "none", [5, 70], 1));
-        var error = Assert.Throws<FlywheelException>(() => new DataOrder(data, new TrainRecipe { Objective = "supervised", Steps = 1 }, 1, 64));
+        var error =
+            Assert.Throws<FlywheelException>(() => new DataOrder(data, new TrainRecipe { Objective = "supervised", Steps = 1 }, 1, 64));
         Assert.Contains("document 1 has 70 tokens", error.Message, StringComparison.Ordinal);
     }
 }

@@ -32,7 +32,8 @@ public sealed class DecoderTests : IDisposable
     [InlineData("qwen2", false)]
     public void Gradient_OfPackedLoss_EqualsFiniteDifferencesOfThePlainImplementation(string type, bool tied)
     {
-        using DecoderModel model = TestModels.Random(TestModels.Tiny with { ModelType = type, TieEmbeddings = tied, NumLayers = 1, VocabSize = 40 }, 6);
+        using DecoderModel model =
+            TestModels.Random(TestModels.Tiny with { ModelType = type, TieEmbeddings = tied, NumLayers = 1, VocabSize = 40 }, 6);
         using TokenDataset data = TokenDataset.Open(TestModels.Dataset(_folder.Path, 40, "none", [6, 3, 11], 8));
         Batch batch = TestModels.Batch(data, everyToken: true, 0, 1, 2);
         model.Learn(batch, TestModels.Weights(batch, 0.25));
@@ -54,7 +55,8 @@ public sealed class DecoderTests : IDisposable
                 double below = Loss();
                 values[i] = kept;
                 double expected = (above - below) / (2 * step);
-                Assert.True(Math.Abs(expected - gradients[name][i]) < 2e-4 * Math.Max(Math.Abs(expected), 0.02 * largest), $"{name}[{i}]: expected {expected:g6}, got {gradients[name][i]:g6}");
+                Assert.True(Math.Abs(expected - gradients[name][i]) < 2e-4 * Math.Max(Math.Abs(expected), 0.02 * largest),
+                    $"{name}[{i}]: expected {expected:g6}, got {gradients[name][i]:g6}");
             }
         }
     }
@@ -88,7 +90,8 @@ public sealed class DecoderTests : IDisposable
         using TokenDataset data = TokenDataset.Open(TestModels.Dataset(_folder.Path, folder.Config.VocabSize, "none", [5, 33, 2, 60], 3));
         (double, float[][]) Run(bool checkpointing)
         {
-            var recipe = new TrainRecipe { Objective = "next-token", GradientCheckpointing = checkpointing, Lora = lora ? new LoraRecipe { Rank = 2 } : null };
+            var recipe = new TrainRecipe { Objective = "next-token", GradientCheckpointing = checkpointing,
+                Lora = lora ? new LoraRecipe { Rank = 2 } : null };
             using DecoderModel model = DecoderModel.Load(folder, recipe, 1);
             Batch batch = TestModels.Batch(data, true, 0, 1, 2, 3);
             double loss = model.Learn(batch, TestModels.Weights(batch, 0.1));
@@ -108,7 +111,8 @@ public sealed class DecoderTests : IDisposable
     {
         using DecoderModel model = TestModels.Random(TestModels.Tiny, 7);
         using TokenDataset data = Data(20, 31, 31, 14);
-        float[] first = model.LogProbs(TestModels.Batch(data, true, 0, 1, 3)), second = model.LogProbs(TestModels.Batch(data, true, 0, 2, 3));
+        float[] first = model.LogProbs(TestModels.Batch(data, true, 0, 1, 3)),
+            second = model.LogProbs(TestModels.Batch(data, true, 0, 2, 3));
         Assert.NotEqual(first[19..49], second[19..49]);
         for (int i = 0; i < first.Length; i++)
             if (i is < 19 or >= 49) Assert.Equal(first[i], second[i], 1e-5f);

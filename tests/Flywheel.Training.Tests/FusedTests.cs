@@ -67,12 +67,15 @@ public sealed class FusedTests
     [InlineData(2, 2, 80, false, new long[] { 101 })]
     public void HeadAttention_EqualsComposite(int heads, int kvHeads, int dim, bool norm, long[] lengths)
     {
-        var layout = new HeadLayout(heads, kvHeads, dim, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 300 }), lengths);
+        var layout = new HeadLayout(heads, kvHeads, dim, 1e-6f, new RopeTable(TestModels.Tiny with { HeadDim = dim, MaxPositions = 300 }),
+            lengths);
         float[] positions = [.. lengths.SelectMany(length => Enumerable.Range(0, (int)length).Select(p => (float)p))];
-        Tensor angles = outer(tensor(positions), tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
+        Tensor angles = outer(tensor(positions),
+            tensor(Enumerable.Range(0, dim / 2).Select(i => (float)Math.Pow(10_000, -2.0 * i / dim)).ToArray()));
         Tensor Turn(Tensor x) // [N, H, D]
         {
-            Tensor a = x.narrow(2, 0, dim / 2), b = x.narrow(2, dim / 2, dim / 2), cos = angles.cos().unsqueeze(1), sin = angles.sin().unsqueeze(1);
+            Tensor a = x.narrow(2, 0, dim / 2), b = x.narrow(2, dim / 2, dim / 2), cos = angles.cos().unsqueeze(1),
+                sin = angles.sin().unsqueeze(1);
             return cat([a * cos - b * sin, b * cos + a * sin], 2);
         }
         Tensor Normed(Tensor x, Tensor weight) => norm ? x * (x.pow(2).mean([-1], true) + 1e-6).rsqrt() * weight : x;
@@ -92,8 +95,14 @@ public sealed class FusedTests
             {
                 Tensor split = tensors[0].view(positions.Length, heads + 2 * kvHeads, dim);
                 Tensor Grouped(Tensor x) => x.repeat_interleave(heads / kvHeads, 1);
-                Tensor[][] parts = [.. new[] { Turn(Normed(split.narrow(1, 0, heads), tensors[1])), Grouped(Turn(Normed(split.narrow(1, heads, kvHeads), tensors[2]))), Grouped(split.narrow(1, heads + kvHeads, kvHeads)) }.Select(x => x.transpose(0, 1).split(lengths, 1))];
-                return cat([.. lengths.Select((length, i) => nn.functional.scaled_dot_product_attention(parts[0][i], parts[1][i], parts[2][i], is_casual: true).transpose(0, 1).reshape(length, heads * dim))], 0);
+                Tensor[][] parts =
+                    [.. new[] { Turn(Normed(split.narrow(1, 0, heads), tensors[1])),
+                        Grouped(Turn(Normed(split.narrow(1, heads, kvHeads), tensors[2]))),
+                        Grouped(split.narrow(1, heads + kvHeads, kvHeads)) }.Select(x => x.transpose(0, 1).split(lengths, 1))];
+                return cat(
+                    [.. lengths.Select((length, i) =>
+                        nn.functional.scaled_dot_product_attention(parts[0][i], parts[1][i], parts[2][i], is_casual: true).transpose(0, 1)
+                            .reshape(length, heads * dim))], 0);
             },
             randn(positions.Length, (heads + 2 * kvHeads) * dim), randn(dim), randn(dim));
     }
@@ -132,10 +141,13 @@ public sealed class FusedTests
     public void OutputHead_EqualsCrossEntropy(int rows, int vocabulary)
     {
         long[] targets = [.. Enumerable.Range(0, rows).Select(i => (long)(i * 7 % vocabulary))];
-        float[] weights = [.. Enumerable.Range(0, rows).Select(i => (i % 5 - 1) / (float)rows)]; // negative too, as preference training has them
+        // negative too, as preference training has them
+        float[] weights = [.. Enumerable.Range(0, rows).Select(i => (i % 5 - 1) / (float)rows)];
         Compare(
             (x, tensors) => Head(x, tensors[1], targets, weights, 0),
-            tensors => (nn.functional.cross_entropy(tensors[0].mm(tensors[1].t()), tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum(),
+            tensors =>
+                (nn.functional.cross_entropy(tensors[0].mm(tensors[1].t()), tensor(targets), reduction: nn.Reduction.None)
+                    * tensor(weights)).sum(),
             randn(rows, 12), randn(vocabulary, 12));
         using var scope = NewDisposeScope();
         Tensor x = randn(rows, 12), w = randn(vocabulary, 12);
@@ -155,7 +167,8 @@ public sealed class FusedTests
             tensors =>
             {
                 Tensor logits = tensors[0].mm(tensors[1].t());
-                return (nn.functional.cross_entropy(logits, tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum() + 0.3 * logits.logsumexp(1).pow(2).mean();
+                return (nn.functional.cross_entropy(logits, tensor(targets), reduction: nn.Reduction.None) * tensor(weights)).sum()
+                    + 0.3 * logits.logsumexp(1).pow(2).mean();
             },
             randn(600, 12), randn(50, 12));
     }
@@ -169,7 +182,8 @@ public sealed class FusedTests
         Tensor weight = randn(20 + 8 + 8, 24);
         Compare(
             (x, tensors) => Project(x, new Projection(weight, null, everyPart
-                ? [new LoraPart("q", tensors[1], tensors[2], 0), new LoraPart("k", tensors[3], tensors[4], 20), new LoraPart("v", tensors[5], tensors[6], 28)]
+                ? [new LoraPart("q", tensors[1], tensors[2], 0), new LoraPart("k", tensors[3], tensors[4], 20),
+                    new LoraPart("v", tensors[5], tensors[6], 28)]
                 : [new LoraPart("k", tensors[3], tensors[4], 20)], 1.7f)),
             tensors =>
             {
@@ -206,10 +220,12 @@ public sealed class FusedTests
         Close(g.t().mm(x), w.grad!, 0.02 * 6.5);
         Assert.Equal(ScalarType.Float32, y.dtype);
 
-        static void Close(Tensor expected, Tensor actual, double tolerance) => Assert.InRange((expected - actual).abs().max().item<float>(), 0, tolerance);
+        static void Close(Tensor expected, Tensor actual, double tolerance) =>
+            Assert.InRange((expected - actual).abs().max().item<float>(), 0, tolerance);
     }
 
-    private static (Tensor, Func<Tensor, Tensor>) Project(Tensor x, Projection projection, Tensor? residual = null) => (projection.Forward(x, residual), g =>
+    private static (Tensor, Func<Tensor, Tensor>) Project(Tensor x, Projection projection, Tensor? residual = null) =>
+        (projection.Forward(x, residual), g =>
     {
         projection.Learn(x, g);
         return projection.InputGradient(g);
@@ -218,7 +234,8 @@ public sealed class FusedTests
     /// <summary>The loss's gradients come with it, for an upstream gradient of 1.</summary>
     private static (Tensor, Func<Tensor, Tensor>) Head(Tensor x, Tensor matrix, long[] targets, float[] weights, float zWeight)
     {
-        (double loss, Tensor dx, Tensor? dMatrix) = OutputHead.Learn(x, matrix, targets, weights, zWeight, new float[targets.Length], half: false);
+        (double loss, Tensor dx, Tensor? dMatrix) =
+            OutputHead.Learn(x, matrix, targets, weights, zWeight, new float[targets.Length], half: false);
         return (tensor((float)loss), _ =>
         {
             Gradient.Add(matrix, dMatrix!);
@@ -226,15 +243,18 @@ public sealed class FusedTests
         });
     }
 
-    /// <param name="fused">Takes the first input and all of them; gives the value, and what its gradient does to the first input's, the others collecting theirs.</param>
+    /// <param name="fused">Takes the first input and all of them; gives the value, and what its gradient does to the first input's, the
+    /// others collecting theirs.</param>
     /// <param name="composite">The same from libtorch's operators, which differentiates it.</param>
     /// <param name="inputs">Of both.</param>
-    private static void Compare(Func<Tensor, Tensor[], (Tensor Value, Func<Tensor, Tensor> Back)> fused, Func<Tensor[], Tensor> composite, params Tensor[] inputs)
+    private static void Compare(Func<Tensor, Tensor[], (Tensor Value, Func<Tensor, Tensor> Back)> fused, Func<Tensor[], Tensor> composite,
+        params Tensor[] inputs)
     {
         using var scope = NewDisposeScope();
         Tensor[] Leaves() => [.. inputs.Select(input => input.clone().requires_grad_(true))];
         Tensor[] leaves = Leaves();
-        Tensor expected = composite(leaves).contiguous(), g = expected.dim() == 0 ? ones_like(expected) : randn_like(expected); // randn_like follows the strides
+        // randn_like follows the strides
+        Tensor expected = composite(leaves).contiguous(), g = expected.dim() == 0 ? ones_like(expected) : randn_like(expected);
         expected.backward([g]);
         Tensor[] learnt = Leaves();
         using var noGrad = no_grad();
@@ -242,7 +262,8 @@ public sealed class FusedTests
         Close("value", expected, value);
         Close("gradient 0", leaves[0].grad!, back(g));
         for (int i = 1; i < inputs.Length; i++)
-            Close($"gradient {i}", leaves[i].grad ?? zeros_like(leaves[i]), learnt[i].grad ?? zeros_like(learnt[i])); // none: the norms of a layout without them
+            // none: the norms of a layout without them
+            Close($"gradient {i}", leaves[i].grad ?? zeros_like(leaves[i]), learnt[i].grad ?? zeros_like(learnt[i]));
 
         static void Close(string what, Tensor expected, Tensor actual)
         {

@@ -19,7 +19,8 @@ public sealed class HalfProductsTests
     {
         using var scope = NewDisposeScope();
         var generator = new Generator(7);
-        Tensor a = rand([rows, 48], generator: generator) - 0.5, b = rand([48, 24], generator: generator) - 0.5, other = rand([rows, 40], generator: generator) - 0.5;
+        Tensor a = rand([rows, 48], generator: generator) - 0.5, b = rand([48, 24], generator: generator) - 0.5,
+            other = rand([rows, 40], generator: generator) - 0.5;
         Near(Rounded(a).mm(Rounded(b)), HalfProducts.Of(a, b, 128));
         Near(Rounded(a).t().mm(Rounded(other)), HalfProducts.OverRows(a, other, 128));
 

@@ -19,7 +19,8 @@ public sealed class LoraTests : IDisposable
         TorchLibrary.Load(2);
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        Tensor x = tensor(new[] { 1f, 2f }).view(1, 2), a = tensor(new[] { 3f, 1f }).view(1, 2).requires_grad_(true), b = tensor(new[] { 2f, -1f }).view(2, 1).requires_grad_(true);
+        Tensor x = tensor(new[] { 1f, 2f }).view(1, 2), a = tensor(new[] { 3f, 1f }).view(1, 2).requires_grad_(true),
+            b = tensor(new[] { 2f, -1f }).view(2, 1).requires_grad_(true);
         var projection = new Projection(eye(2), null, [new LoraPart("x", a, b, 0)], 0.5f);
         Assert.Equal([6f, -0.5f], projection.Forward(x).data<float>().ToArray());
         Tensor g = tensor(new[] { 1f, 10f }).view(1, 2);
@@ -43,16 +44,19 @@ public sealed class LoraTests : IDisposable
         Batch batch = TestModels.Batch(data, everyToken: true, 0, 1, 2);
         PlainDecoder plain = PlainDecoder.Copy(model);
         Dictionary<string, double[]> frozen = plain.Weights.ToDictionary(pair => pair.Key, pair => (double[])pair.Value.Clone());
-        Dictionary<string, double[]> factors = model.Parameters.ToDictionary(parameter => parameter.Name, parameter => Array.ConvertAll(parameter.Tensor.data<float>().ToArray(), value => (double)value));
+        Dictionary<string, double[]> factors = model.Parameters.ToDictionary(parameter => parameter.Name,
+            parameter => Array.ConvertAll(parameter.Tensor.data<float>().ToArray(), value => (double)value));
         Assert.Equal(2 * 2 * lora.Targets.Count, factors.Count);
         double Loss()
         {
             foreach ((string name, double[] a) in factors.Where(pair => pair.Key.EndsWith("lora_A.weight", StringComparison.Ordinal)))
             {
                 string module = name[..^".lora_A.weight".Length];
-                (double[] w, double[] w0, double[] b) = (plain.Weights[module + ".weight"], frozen[module + ".weight"], factors[module + ".lora_B.weight"]);
+                (double[] w, double[] w0, double[] b) = (plain.Weights[module + ".weight"], frozen[module + ".weight"],
+                    factors[module + ".lora_B.weight"]);
                 int inputs = a.Length / 3;
-                for (int i = 0; i < w.Length; i++) w[i] = w0[i] + scale * Enumerable.Range(0, 3).Sum(r => b[i / inputs * 3 + r] * a[r * inputs + i % inputs]);
+                for (int i = 0; i < w.Length; i++)
+                    w[i] = w0[i] + scale * Enumerable.Range(0, 3).Sum(r => b[i / inputs * 3 + r] * a[r * inputs + i % inputs]);
             }
             return -0.25 * Enumerable.Range(0, 3).Sum(document =>
             {
@@ -76,7 +80,8 @@ public sealed class LoraTests : IDisposable
                 values[i] = kept - step;
                 double expected = (above - Loss()) / (2 * step);
                 values[i] = kept;
-                Assert.True(Math.Abs(expected - gradient[i]) < 2e-4 * Math.Max(Math.Abs(expected), 0.02 * largest), $"{parameter.Name}[{i}]: expected {expected:g6}, got {gradient[i]:g6}");
+                Assert.True(Math.Abs(expected - gradient[i]) < 2e-4 * Math.Max(Math.Abs(expected), 0.02 * largest),
+                    $"{parameter.Name}[{i}]: expected {expected:g6}, got {gradient[i]:g6}");
             }
         }
     }
@@ -86,18 +91,21 @@ public sealed class LoraTests : IDisposable
     public void Load_WithAdapters_StartsAsTheBaseAndTrainsOnlyThem()
     {
         ModelFolder folder = TinyModel.Create(_folder["models"]);
-        using DecoderModel whole = DecoderModel.Load(folder), adapted = DecoderModel.Load(folder, new TrainRecipe { Objective = "next-token", Lora = new LoraRecipe { Rank = 4 } }, 3);
+        using DecoderModel whole = DecoderModel.Load(folder),
+            adapted = DecoderModel.Load(folder, new TrainRecipe { Objective = "next-token", Lora = new LoraRecipe { Rank = 4 } }, 3);
         using TokenDataset data = TokenDataset.Open(TestModels.Dataset(_folder.Path, folder.Config.VocabSize, "none", [16, 30], 8));
         Batch batch = TestModels.Batch(data, everyToken: true, 0, 1);
         Assert.Equal(whole.LogProbs(batch), adapted.LogProbs(batch));
         Assert.All(adapted.Parameters, parameter => Assert.Contains(".lora_", parameter.Name, StringComparison.Ordinal));
         Assert.All(adapted.Adapters(), part => Assert.All(part.B, value => Assert.Equal(0, value)));
-        Assert.All(adapted.Adapters(), part => Assert.InRange(part.A.Max(Math.Abs), 0.5 / Math.Sqrt(part.A.Length / 4.0), 1 / Math.Sqrt(part.A.Length / 4.0)));
+        Assert.All(adapted.Adapters(),
+            part => Assert.InRange(part.A.Max(Math.Abs), 0.5 / Math.Sqrt(part.A.Length / 4.0), 1 / Math.Sqrt(part.A.Length / 4.0)));
         long before = Tensor.TotalCount;
         using (var gradients = new GradientExchange(adapted.Parameters, new SingleRank()))
         using (var optimizer = new Optimizer(gradients.Owned, new TrainRecipe { Objective = "next-token", LearningRate = 0.01 }))
         {
-            Assert.Equal(3 * adapted.Parameters.Count, optimizer.State.Count() + adapted.Parameters.Count); // two moments each, none of the base
+            // two moments each, none of the base
+            Assert.Equal(3 * adapted.Parameters.Count, optimizer.State.Count() + adapted.Parameters.Count);
             var objective = new StepLearner(new TrainRecipe { Objective = "next-token" }, null);
             Segment[] all = [new(0, 0, 16), new(1, 0, 30)];
             double first = objective.Evaluate(adapted, data, [all]).Loss;

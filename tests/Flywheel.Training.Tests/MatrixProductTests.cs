@@ -17,7 +17,8 @@ public sealed class MatrixProductTests
 
     private static Dictionary<string, MatrixTile> Tile { get; } = new (string Name, bool IsSupported, Func<MatrixTile> Make)[]
     {
-        ("plain", true, () => PlainTile.Tile), ("avx2", Fma.IsSupported, () => Avx2Tile.Tile), ("avx512", Avx512F.IsSupported, () => Avx512Tile.Tile),
+        ("plain", true, () => PlainTile.Tile), ("avx2", Fma.IsSupported, () => Avx2Tile.Tile),
+        ("avx512", Avx512F.IsSupported, () => Avx512Tile.Tile),
     }.Where(set => set.IsSupported).ToDictionary(set => set.Name, set => set.Make());
 
     /// <summary>Every edge: fewer rows than a tile, columns that fill no vector, and more of each than a block holds.</summary>
@@ -26,9 +27,11 @@ public sealed class MatrixProductTests
     public void Multiply_OfEveryShape_EqualsDoublePrecision(string name)
     {
         var sizes = new Random(5);
-        (int M, int N, int K)[] shapes = [(1, 1, 1), (6, 64, 8), (7, 65, 9), (5, 3, 400), (100, 300, 800), (211, 70, 391), .. Enumerable.Range(0, 12).Select(_ => (sizes.Next(1, 130), sizes.Next(1, 290), sizes.Next(1, 420)))];
+        (int M, int N, int K)[] shapes = [(1, 1, 1), (6, 64, 8), (7, 65, 9), (5, 3, 400), (100, 300, 800), (211, 70, 391),
+            .. Enumerable.Range(0, 12).Select(_ => (sizes.Next(1, 130), sizes.Next(1, 290), sizes.Next(1, 420)))];
         foreach ((int m, int n, int k) in shapes)
-            foreach ((bool aTurned, bool bTurned, bool adds) in new[] { (false, false, false), (false, true, true), (true, false, true), (true, true, false) })
+            foreach ((bool aTurned, bool bTurned, bool adds) in new[] { (false, false, false), (false, true, true), (true, false, true),
+                (true, true, false) })
                 Check(Tile[name], m, n, k, aTurned, bTurned, adds);
     }
 
@@ -41,7 +44,8 @@ public sealed class MatrixProductTests
         MatrixView View(Tensor x, bool turned) => turned ? MatrixView.Of(x).Transposed : MatrixView.Of(x);
         MatrixProduct.Multiply(tile, m, n, k, View(a, aTurned), View(b, bTurned), MatrixView.Of(c), adds ? MatrixView.Of(c) : null);
         double difference = (expected - c).abs().max().item<double>();
-        Assert.True(difference < 3e-6 * (k + 10), $"[{m}, {k}] [{k}, {n}], turned {aTurned} {bTurned}, adds {adds}: off by {difference:g3}");
+        Assert.True(difference < 3e-6 * (k + 10),
+            $"[{m}, {k}] [{k}, {n}], turned {aTurned} {bTurned}, adds {adds}: off by {difference:g3}");
     }
 
     [Theory]

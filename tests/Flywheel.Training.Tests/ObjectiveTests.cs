@@ -49,7 +49,8 @@ public sealed class ObjectiveTests : IDisposable
                    from line in File.ReadLines(file)
                    where !line.TrimStart().StartsWith("//", StringComparison.Ordinal)
                    from name in Objective.Names
-                   where line.Contains($"\"{name}\"", StringComparison.Ordinal) && !(file.Contains("Flywheel.Loop", StringComparison.Ordinal) && name is Supervised.Id or Preference.Id)
+                   where line.Contains($"\"{name}\"", StringComparison.Ordinal)
+                       && !(file.Contains("Flywheel.Loop", StringComparison.Ordinal) && name is Supervised.Id or Preference.Id)
                    select $"{Path.GetRelativePath(source, file)}: {line.Trim()}";
         Assert.Empty(said);
     }
@@ -106,7 +107,8 @@ public sealed class ObjectiveTests : IDisposable
         double[] gains = [.. Enumerable.Range(0, 4).Select(document => Marked(plain, data, document).Sum() - reference[document])];
         double drift = (gains[1] + gains[3]) / 2;
         Assert.True(drift > 1);
-        double liked = 1.2 * (1 - 1 / (1 + Math.Exp(-0.2 * (gains[0] - drift)))), not = 0.7 * (1 - 1 / (1 + Math.Exp(-0.2 * (drift - gains[2]))));
+        double liked = 1.2 * (1 - 1 / (1 + Math.Exp(-0.2 * (gains[0] - drift)))),
+            not = 0.7 * (1 - 1 / (1 + Math.Exp(-0.2 * (drift - gains[2]))));
         double right = ((gains[0] > drift ? 1 : 0) + (gains[2] < drift ? 1 : 0)) / 2.0;
         Score together = new StepLearner(recipe, reference).Evaluate(model, data, [Units(data, 0, 1, 2, 3)]);
         Score cut = new StepLearner(recipe, reference).Evaluate(model, data, [Units(data, 2, 3), Units(data, 0, 1)]);
@@ -131,7 +133,8 @@ public sealed class ObjectiveTests : IDisposable
             byte[] marks = new byte[sampled.Length];
             data.ReadLogProbs(document, 0, sampled);
             data.ReadTargets(document, 0, marks);
-            double[] logProbs = Marked(plain, data, document), at = [.. sampled.Where((_, i) => marks[i] == 1).Select(value => (double)value)];
+            double[] logProbs = Marked(plain, data, document),
+                at = [.. sampled.Where((_, i) => marks[i] == 1).Select(value => (double)value)];
             for (int i = 0; i < at.Length; i++)
             {
                 ratios.Add(Math.Exp(logProbs[i] - at[i]));
@@ -141,7 +144,8 @@ public sealed class ObjectiveTests : IDisposable
         }
         Assert.Contains(ratios, ratio => ratio > 1.5);
         Assert.Contains(ratios, ratio => ratio < 1.5);
-        Assert.Equal(expected / count, new StepLearner(recipe, null).Evaluate(model, data, [Units(data, 0, 1), Units(data, 2, 3)]).Loss, 1e-4);
+        Assert.Equal(expected / count, new StepLearner(recipe, null).Evaluate(model, data, [Units(data, 0, 1), Units(data, 2, 3)]).Loss,
+            1e-4);
     }
 
     /// <summary>Packed into one micro-batch or one document at a time: the same loss to 1e-6 and the same gradient.</summary>
@@ -166,10 +170,12 @@ public sealed class ObjectiveTests : IDisposable
         int unit = name is "preference" or "kto" ? 2 : 1;
         long[] all = [0, 1, 2, 3, 4, 5];
         (double together, float[][] packed) = LossAndGradient(objective, model, data, [Units(data, all)]);
-        (double apart, float[][] unpacked) = LossAndGradient(objective, model, data, [.. all.Chunk(unit).Select(documents => Units(data, documents))]);
+        (double apart, float[][] unpacked) = LossAndGradient(objective, model, data,
+            [.. all.Chunk(unit).Select(documents => Units(data, documents))]);
         Assert.Equal(apart, together, 1e-6 * Math.Max(1, Math.Abs(apart)));
         for (int i = 0; i < packed.Length; i++)
-            for (int j = 0; j < packed[i].Length; j++) Assert.Equal(unpacked[i][j], packed[i][j], 1e-5f * Math.Max(1, Math.Abs(unpacked[i][j])));
+            for (int j = 0; j < packed[i].Length; j++)
+                Assert.Equal(unpacked[i][j], packed[i][j], 1e-5f * Math.Max(1, Math.Abs(unpacked[i][j])));
     }
 
     private static (double, float[][]) LossAndGradient(StepLearner objective, DecoderModel model, TokenDataset data, List<Segment>[] micros)
@@ -185,7 +191,8 @@ public sealed class ObjectiveTests : IDisposable
     {
         using DecoderModel model = TestModels.Random(TestModels.Tiny, 4);
         using TokenDataset data = Pairs(9, 12, 20, 7, 30, 31);
-        var objective = new StepLearner(new TrainRecipe { Objective = "preference" }, StepLearner.Reference(model, data, 40, CancellationToken.None));
+        var objective = new StepLearner(new TrainRecipe { Objective = "preference" },
+            StepLearner.Reference(model, data, 40, CancellationToken.None));
         Assert.Equal(Math.Log(2), objective.Evaluate(model, data, [Units(data, 0, 1, 2, 3, 4, 5)]).Loss, 1e-5);
     }
 
@@ -206,9 +213,11 @@ public sealed class ObjectiveTests : IDisposable
             for (int j = 0; j < whole[i].Length; j++) Assert.Equal(whole[i][j], cut[i][j], 1e-5f);
     }
 
-    private TokenDataset Pairs(params int[] lengths) => TokenDataset.Open(TestModels.Dataset(_folder.Path, 300, "none", lengths, 3, pairs: true));
+    private TokenDataset Pairs(params int[] lengths) =>
+        TokenDataset.Open(TestModels.Dataset(_folder.Path, 300, "none", lengths, 3, pairs: true));
 
-    private static List<Segment> Units(TokenDataset data, params long[] documents) => [.. documents.Select(document => new Segment(document, 0, data.Length(document)))];
+    private static List<Segment> Units(TokenDataset data, params long[] documents) =>
+        [.. documents.Select(document => new Segment(document, 0, data.Length(document)))];
 
     private static double[] Marked(PlainDecoder plain, TokenDataset data, long document)
     {

@@ -11,17 +11,25 @@ public sealed class OptimizerTests
     {
         TorchLibrary.Load(2);
         random.manual_seed(3);
-        var recipe = new TrainRecipe { Objective = "next-token", ClipNorm = 1, WeightDecay = 0.2, Beta1 = 0.8, Beta2 = 0.9, LearningRate = 0.3 };
+        var recipe = new TrainRecipe { Objective = "next-token", ClipNorm = 1, WeightDecay = 0.2, Beta1 = 0.8, Beta2 = 0.9,
+            LearningRate = 0.3 };
         Parameter[] parameters = [new("matrix", randn(37, 11, requires_grad: true)), new("gain", randn(13, requires_grad: true))];
-        double[][] plain = [.. parameters.Select(parameter => Array.ConvertAll(parameter.Tensor.data<float>().ToArray(), value => (double)value))];
-        double[][] first = [.. plain.Select(values => new double[values.Length])], second = [.. plain.Select(values => new double[values.Length])];
+        double[][] plain =
+            [.. parameters.Select(parameter => Array.ConvertAll(parameter.Tensor.data<float>().ToArray(), value => (double)value))];
+        double[][] first = [.. plain.Select(values => new double[values.Length])],
+            second = [.. plain.Select(values => new double[values.Length])];
         using var exchange = new GradientExchange(parameters, new SingleRank());
         using var optimizer = new Optimizer(exchange.Owned, recipe);
         for (int step = 1; step <= 6; step++)
         {
             exchange.Begin(1);
-            double[][] gradients = [.. parameters.Select(parameter => { using Tensor g = randn_like(parameter.Tensor) * (step < 4 ? 0.01 : 1); parameter.Tensor.grad!.copy_(g); return Array.ConvertAll(g.data<float>().ToArray(), value => (double)value); })];
-            double norm = Math.Sqrt(gradients.Sum(values => values.Sum(value => value * value))), clip = Math.Min(1, 1 / norm), factor = 0.1 * step, rate = 0.3 * factor;
+            double[][] gradients =
+                [.. parameters.Select(
+                    parameter => { using Tensor g =
+                        randn_like(parameter.Tensor) * (step < 4 ? 0.01 : 1); parameter.Tensor.grad!.copy_(g); return Array.ConvertAll(
+                            g.data<float>().ToArray(), value => (double)value); })];
+            double norm = Math.Sqrt(gradients.Sum(values => values.Sum(value => value * value))), clip = Math.Min(1, 1 / norm),
+                factor = 0.1 * step, rate = 0.3 * factor;
             exchange.Add(0);
             double actualNorm = exchange.Sum();
             Assert.Equal(norm, actualNorm, 1e-5 * norm);
@@ -34,7 +42,8 @@ public sealed class OptimizerTests
                     first[p][i] = 0.8 * first[p][i] + 0.2 * g;
                     second[p][i] = 0.9 * second[p][i] + 0.1 * g * g;
                     double decay = p == 0 ? rate * 0.2 * plain[p][i] : 0;
-                    plain[p][i] -= decay + rate * (first[p][i] / (1 - Math.Pow(0.8, step))) / (Math.Sqrt(second[p][i] / (1 - Math.Pow(0.9, step))) + 1e-8);
+                    plain[p][i] -= decay
+                        + rate * (first[p][i] / (1 - Math.Pow(0.8, step))) / (Math.Sqrt(second[p][i] / (1 - Math.Pow(0.9, step))) + 1e-8);
                 }
                 float[] actual = parameters[p].Tensor.data<float>().ToArray();
                 for (int i = 0; i < actual.Length; i++) Assert.Equal(plain[p][i], actual[i], 2e-5);
@@ -90,7 +99,8 @@ public sealed class OptimizerTests
         TorchLibrary.Load(2);
         random.manual_seed(5);
         using var scope = NewDisposeScope();
-        var recipe = new TrainRecipe { Objective = "next-token", Optimizer = "muon", ClipNorm = 1, WeightDecay = 0.5, MuonLearningRate = 0.1 };
+        var recipe = new TrainRecipe { Objective = "next-token", Optimizer = "muon", ClipNorm = 1, WeightDecay = 0.5,
+            MuonLearningRate = 0.1 };
         var fused = new Parameter("q_proj", randn(24 + 6, 12, requires_grad: true)) { HiddenRows = [24, 6] };
         using var optimizer = new Optimizer([fused], recipe);
         Tensor plain = fused.Tensor.detach().to(float64), momentum = zeros_like(plain);

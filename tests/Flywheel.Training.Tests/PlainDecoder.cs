@@ -9,7 +9,9 @@ namespace Flywheel.Training.Tests;
 internal sealed class PlainDecoder(ModelConfig config, Dictionary<string, double[]> weights)
 {
     public static PlainDecoder Copy(DecoderModel model) =>
-        new(model.Config, model.Config.Tensors().ToDictionary(tensor => tensor.Name, tensor => Array.ConvertAll(model.Read(tensor.Name), value => (double)value)));
+        new(model.Config,
+            model.Config.Tensors().ToDictionary(tensor => tensor.Name,
+                tensor => Array.ConvertAll(model.Read(tensor.Name), value => (double)value)));
 
     public Dictionary<string, double[]> Weights => weights;
 
@@ -34,7 +36,8 @@ internal sealed class PlainDecoder(ModelConfig config, Dictionary<string, double
         var result = new double[n];
         for (int t = 0; t < n; t++)
         {
-            double[] logits = Multiply(config.TieEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight", Norm(x[t], "model.norm.weight"));
+            double[] logits = Multiply(config.TieEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight",
+                Norm(x[t], "model.norm.weight"));
             double max = logits.Max();
             result[t] = logits[tokens[t + 1]] - max - Math.Log(logits.Sum(logit => Math.Exp(logit - max)));
         }
@@ -44,7 +47,11 @@ internal sealed class PlainDecoder(ModelConfig config, Dictionary<string, double
     private double[][] Attention(double[][] h, string prefix)
     {
         int dim = config.HeadDim, group = config.NumHeads / config.NumKvHeads;
-        double[][] Project(string kind) => [.. h.Select(row => config.HasQkvBias ? Add(Multiply($"{prefix}{kind}_proj.weight", row), weights[$"{prefix}{kind}_proj.bias"]) : Multiply($"{prefix}{kind}_proj.weight", row))];
+        double[][] Project(string kind) =>
+            [.. h.Select(row =>
+                config.HasQkvBias
+                    ? Add(Multiply($"{prefix}{kind}_proj.weight", row),
+                        weights[$"{prefix}{kind}_proj.bias"]) : Multiply($"{prefix}{kind}_proj.weight", row))];
         double[][] q = Project("q"), k = Project("k"), v = Project("v");
         double[] Head(double[][] rows, int t, int head, string? norm)
         {
@@ -63,7 +70,8 @@ internal sealed class PlainDecoder(ModelConfig config, Dictionary<string, double
         return [.. Enumerable.Range(0, h.Length).Select(t => Enumerable.Range(0, config.NumHeads).SelectMany(head =>
         {
             double[] query = Head(q, t, head, "q_norm.weight");
-            double[] scores = [.. Enumerable.Range(0, t + 1).Select(s => Dot(query, Head(k, s, head / group, "k_norm.weight")) / Math.Sqrt(dim))];
+            double[] scores =
+                [.. Enumerable.Range(0, t + 1).Select(s => Dot(query, Head(k, s, head / group, "k_norm.weight")) / Math.Sqrt(dim))];
             double max = scores.Max(), sum = scores.Sum(score => Math.Exp(score - max));
             var mixed = new double[dim];
             for (int s = 0; s <= t; s++)

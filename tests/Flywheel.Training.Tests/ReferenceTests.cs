@@ -22,7 +22,8 @@ public sealed class ReferenceTests
             int[] tokens = [.. prompt.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32())];
             using var home = new TempFolder();
             string path;
-            using (var writer = new TokenDatasetWriter(home.Path, new DatasetManifest { TokenizerHash = "none", VocabSize = model.Config.VocabSize }))
+            using (var writer = new TokenDatasetWriter(home.Path,
+                new DatasetManifest { TokenizerHash = "none", VocabSize = model.Config.VocabSize }))
             {
                 int[] padded = [.. tokens, 0]; // the last input is the prompt's last token
                 writer.Add(padded, new byte[padded.Length]);

@@ -25,7 +25,8 @@ internal static class TestModels
     /// <summary>Grouped heads, a head width that is not hidden / heads, more than one layer.</summary>
     public static ModelConfig Tiny { get; } = new()
     {
-        HiddenSize = 24, IntermediateSize = 40, NumLayers = 2, NumHeads = 4, NumKvHeads = 2, HeadDim = 8, VocabSize = 300, MaxPositions = 64,
+        HiddenSize = 24, IntermediateSize = 40, NumLayers = 2, NumHeads = 4, NumKvHeads = 2, HeadDim = 8, VocabSize = 300,
+        MaxPositions = 64,
         EosTokenIds = [2, 0],
     };
 
@@ -48,23 +49,29 @@ internal static class TestModels
     public static DecoderModel RandomLora(string folder, int seed, LoraRecipe? lora = null)
     {
         ModelFolder model = TinyModel.Create(folder, seed);
-        DecoderModel adapted = DecoderModel.Load(model, new TrainRecipe { Objective = "supervised", Lora = lora ?? new LoraRecipe { Rank = 3, Alpha = 4 } }, seed);
+        DecoderModel adapted = DecoderModel.Load(model,
+            new TrainRecipe { Objective = "supervised", Lora = lora ?? new LoraRecipe { Rank = 3, Alpha = 4 } }, seed);
         using var noGrad = no_grad();
         ulong stream = 50;
         foreach (Parameter parameter in adapted.Parameters)
         {
             var random = new SeededRandom((ulong)seed, stream++);
-            parameter.Tensor.copy_(tensor(Enumerable.Range(0, (int)parameter.Tensor.numel()).Select(_ => 0.2f * (float)random.NextNormal()).ToArray()).view(parameter.Tensor.shape));
+            parameter.Tensor.copy_(
+                tensor(Enumerable.Range(0, (int)parameter.Tensor.numel()).Select(_ => 0.2f * (float)random.NextNormal()).ToArray())
+                    .view(parameter.Tensor.shape));
         }
         return adapted;
     }
 
     /// <summary>A dataset of documents of random tokens; about half of them marked as targets.</summary>
-    public static string Dataset(string parent, int vocabSize, string tokenizerHash, IEnumerable<int> lengths, int seed, bool pairs = false, bool labels = false, bool logProbs = false)
+    public static string Dataset(string parent, int vocabSize, string tokenizerHash, IEnumerable<int> lengths, int seed, bool pairs = false,
+        bool labels = false, bool logProbs = false)
     {
         var random = new SeededRandom((ulong)seed, 99);
         int document = 0;
-        using var writer = new TokenDatasetWriter(parent, new DatasetManifest { TokenizerHash = tokenizerHash, VocabSize = vocabSize, Pairs = pairs, Labels = labels, LogProbs = logProbs });
+        using var writer = new TokenDatasetWriter(parent,
+            new DatasetManifest { TokenizerHash = tokenizerHash, VocabSize = vocabSize, Pairs = pairs, Labels = labels,
+                LogProbs = logProbs });
         foreach (int length in lengths)
         {
             int[] tokens = new int[length];
@@ -73,7 +80,8 @@ internal static class TestModels
             marks[^1] = 1;
             // Judged answers in turn liked and not, two documents each.
             float? label = !labels ? null : document++ / (pairs ? 2 : 1) % 2 == 0 ? 1 : -1;
-            writer.Add(tokens, marks, label, logProbs ? [.. marks.Select(mark => mark * -3f * (float)random.NextUniform() - mark * 4)] : default(ReadOnlySpan<float>));
+            writer.Add(tokens, marks, label, logProbs
+                ? [.. marks.Select(mark => mark * -3f * (float)random.NextUniform() - mark * 4)] : default(ReadOnlySpan<float>));
         }
         return writer.Complete();
     }
@@ -81,7 +89,8 @@ internal static class TestModels
     /// <summary>A recipe of one objective, and data that suits it.</summary>
     public static (TrainRecipe, TokenDataset) Of(string objective, string parent, int vocabSize = 300, params int[] lengths) => (
         new TrainRecipe { Objective = objective, DpoBeta = 0.05, DpoSupervised = 0.1, ImportanceCap = 1.5 },
-        TokenDataset.Open(Dataset(parent, vocabSize, "none", lengths, 3, objective is "preference" or "kto", objective is "kto" or "policy" or "soft-targets", objective is "policy" or "soft-targets")));
+        TokenDataset.Open(Dataset(parent, vocabSize, "none", lengths, 3, objective is "preference" or "kto",
+            objective is "kto" or "policy" or "soft-targets", objective is "policy" or "soft-targets")));
 
     /// <summary>One batch per document list, every token a target.</summary>
     public static Batch Batch(TokenDataset data, bool everyToken, params long[] documents) =>

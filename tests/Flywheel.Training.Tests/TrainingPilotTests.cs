@@ -3,7 +3,8 @@ using Flywheel.Testing;
 
 namespace Flywheel.Training.Tests;
 
-/// <summary>What a forecast counts, and that it leaves the run alone. How near it comes is in docs/experiments.md: time decides no test.</summary>
+/// <summary>What a forecast counts, and that it leaves the run alone. How near it comes is in docs/experiments.md: time decides no
+/// test.</summary>
 public sealed class TrainingPilotTests : IDisposable
 {
     private readonly TempFolder _folder = new();
@@ -19,12 +20,14 @@ public sealed class TrainingPilotTests : IDisposable
         TrainingJob job = TrainingRunTests.Job(_folder.Path, "run", objective);
         TrainingForecast forecast = TrainingPilot.Run(job with { RunFolder = Directory.CreateDirectory(_folder["pilot"]).FullName });
         Assert.False(Directory.Exists(job.RunFolder));
-        Assert.Equal(["curve.png", "curve.svg", "log.jsonl"], Directory.GetFileSystemEntries(_folder["pilot"]).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
+        Assert.Equal(["curve.png", "curve.svg", "log.jsonl"],
+            Directory.GetFileSystemEntries(_folder["pilot"]).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal));
         string alone = TrainingRun.Run(TrainingRunTests.Job(_folder.Path, "whole", objective)).Hash;
         Assert.Equal(alone, TrainingRun.Run(job).Hash);
 
         TrainingResult result = TrainingResult.Read(job.RunFolder)!;
-        Assert.Equal((result.Steps, result.Tokens, 1), (forecast.Steps, forecast.Tokens, forecast.NumRanks)); // 12 steps: all of them are looked at
+        // 12 steps: all of them are looked at
+        Assert.Equal((result.Steps, result.Tokens, 1), (forecast.Steps, forecast.Tokens, forecast.NumRanks));
         Assert.InRange(forecast.Tokens / forecast.TokensPerSecond, 0, forecast.Seconds);
         Assert.InRange(forecast.ProgramBytes, 1, forecast.MemoryBytes);
         Assert.InRange(result.PeakMemoryBytes!.Value, 1, long.MaxValue);
@@ -47,5 +50,7 @@ public sealed class TrainingPilotTests : IDisposable
 
     [Fact]
     public void Run_OneStep_CannotBeForecast() =>
-        Assert.Contains("a run of 1 step", Assert.Throws<FlywheelException>(() => TrainingPilot.Run(TrainingRunTests.Job(_folder.Path, "run", "next-token", steps: 1))).Message, StringComparison.Ordinal);
+        Assert.Contains("a run of 1 step",
+            Assert.Throws<FlywheelException>(() =>
+                TrainingPilot.Run(TrainingRunTests.Job(_folder.Path, "run", "next-token", steps: 1))).Message, StringComparison.Ordinal);
 }

@@ -9,7 +9,8 @@ public sealed class TrainingRunTests : IDisposable
 {
     private const string ChildVariable = "FLYWHEEL_TEST_CHILD_RUN";
 
-    private static readonly string[] s_texts = ["the quick brown fox jumps over the lazy dog", "a small model learns small words", "pack my box with five dozen jugs"];
+    private static readonly string[] s_texts = ["the quick brown fox jumps over the lazy dog", "a small model learns small words",
+        "pack my box with five dozen jugs"];
 
     private readonly TempFolder _folder = new();
 
@@ -94,9 +95,12 @@ public sealed class TrainingRunTests : IDisposable
 
         Process Start()
         {
-            var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, Environment = { [ChildVariable] = _folder.Path } };
-            if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(TrainingRunTests).Assembly.Location);
-            foreach (string argument in new[] { "--filter-method", "*" + nameof(Run_AsTheChildOfTheKillTest) }) start.ArgumentList.Add(argument);
+            var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true,
+                Environment = { [ChildVariable] = _folder.Path } };
+            if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+                start.ArgumentList.Add(typeof(TrainingRunTests).Assembly.Location);
+            foreach (string argument in new[] { "--filter-method", "*" + nameof(Run_AsTheChildOfTheKillTest) })
+                start.ArgumentList.Add(argument);
             return Process.Start(start)!;
         }
     }
@@ -124,7 +128,8 @@ public sealed class TrainingRunTests : IDisposable
         List<string> notes = [];
         string actual = TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash;
         Assert.Equal(expected, actual);
-        Assert.Contains(notes, note => note.Contains(newest, StringComparison.Ordinal) && note.Contains("damaged", StringComparison.Ordinal));
+        Assert.Contains(notes,
+            note => note.Contains(newest, StringComparison.Ordinal) && note.Contains("damaged", StringComparison.Ordinal));
         Assert.Contains("resumed after step 5", notes);
     }
 
@@ -133,9 +138,11 @@ public sealed class TrainingRunTests : IDisposable
     {
         string expected = TrainingRun.Run(Job("whole", "next-token")).Hash;
         StopAt("run", 6);
-        foreach (string file in Directory.GetFiles(Path.Combine(_folder["run"], "checkpoints"), "*.safetensors")) File.WriteAllText(file, "no");
+        foreach (string file in Directory.GetFiles(Path.Combine(_folder["run"], "checkpoints"), "*.safetensors"))
+            File.WriteAllText(file, "no");
         List<string> notes = [];
-        Assert.Equal(expected, TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash);
+        Assert.Equal(expected,
+            TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash);
         Assert.Contains("starting again from the first step", notes);
     }
 
@@ -145,7 +152,8 @@ public sealed class TrainingRunTests : IDisposable
         TrainingJob job = Job("run", "next-token");
         job = job with { Recipe = job.Recipe with { Train = job.Recipe.Train with { LearningRate = 1e30, ClipNorm = 0 } } };
         var error = Assert.Throws<FlywheelException>(() => TrainingRun.Run(job));
-        Assert.Matches(@"the (loss|gradient's norm) became .* at step \d+, documents \d+(, \d+)* of .*; the last good checkpoint is .*step-0000001.0-of-1.safetensors", error.Message);
+        Assert.Matches(
+            @"the (loss|gradient's norm) became .* at step \d+, documents \d+(, \d+)* of .*; the last good checkpoint is .*step-0000001.0-of-1.safetensors", error.Message);
         Assert.False(File.Exists(Path.Combine(_folder["run"], "result.json")));
     }
 
@@ -164,7 +172,9 @@ public sealed class TrainingRunTests : IDisposable
         });
         Assert.Equal(expected, model.Hash);
         Assert.Equal(Losses("whole"), Losses("run"));
-        Assert.Contains(notes, note => System.Text.RegularExpressions.Regex.IsMatch(note, @"was not written \(.*step-\d+\.0-of-1\.safetensors: the disk is full: it needs [\d,]+ bytes, [\d,]+ are free\); the last good one is .*; training goes on"));
+        Assert.Contains(notes,
+            note => System.Text.RegularExpressions.Regex.IsMatch(note,
+                @"was not written \(.*step-\d+\.0-of-1\.safetensors: the disk is full: it needs [\d,]+ bytes, [\d,]+ are free\); the last good one is .*; training goes on"));
         Assert.Contains(notes, note => note.Contains("waits in memory", StringComparison.Ordinal));
     }
 
@@ -199,7 +209,8 @@ public sealed class TrainingRunTests : IDisposable
         Assert.Matches("the disk is full|no space left on the disk", error.Message);
         File.Delete(ballast);
         List<string> notes = [];
-        Assert.Equal(expected, TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash);
+        Assert.Equal(expected,
+            TrainingRun.Run(Job("run", "next-token"), progress => notes.AddRange(progress.Note is { } note ? [note] : [])).Hash);
         Assert.Matches("resumed after step [1-6]", Assert.Single(notes));
         Assert.Equal(Losses("whole"), Losses("run"));
     }
@@ -217,9 +228,11 @@ public sealed class TrainingRunTests : IDisposable
     {
         TrainingJob job = Job("run", "supervised");
         string foreign = TestModels.Dataset(_folder.Path, 280, "another", [4, 5], 1);
-        Assert.Contains("made with tokenizer another", Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = foreign })).Message, StringComparison.Ordinal);
+        Assert.Contains("made with tokenizer another",
+            Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = foreign })).Message, StringComparison.Ordinal);
         string pairs = TestModels.Dataset(_folder.Path, 280, job.Tokenizer!.Hash, [4, 5], 1, pairs: true);
-        Assert.Contains("holds preference pairs, which does not suit the recipe's objective 'supervised'", Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = pairs })).Message, StringComparison.Ordinal);
+        Assert.Contains("holds preference pairs, which does not suit the recipe's objective 'supervised'",
+            Assert.Throws<FlywheelException>(() => TrainingRun.Run(job with { TrainData = pairs })).Message, StringComparison.Ordinal);
     }
 
     /// <summary>Resuming keeps the number of threads, since results depend on it.</summary>
@@ -242,7 +255,8 @@ public sealed class TrainingRunTests : IDisposable
         TrainingJob Adapt(string run)
         {
             TrainingJob job = Job(run, objective);
-            return job with { Base = parent, Config = null, Tokenizer = null, Recipe = job.Recipe with { Base = "x", Train = job.Recipe.Train with { Lora = new LoraRecipe { Rank = 4, Alpha = 8 } } } };
+            return job with { Base = parent, Config = null, Tokenizer = null,
+                Recipe = job.Recipe with { Base = "x", Train = job.Recipe.Train with { Lora = new LoraRecipe { Rank = 4, Alpha = 8 } } } };
         }
         TrainedModel expected = TrainingRun.Run(Adapt("whole"));
         AdapterFolder adapter = expected.Adapter!;
@@ -252,13 +266,15 @@ public sealed class TrainingRunTests : IDisposable
             if (progress.Line?.Step == 5) cancellation.Cancel();
         }, cancellation.Token));
         Assert.Equal(expected.Hash, TrainingRun.Run(Adapt("stopped")).Hash);
-        Assert.Equal((parent.Hash, parent.Hash, 4, "test"), (adapter.Config.BaseHash, adapter.Manifest.Parent, adapter.Config.Rank, adapter.Manifest.Name));
+        Assert.Equal((parent.Hash, parent.Hash, 4, "test"),
+            (adapter.Config.BaseHash, adapter.Manifest.Parent, adapter.Config.Rank, adapter.Manifest.Name));
         Assert.Equal(expected.Hash, TrainingRun.Run(Adapt("whole")).Hash); // finished: read from its folder
         if (objective != "supervised") return;
         ModelFolder merged = adapter.Merge(parent, _folder["merged"], TensorType.F32);
         using DecoderModel model = DecoderModel.Load(merged);
         using TokenDataset validation = TokenDataset.Open(Adapt("whole").ValidationData!);
-        double loss = new StepLearner(Adapt("whole").Recipe.Train, null).Evaluate(model, validation, DataOrder.Sample(validation, false, 64, 64)).Loss;
+        double loss = new StepLearner(Adapt("whole").Recipe.Train, null).Evaluate(model, validation,
+            DataOrder.Sample(validation, false, 64, 64)).Loss;
         Assert.Equal(adapter.Manifest.Evaluation["validation_loss"], loss, 1e-4);
         Assert.True(loss < TrainingLog.Read(_folder["whole"]).First(line => line.Loss is not null).Loss);
     }
@@ -278,7 +294,8 @@ public sealed class TrainingRunTests : IDisposable
     {
         Name = "test",
         Seed = 3,
-        Train = new TrainRecipe { Objective = objective, Steps = steps, BatchTokens = 160, MicroTokens = 64, LearningRate = 0.01, EvaluateEvery = 5, CheckpointSeconds = 0.001, DpoSupervised = 0.1 },
+        Train = new TrainRecipe { Objective = objective, Steps = steps, BatchTokens = 160, MicroTokens = 64, LearningRate = 0.01,
+            EvaluateEvery = 5, CheckpointSeconds = 0.001, DpoSupervised = 0.1 },
     };
 
     private TrainingJob Job(string run, string objective, int steps = 12) => Job(_folder.Path, run, objective, steps);
@@ -304,13 +321,16 @@ public sealed class TrainingRunTests : IDisposable
     private static string Skewed(string folder, Tokenizer tokenizer, int numDocuments, int seed, bool pairs, bool labels)
     {
         var random = new SeededRandom((ulong)seed, 5);
-        using var writer = new TokenDatasetWriter(folder, new DatasetManifest { TokenizerHash = tokenizer.Hash, VocabSize = tokenizer.VocabSize, Pairs = pairs, Labels = labels });
+        using var writer = new TokenDatasetWriter(folder,
+            new DatasetManifest { TokenizerHash = tokenizer.Hash, VocabSize = tokenizer.VocabSize, Pairs = pairs, Labels = labels });
         for (int document = 0; document < numDocuments; document++)
         {
             int[] tokens = new int[5 + random.Next(40)];
             byte[] marks = new byte[tokens.Length];
             tokens[0] = random.Next(tokenizer.VocabSize);
-            for (int i = 1; i < tokens.Length; i++) (tokens[i], marks[i]) = (document % 2 == 1 && pairs ? random.Next(tokenizer.VocabSize) : (tokens[i - 1] * 5 + random.Next(2)) % 16, (byte)(i > 2 ? 1 : 0));
+            for (int i = 1; i < tokens.Length; i++)
+                (tokens[i], marks[i]) = (document % 2 == 1 && pairs
+                    ? random.Next(tokenizer.VocabSize) : (tokens[i - 1] * 5 + random.Next(2)) % 16, (byte)(i > 2 ? 1 : 0));
             writer.Add(tokens, marks, labels ? document % 4 < 2 ? 1 : -1 : null);
         }
         return writer.Complete();

@@ -9,7 +9,8 @@ public sealed class DictionaryTests
     private static string Applied(string text, string language, string voice, params Pronunciation[] entries) =>
         string.Concat(new Lexicon([entries], language, voice).Apply(text).Select(part => part.Ipa is null ? part.Text : $"/{part.Ipa}/"));
 
-    private static Pronunciation Respelled(string word, string respelling, string language = "", string voice = "") => new() { Word = word, Respelling = respelling, Language = language, Voice = voice };
+    private static Pronunciation Respelled(string word, string respelling, string language = "", string voice = "") =>
+        new() { Word = word, Respelling = respelling, Language = language, Voice = voice };
 
     [Theory]
     [InlineData("SQL and MySQL, sql!", "sequel and MySQL, sequel!")]
@@ -21,19 +22,23 @@ public sealed class DictionaryTests
     [InlineData("nguyễn", "win")]
     [InlineData("", "")]
     public void Apply_OfWholeWords_LeavesTheRest(string text, string expected) => Assert.Equal(expected, Applied(text, "en-us", "flite:slt",
-        Respelled("SQL", "sequel"), Respelled("New", "Noo"), Respelled("new york", "Noo Yawk"), Respelled("Don't", "do not"), Respelled("c++", "see plus plus"), Respelled("重庆", "chong qing"), Respelled("Nguye\u0302\u0303n", "win")));
+        Respelled("SQL", "sequel"), Respelled("New", "Noo"), Respelled("new york", "Noo Yawk"), Respelled("Don't", "do not"),
+        Respelled("c++", "see plus plus"), Respelled("重庆", "chong qing"), Respelled("Nguye\u0302\u0303n", "win")));
 
     [Theory]
     [InlineData("en-us", "flite:slt", "voice")]
     [InlineData("en-us", "flite:rms", "region")]
     [InlineData("en-gb", "flite:rms", "english")]
     [InlineData("it", "x", "all")]
-    public void Apply_OfSeveralEntries_TakesTheNarrowest(string language, string voice, string expected) => Assert.Equal(expected, Applied("word", language, voice,
-        Respelled("word", "voice", voice: "flite:slt"), Respelled("word", "region", "en-US"), Respelled("word", "english", "en"), Respelled("word", "all")));
+    public void Apply_OfSeveralEntries_TakesTheNarrowest(string language, string voice, string expected) =>
+    Assert.Equal(expected, Applied("word", language, voice,
+        Respelled("word", "voice", voice: "flite:slt"), Respelled("word", "region", "en-US"), Respelled("word", "english", "en"),
+        Respelled("word", "all")));
 
     [Fact]
     public void Apply_OfScopes_TakesTheNearer() => Assert.Equal("project team", string.Concat(new Lexicon(
-        [[Respelled("a", "system", voice: "v"), Respelled("b", "system")], [Respelled("b", "team")], [Respelled("a", "project")]], "en", "v").Apply("a b").Select(part => part.Text)));
+        [[Respelled("a", "system", voice: "v"), Respelled("b", "system")], [Respelled("b", "team")], [Respelled("a", "project")]], "en",
+        "v").Apply("a b").Select(part => part.Text)));
 
     [Fact]
     public void Apply_WithoutAMatch_LeavesAnyText() => Gen.String.Sample(text =>
@@ -48,7 +53,8 @@ public sealed class DictionaryTests
         from isIpa in Gen.Bool
         from language in Gen.Int[0, 2].Select(i => new[] { "", "en", "en-us" }[i])
         from voice in Gen.Bool.Select(isSlt => isSlt ? "flite:slt" : "")
-        select new Pronunciation { Word = word, Language = language, Voice = voice, Ipa = isIpa ? said : null, Respelling = isIpa ? null : said };
+        select new Pronunciation { Word = word, Language = language, Voice = voice, Ipa = isIpa ? said : null,
+            Respelling = isIpa ? null : said };
 
     [Fact]
     public void Csv_OfAnyEntries_ReadsBackTheSame() => s_entry.List[0, 6].Sample(entries =>
@@ -56,10 +62,13 @@ public sealed class DictionaryTests
 
     [Fact]
     public void Pls_OfEntriesOfALanguage_ReadsBackTheSame() => s_entry.List[0, 6].Sample(entries =>
-        Assert.Equal(entries.Where(entry => entry is { Language: "en-us", Voice: "" }), DictionaryFile.ParsePls(DictionaryFile.WritePls(entries, "en-us"), "test")), iter: 300);
+        Assert.Equal(entries.Where(entry => entry is { Language: "en-us", Voice: "" }),
+            DictionaryFile.ParsePls(DictionaryFile.WritePls(entries, "en-us"), "test")), iter: 300);
 
     [Fact]
-    public void Pls_FromTheStandardsExample_IsRead() => Assert.Equal([("judgment", "ˈdʒʌdʒmənt", null), ("judgement", "ˈdʒʌdʒmənt", null), ("W3C", null, "World Wide Web Consortium")], DictionaryFile.ParsePls("""
+    public void Pls_FromTheStandardsExample_IsRead() =>
+    Assert.Equal([("judgment", "ˈdʒʌdʒmənt", null), ("judgement", "ˈdʒʌdʒmənt", null), ("W3C", null, "World Wide Web Consortium")],
+        DictionaryFile.ParsePls("""
         <?xml version="1.0" encoding="UTF-8"?>
         <lexicon version="1.0" xmlns="http://www.w3.org/2005/01/pronunciation-lexicon" alphabet="ipa" xml:lang="en-US">
           <lexeme><grapheme>judgment</grapheme><grapheme>judgement</grapheme><phoneme>ˈdʒʌdʒmənt</phoneme></lexeme>
@@ -75,14 +84,17 @@ public sealed class DictionaryTests
     [InlineData("ipa\na", "d.csv: line 1: there is no column 'word'")]
     [InlineData("word,ipa\n,a", "d.csv: line 2: the word is empty")]
     public void Csv_Wrong_IsRefusedWithFileAndLine(string csv, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => DictionaryFile.ParseCsv(csv, "d.csv")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => DictionaryFile.ParseCsv(csv, "d.csv")).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("<!DOCTYPE a [<!ENTITY b \"c\">]><lexicon/>", "d.pls: line 1: ")]
     [InlineData("<lexicon/>", "d.pls: line 1: the root is 'lexicon', expected lexicon of http")]
-    [InlineData("<lexicon xmlns=\"http://www.w3.org/2005/01/pronunciation-lexicon\">\n<lexeme><grapheme>a</grapheme></lexeme></lexicon>", "d.pls: line 2: a lexeme has neither")]
+    [InlineData("<lexicon xmlns=\"http://www.w3.org/2005/01/pronunciation-lexicon\">\n<lexeme><grapheme>a</grapheme></lexeme></lexicon>",
+        "d.pls: line 2: a lexeme has neither")]
     public void Pls_Wrong_IsRefusedWithFileAndLine(string pls, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => DictionaryFile.ParsePls(pls, "d.pls")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => DictionaryFile.ParsePls(pls, "d.pls")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Csv_Mutated_IsReadOrRefusedByName() =>

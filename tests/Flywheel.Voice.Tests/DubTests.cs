@@ -33,13 +33,16 @@ public sealed class DubTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private async Task<(VoiceProject Project, RenderReport Report, float[] Samples)> DubAsync(string name, Func<VoiceProject, VoiceProject>? edit = null)
+    private async Task<(VoiceProject Project, RenderReport Report, float[] Samples)> DubAsync(string name,
+        Func<VoiceProject, VoiceProject>? edit = null)
     {
         Sounds.Need("espeak-ng");
         File.WriteAllText(_folder["film.srt"], Film);
-        VoiceProject project = ScriptFile.Read(_folder["film.srt"]) with { Voice = new() { Voice = "espeak:en-us" }, Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "espeak:en-gb+f3" } } };
+        VoiceProject project = ScriptFile.Read(_folder["film.srt"]) with { Voice = new() { Voice = "espeak:en-us" },
+            Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "espeak:en-gb+f3" } } };
         project = edit?.Invoke(project) ?? project;
-        RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(_folder[$"cache-{name}"])).RenderAsync(project, _folder[$"{name}.wav"]);
+        RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(_folder[$"cache-{name}"])).RenderAsync(project,
+            _folder[$"{name}.wav"]);
         return (project, report, WavReader.ReadMono(_folder[$"{name}.wav"]).Samples);
     }
 
@@ -65,8 +68,10 @@ public sealed class DubTests : IDisposable
         Assert.True(report.Fit.EndDrift < .2, $"the end drifts by {report.Fit.EndDrift}");
         // What is heard is what is said: sound in the lines, silence between them.
         Assert.Equal(report.Seconds, samples.Length / 24_000.0, .001);
-        foreach (LineReport line in report.Lines) Assert.True(Sounds.Rms(samples.AsSpan((int)(line.Start * 24_000), (int)((line.End - line.Start) * 24_000))) > .01);
-        Assert.All(samples[(int)(report.Lines[1].End * 24_000 + 1)..(int)(report.Lines[2].Start * 24_000 - 1)], sample => Assert.Equal(0, sample));
+        foreach (LineReport line in report.Lines)
+            Assert.True(Sounds.Rms(samples.AsSpan((int)(line.Start * 24_000), (int)((line.End - line.Start) * 24_000))) > .01);
+        Assert.All(samples[(int)(report.Lines[1].End * 24_000 + 1)..(int)(report.Lines[2].Start * 24_000 - 1)],
+            sample => Assert.Equal(0, sample));
         Assert.Equal(project.Lines.Select(line => line.Id), report.Lines.Select(line => line.Id));
     }
 
@@ -98,7 +103,8 @@ public sealed class DubTests : IDisposable
     public async Task WriteLines_OfADub_AreTheWhole()
     {
         (VoiceProject project, RenderReport report, float[] samples) = await DubAsync("a");
-        IReadOnlyList<string> files = await new Renderer(SpeechEngines.Default, new SegmentCache(_folder["cache-a"])).WriteLinesAsync(project, _folder["lines"]);
+        IReadOnlyList<string> files = await new Renderer(SpeechEngines.Default,
+            new SegmentCache(_folder["cache-a"])).WriteLinesAsync(project, _folder["lines"]);
         Assert.Equal("0001-ANN.wav", Path.GetFileName(files[0]));
         for (int i = 0; i < files.Count; i++)
         {

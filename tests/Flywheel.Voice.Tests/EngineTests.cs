@@ -41,7 +41,8 @@ public sealed class EngineTests
     public async Task Speak_AtAnySpeed_IsSoundOfThatLength(string id, string language)
     {
         Assert.Equal(language, (await FindAsync(id)).Voice.Language);
-        string text = language switch { "it" => "Perché la città è così bella, mi piace molto.", "ru" => "Привет, мир. Это проверка голоса.", _ => Sentence };
+        string text = language switch { "it" => "Perché la città è così bella, mi piace molto.",
+            "ru" => "Привет, мир. Это проверка голоса.", _ => Sentence };
         Clip normal = await SpeakAsync(id, text), fast = await SpeakAsync(id, text, 1.5), slow = await SpeakAsync(id, text, .8);
         Assert.InRange(normal.Duration.TotalSeconds, 1.5, 6);
         Assert.InRange(Sounds.Rms(normal.Samples), .01, .5);
@@ -58,8 +59,10 @@ public sealed class EngineTests
         {
             (ISpeechEngine engine, Voice voice) = await FindAsync(id);
             Assert.Matches(@"\d+\.\d+", await engine.VersionAsync(voice, default));
-            VoiceProject project = new() { Voice = new() { Voice = id }, Lines = [new VoiceLine { Id = "1", Text = "Hello there, world." }] };
-            RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(folder["cache"])).RenderAsync(project, folder["a.wav"]);
+            VoiceProject project = new() { Voice = new() { Voice = id },
+                Lines = [new VoiceLine { Id = "1", Text = "Hello there, world." }] };
+            RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(folder["cache"])).RenderAsync(project,
+                folder["a.wav"]);
             Assert.InRange(report.Seconds, .6, 3);
             Assert.Equal((await SpeakAsync(id, "Hello there, world.")).Duration.TotalSeconds, report.Seconds, .001);
         }
@@ -85,7 +88,8 @@ public sealed class EngineTests
     {
         using var folder = new TempFolder();
         string touch = $"touch {folder["made"]}";
-        string text = $"a $({touch}) `{touch}` ; {touch} & | > {folder["made"]} \" ' \\ ) (system \"{touch}\") -w {folder["made"]} --help\n%s %n [[";
+        string text =
+            $"a $({touch}) `{touch}` ; {touch} & | > {folder["made"]} \" ' \\ ) (system \"{touch}\") -w {folder["made"]} --help\n%s %n [[";
         Assert.NotEmpty((await SpeakAsync(id, text)).Samples);
         Assert.False(File.Exists(folder["made"]));
     }
@@ -112,8 +116,10 @@ public sealed class EngineTests
     {
         (ISpeechEngine engine, Voice voice) = await FindAsync($"espeak:{language}");
         string phones = await engine.PhonesAsync(voice, ipa, default);
-        (byte[] output, _) = await engine.Program.RunAsync(["-q", "--ipa", "-v", language, "--stdin"], Encoding.UTF8.GetBytes($"[[{phones}]]"));
-        Assert.Equal(ipa.Replace("ˈ", "", StringComparison.Ordinal), Encoding.UTF8.GetString(output).Trim().Replace("ˈ", "", StringComparison.Ordinal));
+        (byte[] output, _) = await engine.Program.RunAsync(["-q", "--ipa", "-v", language, "--stdin"],
+            Encoding.UTF8.GetBytes($"[[{phones}]]"));
+        Assert.Equal(ipa.Replace("ˈ", "", StringComparison.Ordinal),
+            Encoding.UTF8.GetString(output).Trim().Replace("ˈ", "", StringComparison.Ordinal));
     }
 
     [Theory]
@@ -135,7 +141,8 @@ public sealed class EngineTests
     public async Task Phones_ThatAVoiceDoesNotHave_AreRefusedByName(string id, string ipa, string expected)
     {
         (ISpeechEngine engine, Voice voice) = await FindAsync(id);
-        Assert.Contains(expected, (await Assert.ThrowsAsync<FlywheelException>(() => engine.PhonesAsync(voice, ipa, default))).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, (await Assert.ThrowsAsync<FlywheelException>(() => engine.PhonesAsync(voice, ipa, default))).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -147,7 +154,8 @@ public sealed class EngineTests
     {
         Sounds.Need("flite");
         Sounds.Need("espeak-ng");
-        Assert.Contains(expected, (await Assert.ThrowsAsync<FlywheelException>(() => SpeechEngines.Default.FindAsync(id))).Message, StringComparison.Ordinal);
+        Assert.Contains(expected, (await Assert.ThrowsAsync<FlywheelException>(() => SpeechEngines.Default.FindAsync(id))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -155,20 +163,26 @@ public sealed class EngineTests
     {
         var program = new ExternalProgram("no-such-program-here", "nosuch");
         Assert.False(program.IsInstalled);
-        Assert.Equal("no-such-program-here is not installed, which this needs; apt-get install nosuch", (await Assert.ThrowsAsync<FlywheelException>(() => program.RunAsync([]))).Message);
-        Assert.Contains("no speech engine is installed", (await Assert.ThrowsAsync<FlywheelException>(() => new SpeechEngines([]).FindAsync("slt"))).Message, StringComparison.Ordinal);
+        Assert.Equal("no-such-program-here is not installed, which this needs; apt-get install nosuch",
+            (await Assert.ThrowsAsync<FlywheelException>(() => program.RunAsync([]))).Message);
+        Assert.Contains("no speech engine is installed",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new SpeechEngines([]).FindAsync("slt"))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
-    public async Task Run_PastItsLimit_IsEnded() => Assert.Contains("sh was ended after 0 seconds", (await Assert.ThrowsAsync<FlywheelException>(
-        () => new ExternalProgram("sh", "dash").RunAsync(["-c", "sleep 1000"], limit: TimeSpan.FromMilliseconds(50)))).Message, StringComparison.Ordinal);
+    public async Task Run_PastItsLimit_IsEnded() =>
+    Assert.Contains("sh was ended after 0 seconds", (await Assert.ThrowsAsync<FlywheelException>(
+        () => new ExternalProgram("sh", "dash").RunAsync(["-c", "sleep 1000"], limit: TimeSpan.FromMilliseconds(50)))).Message,
+        StringComparison.Ordinal);
 
     [Fact]
     public async Task Run_ThatIsGivenUp_EndsTheProgramAndItsChildren()
     {
         using var folder = new TempFolder();
         using var stop = new CancellationTokenSource();
-        Task running = new ExternalProgram("sh", "dash").RunAsync(["-c", $"sleep 1000 & echo $! > {folder["new"]}; mv {folder["new"]} {folder["child"]}; wait"], cancellation: stop.Token);
+        Task running = new ExternalProgram("sh",
+            "dash").RunAsync(["-c", $"sleep 1000 & echo $! > {folder["new"]}; mv {folder["new"]} {folder["child"]}; wait"],
+                cancellation: stop.Token);
         while (!File.Exists(folder["child"])) await Task.Delay(10);
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
@@ -176,10 +190,12 @@ public sealed class EngineTests
         while (IsAlive(child)) await Task.Delay(10);
 
         // One that nobody has waited for yet is a zombie, which is no longer alive.
-        static bool IsAlive(int id) => File.Exists($"/proc/{id}/stat") && File.ReadAllText($"/proc/{id}/stat").Split(')')[^1].TrimStart()[0] != 'Z';
+        static bool IsAlive(int id) =>
+            File.Exists($"/proc/{id}/stat") && File.ReadAllText($"/proc/{id}/stat").Split(')')[^1].TrimStart()[0] != 'Z';
     }
 
     [Fact]
     public async Task Run_ThatFails_SaysWhy() => Assert.Equal("sh failed with exit code 3: broken",
-        (await Assert.ThrowsAsync<FlywheelException>(() => new ExternalProgram("sh", "dash").RunAsync(["-c", "echo broken >&2; exit 3"], new byte[1 << 20]))).Message);
+        (await Assert.ThrowsAsync<FlywheelException>(() =>
+            new ExternalProgram("sh", "dash").RunAsync(["-c", "echo broken >&2; exit 3"], new byte[1 << 20]))).Message);
 }

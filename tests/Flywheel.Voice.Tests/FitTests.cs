@@ -10,7 +10,9 @@ public sealed class FitTests
     private static readonly long s_minGap = 120, s_tail = 150;
 
     /// <summary>Cues in order, some of which overlap, some without an end or a time; texts from far too short to far too long.</summary>
-    private static readonly Gen<FitLine[]> s_lines = Gen.Select(Gen.Int[-400, 4000], Gen.Int[0, 6000], Gen.Int[0, 9000], Gen.Int[0, 9], Gen.Int[1, 100].Array[0, 3]).Array[0, 30].Select(rows =>
+    private static readonly Gen<FitLine[]> s_lines =
+        Gen.Select(Gen.Int[-400, 4000], Gen.Int[0, 6000], Gen.Int[0, 9000], Gen.Int[0, 9],
+            Gen.Int[1, 100].Array[0, 3]).Array[0, 30].Select(rows =>
     {
         var lines = new List<FitLine>();
         long last = 0, end = 0;
@@ -19,7 +21,8 @@ public sealed class FitTests
             long start = Math.Max(last, end + gap);
             (last, end) = (start, start + length);
             long[] lengths = [natural, .. shares.Select(share => (long)natural * share / 100)];
-            lines.Add(kind == 0 ? new FitLine(null, null, lengths, 350) : kind == 1 ? new FitLine(start, null, lengths) : new FitLine(start, end, lengths));
+            lines.Add(kind == 0 ? new FitLine(null, null, lengths, 350) : kind == 1
+                ? new FitLine(start, null, lengths) : new FitLine(start, end, lengths));
         }
         return lines.ToArray();
     });
@@ -35,7 +38,8 @@ public sealed class FitTests
             Assert.InRange(at.Speed, 1, 1.2);
             Assert.Equal(lines[i].Lengths[at.Choice], at.Natural);
             Assert.Equal((long)Math.Round(at.Natural / at.Speed), at.Length);
-            if (i > 0) Assert.True(at.Start >= placed[i - 1].End, $"line {i} begins at {at.Start}, the one before ends at {placed[i - 1].End}");
+            if (i > 0)
+                Assert.True(at.Start >= placed[i - 1].End, $"line {i} begins at {at.Start}, the one before ends at {placed[i - 1].End}");
             if (lines[i].Start is { } start) Assert.True(at.Start >= start, $"line {i} begins at {at.Start}, before its time {start}");
             Assert.True(at.Borrowed >= 0 && at.Over >= 0 && at.Delay >= 0);
         }
@@ -43,9 +47,12 @@ public sealed class FitTests
     }, iter: Fuzz.Iterations(3000));
 
     [Fact]
-    public void Place_OfLinesThatFit_BeginsEachAtItsTimeAndKeepsTheGap() => s_lines.Where(lines => lines.Length > 0 && lines.All(line => line.Start is not null)).Sample(lines =>
+    public void Place_OfLinesThatFit_BeginsEachAtItsTimeAndKeepsTheGap() =>
+    s_lines.Where(lines => lines.Length > 0 && lines.All(line => line.Start is not null)).Sample(lines =>
     {
-        lines = [.. lines.Select((line, i) => i + 1 < lines.Length ? line with { End = Math.Min(line.End ?? line.Start!.Value, lines[i + 1].Start!.Value) } : line)];
+        lines = [
+            .. lines.Select((line, i) => i + 1 < lines.Length
+                ? line with { End = Math.Min(line.End ?? line.Start!.Value, lines[i + 1].Start!.Value) } : line)];
         IReadOnlyList<Placement> placed = Fit.Place(lines, Rate);
         if (placed.Any(at => at.Over > 0)) return;
         for (int i = 0; i < lines.Length; i++)
@@ -81,7 +88,8 @@ public sealed class FitTests
     public void Place_OfALineThatNoSpeedSaves_DoesNotHurryTheOthers()
     {
         IReadOnlyList<Placement> placed = Fit.Place([
-            new FitLine(0, 1000, [1050]), new FitLine(1000, 2000, [2000]), new FitLine(2000, 4000, [500]), new FitLine(4000, 5000, [1000])], Rate);
+            new FitLine(0, 1000, [1050]), new FitLine(1000, 2000, [2000]), new FitLine(2000, 4000, [500]), new FitLine(4000, 5000, [1000])],
+            Rate);
         Assert.Equal([1.05, 1.2, 1.05, 1.05], placed.Select(at => at.Speed));
         Assert.Equal([0L, 667, 0, 0], placed.Select(at => at.Over));
         Assert.Equal([0L, 0, 787, 0], placed.Select(at => at.Delay)); // and the time that others leave makes up for it

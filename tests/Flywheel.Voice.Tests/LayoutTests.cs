@@ -14,7 +14,8 @@ public sealed class LayoutTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Lines with and without times, too long ones, overlapping ones, one with a shorter text, one that cannot be spoken where it is asked for.</summary>
+    /// <summary>Lines with and without times, too long ones, overlapping ones, one with a shorter text, one that cannot be spoken where it
+    /// is asked for.</summary>
     private static readonly Gen<VoiceProject> s_projects =
         Gen.Select(Gen.Int[1, 12], Gen.Int[0, 30], Gen.Int[0, 4], Gen.Bool).Array[1, 12].Select(lines =>
         {
@@ -33,17 +34,20 @@ public sealed class LayoutTests : IDisposable
             return new VoiceProject { SampleRate = 8000, Voice = new() { Voice = "hum:low" }, Lines = made };
         });
 
-    /// <summary>The oracle is the rendering of the whole: laid lines lie as in its report, and stretches put together are its samples.</summary>
+    /// <summary>The oracle is the rendering of the whole: laid lines lie as in its report, and stretches put together are its
+    /// samples.</summary>
     [Fact]
     public Task Parts_OfAnyProject_AreTheWholeToTheSample() => s_projects.SampleAsync(async project =>
     {
         string whole = _folder[$"{Guid.NewGuid():N}.wav"];
         RenderReport report = await _renderer.RenderAsync(project, whole);
         IReadOnlyList<LaidLine> laid = await _renderer.LayAsync(project);
-        Assert.Equal(report.Lines.Select(line => (line.Id, line.Start, line.End, line.Overrun, line.Hash)), laid.Select(line => (line.Id, line.Start, line.End, line.Overrun, line.Hash!)));
+        Assert.Equal(report.Lines.Select(line => (line.Id, line.Start, line.End, line.Overrun, line.Hash)),
+            laid.Select(line => (line.Id, line.Start, line.End, line.Overrun, line.Hash!)));
         Assert.All(laid, line => Assert.True(line.IsReady));
         var parts = new List<float>();
-        for (double at = 0; at < report.Seconds; at += .7) parts.AddRange((await _renderer.PartAsync(project, TimeSpan.FromSeconds(at), TimeSpan.FromSeconds(.7))).Clip.Samples);
+        for (double at = 0; at < report.Seconds; at += .7)
+            parts.AddRange((await _renderer.PartAsync(project, TimeSpan.FromSeconds(at), TimeSpan.FromSeconds(.7))).Clip.Samples);
         string joined = _folder[$"{Guid.NewGuid():N}.wav"];
         Clip expected = WavReader.ReadMono(whole);
         WavWriter.WriteFile(joined, new Clip([.. parts.Take(expected.Samples.Length)], project.SampleRate));
@@ -56,16 +60,21 @@ public sealed class LayoutTests : IDisposable
         VoiceProject film = new()
         {
             SampleRate = 8000, Voice = new() { Voice = "hum:low" },
-            Lines = [.. Enumerable.Range(0, 2000).Select(i => new VoiceLine { Id = $"{i}", Text = $"line {i}", Start = TimeSpan.FromSeconds(3.6 * i), End = TimeSpan.FromSeconds(3.6 * i + 3) })],
+            Lines = [
+                .. Enumerable.Range(0, 2000)
+                    .Select(i => new VoiceLine { Id = $"{i}", Text = $"line {i}", Start = TimeSpan.FromSeconds(3.6 * i),
+                        End = TimeSpan.FromSeconds(3.6 * i + 3) })],
         };
         IReadOnlyList<LaidLine> laid = await _renderer.LayAsync(film, TestContext.Current.CancellationToken);
         Assert.Equal((2000, 0, 7196.4), (laid.Count, _engine.NumCalls, Math.Round(laid[^1].Start, 3)));
         Assert.All(laid, line => Assert.True(!line.IsReady && line.Fault is null && line.End > line.Start));
-        (Clip clip, IReadOnlyList<RenderedLine> rendered) = await _renderer.PartAsync(film, TimeSpan.FromSeconds(3600), TimeSpan.FromSeconds(7.2), TestContext.Current.CancellationToken);
+        (Clip clip, IReadOnlyList<RenderedLine> rendered) =
+            await _renderer.PartAsync(film, TimeSpan.FromSeconds(3600), TimeSpan.FromSeconds(7.2), TestContext.Current.CancellationToken);
         Assert.Equal(["1000", "1001"], rendered.Select(line => line.LineId));
         Assert.Equal((2, 57_600), (_engine.NumCalls, clip.Samples.Length));
         Assert.True(Sounds.Rms(clip.Samples.AsSpan(0, 4000)) > .1 && Sounds.Rms(clip.Samples.AsSpan(20_000, 4000)) < 1e-4);
-        Assert.Equal(["1000", "1001"], (await _renderer.LayAsync(film, TestContext.Current.CancellationToken)).Where(line => line.IsReady).Select(line => line.Id));
+        Assert.Equal(["1000", "1001"],
+            (await _renderer.LayAsync(film, TestContext.Current.CancellationToken)).Where(line => line.IsReady).Select(line => line.Id));
     }
 
     [Fact]

@@ -21,14 +21,16 @@ public sealed class MixTests : IDisposable
 
     private string Bed(double seconds)
     {
-        WavWriter.WriteFile(_folder["bed, $(x).wav"], Sounds.Sine(1000, seconds, 44_100, .2f)); // a name for shells and for ffmpeg's own syntax
+        // a name for shells and for ffmpeg's own syntax
+        WavWriter.WriteFile(_folder["bed, $(x).wav"], Sounds.Sine(1000, seconds, 44_100, .2f));
         return _folder["bed, $(x).wav"];
     }
 
     [Fact]
     public async Task Mix_OverABed_DucksItUnderTheSpeechAndFadesIt()
     {
-        MixReport report = await Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Bed = Bed(2.5), BedVolume = 0, FadeIn = 1, FadeOut = 2 }, _folder["stems"]);
+        MixReport report = await Mixer.MixAsync(Speech(), _folder["out.wav"],
+            new MixOptions { Bed = Bed(2.5), BedVolume = 0, FadeIn = 1, FadeOut = 2 }, _folder["stems"]);
         Assert.Equal(11, report.Seconds, .01);
         Assert.Equal(["speech.wav", "bed.wav"], report.Stems.Select(Path.GetFileName));
         float[] bed = WavReader.ReadMono(report.Stems[1]).Samples;
@@ -50,7 +52,9 @@ public sealed class MixTests : IDisposable
         string speech = _folder["spoken.wav"];
         if (Tool.Exists("flite"))
         {
-            VoiceProject project = new() { Voice = new() { Voice = "flite:slt" }, Lines = ScriptFile.OfText("The wheel turns, and every turn is a little better.\n\nThen again.\nAnd so on, until the evening comes.") };
+            VoiceProject project = new() { Voice = new() { Voice = "flite:slt" },
+                Lines = ScriptFile.OfText(
+                    "The wheel turns, and every turn is a little better.\n\nThen again.\nAnd so on, until the evening comes.") };
             await new Renderer(SpeechEngines.Default, new SegmentCache(_folder["cache"])).RenderAsync(project, speech);
         }
         else File.Copy(Speech(), speech);
@@ -73,7 +77,8 @@ public sealed class MixTests : IDisposable
     public async Task Mix_InEachFormat_HasItsLength(string ending)
     {
         MixReport report = await Mixer.MixAsync(Speech(), _folder[$"out.{ending}"], new MixOptions());
-        (int code, string length) = await Tool.RunAsync("ffprobe", ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", _folder[$"out.{ending}"]], _folder.Path);
+        (int code, string length) = await Tool.RunAsync("ffprobe",
+            ["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0", _folder[$"out.{ending}"]], _folder.Path);
         Assert.True(code == 0, length);
         Assert.Equal(report.Seconds, double.Parse(length.Trim()), .1);
     }
@@ -89,11 +94,21 @@ public sealed class MixTests : IDisposable
     public async Task Mix_OfWhatCannotBe_SaysSo()
     {
         WavWriter.WriteFile(_folder["silence.wav"], new Clip(new float[24_000], 24_000));
-        Assert.Contains("is silent", (await Assert.ThrowsAsync<FlywheelException>(() => Mixer.MixAsync(_folder["silence.wav"], _folder["out.wav"], new MixOptions { Loudness = -16 }))).Message, StringComparison.Ordinal);
-        Assert.Contains("there is no such file", (await Assert.ThrowsAsync<FlywheelException>(() => Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Bed = "/no/bed.mp3" }))).Message, StringComparison.Ordinal);
-        Assert.Contains("loudness is -3", (await Assert.ThrowsAsync<FlywheelException>(() => Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Loudness = -3 }))).Message, StringComparison.Ordinal);
+        Assert.Contains("is silent",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                Mixer.MixAsync(_folder["silence.wav"], _folder["out.wav"], new MixOptions { Loudness = -16 }))).Message,
+                StringComparison.Ordinal);
+        Assert.Contains("there is no such file",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Bed = "/no/bed.mp3" }))).Message, StringComparison.Ordinal);
+        Assert.Contains("loudness is -3",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Loudness = -3 }))).Message, StringComparison.Ordinal);
         File.WriteAllText(_folder["text.mp3"], "no sound");
-        Assert.Contains("ffmpeg failed", (await Assert.ThrowsAsync<FlywheelException>(() => Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Bed = _folder["text.mp3"] }))).Message, StringComparison.Ordinal);
+        Assert.Contains("ffmpeg failed",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                Mixer.MixAsync(Speech(), _folder["out.wav"], new MixOptions { Bed = _folder["text.mp3"] }))).Message,
+                StringComparison.Ordinal);
         Assert.False(File.Exists(_folder["out.wav"]));
     }
 }

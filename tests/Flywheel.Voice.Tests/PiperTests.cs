@@ -5,7 +5,8 @@ using Flywheel.Testing;
 
 namespace Flywheel.Voice.Tests;
 
-/// <summary>Voices in Piper's form: ONNX Runtime really runs a tiny one of our own, in whose sound the numbers that it was given can be read.</summary>
+/// <summary>Voices in Piper's form: ONNX Runtime really runs a tiny one of our own, in whose sound the numbers that it was given can be
+/// read.</summary>
 public sealed class PiperTests : IDisposable
 {
     private const string Known = "_^$ !',-.:;?abcdefhijklmnopqrstuvwxyzæçðøħŋœɐɑɒɔəɚɛɜɡɪɫɹɾʃʊʌʒθᵻˈˌː̃";
@@ -26,7 +27,8 @@ public sealed class PiperTests : IDisposable
         ["num_speakers"] = speakers,
         ["speaker_id_map"] = speakers == 1 ? new JsonObject() : new JsonObject { ["ann"] = 0, ["bob"] = 1, ["cat"] = 2 },
         ["phoneme_type"] = "espeak",
-        ["phoneme_id_map"] = new JsonObject(Known.EnumerateRunes().Select((rune, i) => KeyValuePair.Create(rune.ToString(), (JsonNode?)new JsonArray(i)))),
+        ["phoneme_id_map"] =
+            new JsonObject(Known.EnumerateRunes().Select((rune, i) => KeyValuePair.Create(rune.ToString(), (JsonNode?)new JsonArray(i)))),
     };
 
     private void Put(string name, JsonObject config, byte[]? model = null)
@@ -36,7 +38,8 @@ public sealed class PiperTests : IDisposable
     }
 
     private async Task<Clip> SpeakAsync(string name, double speed = 1, params SpeechPart[] parts) =>
-        await _engine.SpeakAsync(new Utterance((await _engine.FindAsync(name, default))!, parts, speed), TestContext.Current.CancellationToken);
+        await _engine.SpeakAsync(new Utterance((await _engine.FindAsync(name, default))!, parts, speed),
+            TestContext.Current.CancellationToken);
 
     /// <summary>The sounds whose numbers the model was given; a bar where sentences part.</summary>
     private static string Given(Clip clip, int length = 100)
@@ -64,7 +67,8 @@ public sealed class PiperTests : IDisposable
         Sounds.Need("espeak-ng");
         Put("tiny", Config());
         Assert.Equal(Padded("həlˈoʊ ðˈɛɹ."), Given(await SpeakAsync("tiny", 1, new SpeechPart("Hello there."))));
-        Assert.Equal(Padded("həlˈoʊ, ðˈɛɹ!") + "|" + Padded("ðˈɛɹ"), Given(await SpeakAsync("tiny", 1, new SpeechPart("Hello, there! There"))));
+        Assert.Equal(Padded("həlˈoʊ, ðˈɛɹ!") + "|" + Padded("ðˈɛɹ"),
+            Given(await SpeakAsync("tiny", 1, new SpeechPart("Hello, there! There"))));
         // A point within a number is none of a sentence.
         Assert.DoesNotContain('|', Given(await SpeakAsync("tiny", 1, new SpeechPart("It is 3.14 or 10,000 now"))));
     }
@@ -75,9 +79,12 @@ public sealed class PiperTests : IDisposable
         Sounds.Need("espeak-ng");
         Put("tiny", Config());
         // The stress goes before the vowel, where espeak-ng writes it; the sign behind the word stays.
-        Assert.Equal(Padded("həlˈoʊ wˈɪn."), Given(await SpeakAsync("tiny", 1, new SpeechPart("Hello "), new SpeechPart("Nguyen", "ˈwɪn"), new SpeechPart("."))));
+        Assert.Equal(Padded("həlˈoʊ wˈɪn."),
+            Given(await SpeakAsync("tiny", 1, new SpeechPart("Hello "), new SpeechPart("Nguyen", "ˈwɪn"), new SpeechPart("."))));
         Voice voice = (await _engine.FindAsync("tiny", default))!;
-        Assert.Contains("the voice piper:tiny has no sound 'ʁ'", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.PhonesAsync(voice, "ʁa", default))).Message, StringComparison.Ordinal);
+        Assert.Contains("the voice piper:tiny has no sound 'ʁ'",
+            (await Assert.ThrowsAsync<FlywheelException>(() => _engine.PhonesAsync(voice, "ʁa", default))).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -99,7 +106,8 @@ public sealed class PiperTests : IDisposable
     {
         Sounds.Need("espeak-ng");
         Put("three", Config(speakers: 3));
-        Assert.Equal(["piper:three", "piper:three+ann", "piper:three+bob", "piper:three+cat"], (await _engine.VoicesAsync(default)).Select(voice => voice.Id));
+        Assert.Equal(["piper:three", "piper:three+ann", "piper:three+bob", "piper:three+cat"],
+            (await _engine.VoicesAsync(default)).Select(voice => voice.Id));
         Assert.All(await _engine.VoicesAsync(default), voice => Assert.Equal("en-us", voice.Language));
         SpeechPart part = new("Hello there.");
         float[] ann = (await SpeakAsync("three+ann", 1, part)).Samples, cat = (await SpeakAsync("three+cat", 1, part)).Samples;
@@ -116,14 +124,19 @@ public sealed class PiperTests : IDisposable
         config["phoneme_type"] = "text";
         File.WriteAllText(_folder["text.onnx.json"], config.ToJsonString());
         var phonemes = new PiperPhonemes(PiperConfig.Read(_folder["text.onnx.json"]), _engine.Program);
-        string words = string.Join(' ', Enumerable.Range(0, 3000).Select(i => i % 7 == 0 ? "sounds" : "words")), unbroken = new('a', 2 * PiperPhonemes.MaxSounds + 1);
-        IReadOnlyList<long[]> broken = await phonemes.IdsAsync([new SpeechPart(words)], "piper:text", TestContext.Current.CancellationToken), cut = await phonemes.IdsAsync([new SpeechPart(unbroken)], "piper:text", TestContext.Current.CancellationToken);
+        string words = string.Join(' ', Enumerable.Range(0, 3000).Select(i => i % 7 == 0 ? "sounds" : "words")),
+            unbroken = new('a', 2 * PiperPhonemes.MaxSounds + 1);
+        IReadOnlyList<long[]> broken = await phonemes.IdsAsync([new SpeechPart(words)], "piper:text",
+            TestContext.Current.CancellationToken), cut =
+                await phonemes.IdsAsync([new SpeechPart(unbroken)], "piper:text", TestContext.Current.CancellationToken);
         Assert.All(broken.Concat(cut), ids => Assert.InRange(ids.Length, 3, 2 * PiperPhonemes.MaxSounds + 3));
         Assert.Equal(words, string.Join(' ', broken.Select(Read)));
         Assert.Equal(unbroken, string.Concat(cut.Select(Read)));
-        Assert.Equal("words", Read((await phonemes.IdsAsync([new SpeechPart("words")], "piper:text", TestContext.Current.CancellationToken)).Single()));
+        Assert.Equal("words",
+            Read((await phonemes.IdsAsync([new SpeechPart("words")], "piper:text", TestContext.Current.CancellationToken)).Single()));
 
-        string Read(long[] ids) => string.Concat(ids[2..^1].Where((_, i) => i % 2 == 0).Select(id => Known.EnumerateRunes().ElementAt((int)id)));
+        string Read(long[] ids) =>
+            string.Concat(ids[2..^1].Where((_, i) => i % 2 == 0).Select(id => Known.EnumerateRunes().ElementAt((int)id)));
     }
 
     [Fact]
@@ -135,7 +148,8 @@ public sealed class PiperTests : IDisposable
             for (int i = 0; i < PiperEngine.MaxModels + 2; i++)
             {
                 if (round == 0) Put($"voice{i}", Config());
-                versions.Add(await _engine.VersionAsync((await _engine.FindAsync($"voice{i}", default))!, TestContext.Current.CancellationToken));
+                versions.Add(await _engine.VersionAsync((await _engine.FindAsync($"voice{i}", default))!,
+                    TestContext.Current.CancellationToken));
                 Assert.InRange(_engine.NumModels, 1, PiperEngine.MaxModels);
             }
         Assert.Single(versions.Distinct());
@@ -154,7 +168,9 @@ public sealed class PiperTests : IDisposable
         Assert.True(first.Distinct().Count() > first.Length / 2, "there is chance in it");
         await SpeakAsync("tiny", 1, new SpeechPart("Something else."));
         Assert.Equal(first, (await SpeakAsync("tiny", 1, new SpeechPart("Hello there."))).Samples);
-        Assert.Equal(first, (await new PiperEngine(_folder["voices"]).SpeakAsync(new Utterance((await _engine.FindAsync("tiny", default))!, [new SpeechPart("Hello there.")]), default)).Samples);
+        Assert.Equal(first,
+            (await new PiperEngine(_folder["voices"]).SpeakAsync(new Utterance((await _engine.FindAsync("tiny", default))!,
+                [new SpeechPart("Hello there.")]), default)).Samples);
     }
 
     [Fact]
@@ -164,9 +180,12 @@ public sealed class PiperTests : IDisposable
         Put("tiny", Config());
         var engines = new SpeechEngines([_engine]);
         var renderer = new Renderer(engines, new SegmentCache(_folder["cache"]));
-        VoiceProject project = new() { Voice = new() { Voice = "piper:tiny" }, Dictionary = [new Pronunciation { Word = "there", Ipa = "ˈwɪn" }], Lines = [new VoiceLine { Id = "1", Text = "Hello there." }] };
+        VoiceProject project = new() { Voice = new() { Voice = "piper:tiny" },
+            Dictionary = [new Pronunciation { Word = "there", Ipa = "ˈwɪn" }],
+            Lines = [new VoiceLine { Id = "1", Text = "Hello there." }] };
         string before = (await renderer.PlanAsync(project, "1", TestContext.Current.CancellationToken)).Hash;
-        Assert.InRange((await renderer.RenderLineAsync(project, "1", TestContext.Current.CancellationToken)).Clip.Duration.TotalSeconds, .1, .3);
+        Assert.InRange((await renderer.RenderLineAsync(project, "1", TestContext.Current.CancellationToken)).Clip.Duration.TotalSeconds, .1,
+            .3);
         JsonObject other = Config();
         other["inference"]!["noise_w"] = .5;
         Put("tiny", other);
@@ -214,20 +233,29 @@ public sealed class PiperTests : IDisposable
         Directory.CreateDirectory(_folder["given"]);
         Dictionary<string, byte[]> models = new()
         {
-            ["another"] = TinyOnnx.Vad(), ["cut"] = TinyOnnx.Voice(hasSpeakers: false)[..400], ["speakers"] = TinyOnnx.Voice(hasSpeakers: true), ["text"] = Encoding.UTF8.GetBytes("no model at all"), ["empty"] = [],
+            ["another"] = TinyOnnx.Vad(), ["cut"] = TinyOnnx.Voice(hasSpeakers: false)[..400],
+            ["speakers"] = TinyOnnx.Voice(hasSpeakers: true), ["text"] = Encoding.UTF8.GetBytes("no model at all"), ["empty"] = [],
         };
         foreach ((string name, byte[] model) in models)
         {
             File.WriteAllText(_folder[$"given/{name}.onnx.json"], Config().ToJsonString());
             File.WriteAllBytes(_folder[$"given/{name}.onnx"], model);
-            Assert.StartsWith(_folder[$"given/{name}.onnx"], (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder[$"given/{name}.onnx"]))).Message, StringComparison.Ordinal);
+            Assert.StartsWith(_folder[$"given/{name}.onnx"],
+                (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder[$"given/{name}.onnx"]))).Message,
+                StringComparison.Ordinal);
         }
         File.WriteAllBytes(_folder["given/alone.onnx"], TinyOnnx.Voice(hasSpeakers: false));
-        Assert.Contains("NAME.onnx.json beside it", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/alone.onnx"]))).Message, StringComparison.Ordinal);
-        Assert.Contains("expected a voice's model", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/alone.bin"]))).Message, StringComparison.Ordinal);
+        Assert.Contains("NAME.onnx.json beside it",
+            (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/alone.onnx"]))).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("expected a voice's model",
+            (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/alone.bin"]))).Message,
+            StringComparison.Ordinal);
         File.WriteAllText(_folder["given/a+b.onnx.json"], Config().ToJsonString());
         File.WriteAllBytes(_folder["given/a+b.onnx"], TinyOnnx.Voice(hasSpeakers: false));
-        Assert.Contains("must not hold '+'", (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/a+b.onnx"]))).Message, StringComparison.Ordinal);
+        Assert.Contains("must not hold '+'",
+            (await Assert.ThrowsAsync<FlywheelException>(() => _engine.AddAsync(_folder["given/a+b.onnx"]))).Message,
+            StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder["voices"]));
         File.WriteAllText(_folder["given/fine.onnx.json"], Config().ToJsonString());
         File.WriteAllBytes(_folder["given/fine.onnx"], TinyOnnx.Voice(hasSpeakers: false));

@@ -9,7 +9,8 @@ public sealed class RecordingTests : IDisposable
 {
     private static readonly string[] Texts =
     [
-        "Welcome to the harbour museum.", "It opens at nine.", "Please leave your coats in the hall, and take a map with you before you go up.", "Thank you.",
+        "Welcome to the harbour museum.", "It opens at nine.",
+        "Please leave your coats in the hall, and take a map with you before you go up.", "Thank you.",
         "On the first floor you will find ships from three centuries.", "Mind the step.",
     ];
 
@@ -17,7 +18,8 @@ public sealed class RecordingTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private static VoiceProject Project(IEnumerable<string> texts, string voice) => new() { Voice = new() { Voice = voice }, Lines = [.. texts.Select((text, i) => new VoiceLine { Id = $"{i + 1}", Text = text })] };
+    private static VoiceProject Project(IEnumerable<string> texts, string voice) =>
+        new() { Voice = new() { Voice = voice }, Lines = [.. texts.Select((text, i) => new VoiceLine { Id = $"{i + 1}", Text = text })] };
 
     [Theory]
     [InlineData("espeak:en-us", 0)]
@@ -26,7 +28,9 @@ public sealed class RecordingTests : IDisposable
     public async Task Align_OfSpokenLines_FindsWhereEachIsSaid(string voice, double noise)
     {
         Sounds.Need(voice[0] == 'f' ? "flite" : "espeak-ng");
-        RenderReport report = await new Renderer(SpeechEngines.Default, new SegmentCache(_folder["cache"])).RenderAsync(Project(Texts, voice), _folder["a.wav"], cancellation: TestContext.Current.CancellationToken);
+        RenderReport report = await new Renderer(SpeechEngines.Default,
+            new SegmentCache(_folder["cache"])).RenderAsync(Project(Texts, voice), _folder["a.wav"],
+                cancellation: TestContext.Current.CancellationToken);
         Clip clip = WavReader.ReadMono(_folder["a.wav"]);
         var random = new Random(1);
         for (int i = 0; i < clip.Samples.Length; i++) clip.Samples[i] += (float)(noise * (2 * random.NextDouble() - 1)); // a room
@@ -52,7 +56,9 @@ public sealed class RecordingTests : IDisposable
                 for (int i = 0; i < length; i++) samples[at + i] = level * (float)Math.Sin(.3 * i);
                 at += length;
             }
-            VoiceLine[] lines = [.. Enumerable.Range(0, random.Next(1, 9)).Select(i => new VoiceLine { Id = $"{i}", Text = new string('a', random.Next(1, 60)) })];
+            VoiceLine[] lines =
+                [.. Enumerable.Range(0, random.Next(1, 9))
+                    .Select(i => new VoiceLine { Id = $"{i}", Text = new string('a', random.Next(1, 60)) })];
             var clip = new Clip(samples, 8000);
             if (SpeechSegments.Find(clip, .08).Count == 0)
             {
@@ -71,7 +77,11 @@ public sealed class RecordingTests : IDisposable
     }
 
     [Fact]
-    public void Align_OfSilence_IsRefused() => Assert.Contains("silent", Assert.Throws<FlywheelException>(() => SpeechSegments.Align(new Clip(new float[48_000], 16_000), [new VoiceLine { Id = "1", Text = "Hello" }])).Message, StringComparison.Ordinal);
+    public void Align_OfSilence_IsRefused() =>
+    Assert.Contains("silent",
+        Assert.Throws<FlywheelException>(() =>
+            SpeechSegments.Align(new Clip(new float[48_000], 16_000), [new VoiceLine { Id = "1", Text = "Hello" }])).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("espeak:en-us", "espeak-ng")]
@@ -79,9 +89,13 @@ public sealed class RecordingTests : IDisposable
     public async Task Duration_OfLinesThatWereNotLearntFrom_IsNearWhatIsSpoken(string voice, string program)
     {
         Sounds.Need(program);
-        string[] words = "the harbour opens at nine and closes late in summer when ships from other countries bring visitors who want to see old engines maps bells or small boats".Split(' ');
+        string[] words =
+            "the harbour opens at nine and closes late in summer when ships from other countries bring visitors who want to see old engines maps bells or small boats".Split(' ');
         var random = new Random(3);
-        string[] texts = [.. Enumerable.Range(0, 40).Select(_ => string.Join(' ', Enumerable.Range(0, random.Next(2, 14)).Select(_ => words[random.Next(words.Length)])) + ".")];
+        string[] texts =
+            [.. Enumerable.Range(0, 40)
+                .Select(_ =>
+                    string.Join(' ', Enumerable.Range(0, random.Next(2, 14)).Select(_ => words[random.Next(words.Length)])) + ".")];
         var renderer = new Renderer(SpeechEngines.Default, new SegmentCache(_folder["cache"]));
         VoiceProject project = Project(texts, voice);
         RenderReport report = await renderer.FitReportAsync(project, cancellation: TestContext.Current.CancellationToken);
@@ -98,22 +112,28 @@ public sealed class RecordingTests : IDisposable
     {
         Sounds.Need("ffmpeg");
         // Frames are left out at uneven places: the times between those that stay vary.
-        await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=6", "-f", "lavfi", "-i", "sine=f=300:d=6", "-vf", "select='not(eq(mod(n,7),3))*not(between(n,40,55))'", "-vsync", "vfr", "-c:v", "mpeg4", "-c:a", "aac", "-shortest", _folder["film.mp4"]);
+        await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=160x120:r=25:d=6", "-f", "lavfi", "-i", "sine=f=300:d=6", "-vf",
+            "select='not(eq(mod(n,7),3))*not(between(n,40,55))'", "-vsync", "vfr", "-c:v", "mpeg4", "-c:a", "aac", "-shortest",
+            _folder["film.mp4"]);
         WavWriter.WriteFile(_folder["speech.wav"], Sounds.Sine(700, 2));
         (double seconds, bool hasSound) = await VideoFile.LookAsync(_folder["film.mp4"], TestContext.Current.CancellationToken);
         Assert.True(hasSound);
         Assert.InRange(seconds, 5.8, 6.2);
-        await Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Bed = _folder["film.mp4"], Length = seconds }, cancellation: TestContext.Current.CancellationToken);
+        await Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Bed = _folder["film.mp4"], Length = seconds },
+            cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(seconds, Mixer.Look(_folder["mixed.wav"]).Seconds, .01);
         Clip mixed = WavReader.ReadMono(_folder["mixed.wav"]);
-        Assert.True(Sounds.Rms(mixed.Samples.AsSpan(3 * mixed.Rate, mixed.Rate)) > 1.5 * Under(mixed), "the film's sound gives way under the speech and comes back");
+        Assert.True(Sounds.Rms(mixed.Samples.AsSpan(3 * mixed.Rate, mixed.Rate)) > 1.5 * Under(mixed),
+            "the film's sound gives way under the speech and comes back");
         foreach (string name in new[] { "out.mp4", "out.mkv" })
         {
             await VideoFile.MuxAsync(_folder["film.mp4"], _folder["mixed.wav"], _folder[name], "es", TestContext.Current.CancellationToken);
             Assert.Equal(await StreamHashAsync(_folder["film.mp4"]), await StreamHashAsync(_folder[name]));
             double[] before = await TimesAsync(_folder["film.mp4"]), after = await TimesAsync(_folder[name]);
             Assert.Equal(before.Length, after.Length);
-            Assert.Contains("language=spa", (await Tool.RunAsync("ffprobe", ["-v", "error", "-select_streams", "a", "-show_entries", "stream_tags=language", "-of", "default=nw=1", _folder[name]], _folder.Path)).Output, StringComparison.Ordinal);
+            Assert.Contains("language=spa",
+                (await Tool.RunAsync("ffprobe", ["-v", "error", "-select_streams", "a", "-show_entries", "stream_tags=language", "-of",
+                    "default=nw=1", _folder[name]], _folder.Path)).Output, StringComparison.Ordinal);
             // Opus begins 7 ms before its first sample, by which Matroska moves sound and picture together.
             Assert.InRange(after[0] - before[0], 0, .008);
             Assert.All(before.Zip(after), pair => Assert.Equal(pair.First - before[0], pair.Second - after[0], .002));
@@ -121,7 +141,9 @@ public sealed class RecordingTests : IDisposable
         }
         await VideoFile.ExtractAsync(_folder["out.mkv"], _folder["again.wav"], cancellation: TestContext.Current.CancellationToken);
         Assert.Equal(seconds, Mixer.Look(_folder["again.wav"]).Seconds, .1);
-        Assert.Contains("no picture", (await Assert.ThrowsAsync<FlywheelException>(() => VideoFile.LookAsync(_folder["speech.wav"]))).Message, StringComparison.Ordinal);
+        Assert.Contains("no picture",
+            (await Assert.ThrowsAsync<FlywheelException>(() => VideoFile.LookAsync(_folder["speech.wav"]))).Message,
+            StringComparison.Ordinal);
 
         // The bed's 300 Hz while the speech's 700 Hz sounds, by correlation.
         double Under(Clip clip)
@@ -146,10 +168,12 @@ public sealed class RecordingTests : IDisposable
         foreach (double spoken in new[] { 1.0, 5 })
         {
             WavWriter.WriteFile(_folder["speech.wav"], Sounds.Sine(700, spoken));
-            await Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Length = seconds }, cancellation: TestContext.Current.CancellationToken);
+            await Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Length = seconds },
+                cancellation: TestContext.Current.CancellationToken);
             Assert.Equal(seconds, Mixer.Look(_folder["mixed.wav"]).Seconds, .01);
         }
-        await VideoFile.MuxAsync(_folder["silent.mp4"], _folder["mixed.wav"], _folder["out.mp4"], "es", TestContext.Current.CancellationToken);
+        await VideoFile.MuxAsync(_folder["silent.mp4"], _folder["mixed.wav"], _folder["out.mp4"], "es",
+            TestContext.Current.CancellationToken);
         Assert.True((await VideoFile.LookAsync(_folder["out.mp4"], TestContext.Current.CancellationToken)).HasSound);
     }
 
@@ -157,17 +181,27 @@ public sealed class RecordingTests : IDisposable
     public async Task Upload_ThatIsAListOfOtherFiles_IsRefusedByItsName()
     {
         Sounds.Need("ffmpeg");
-        await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=32x32:r=5:d=1", "-f", "lavfi", "-i", "sine=f=300:d=1", "-c:v", "mpeg2video", "-c:a", "mp2", "-shortest", _folder["secret.ts"]);
-        byte[] list = Encoding.UTF8.GetBytes($"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{_folder["secret.ts"]}\n#EXT-X-ENDLIST\n");
+        await FfmpegAsync("-f", "lavfi", "-i", "testsrc=s=32x32:r=5:d=1", "-f", "lavfi", "-i", "sine=f=300:d=1", "-c:v", "mpeg2video",
+            "-c:a", "mp2", "-shortest", _folder["secret.ts"]);
+        byte[] list =
+            Encoding.UTF8.GetBytes($"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile://{_folder["secret.ts"]}\n#EXT-X-ENDLIST\n");
         var recordings = new Recordings(_folder["recordings"]);
         foreach (string name in new[] { "list.mp3", "list.mp4" })
-            Assert.StartsWith(name, (await Assert.ThrowsAsync<FlywheelException>(() => recordings.AddOriginalAsync(name, file => file.WriteAsync(list).AsTask(), "ann", TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
+            Assert.StartsWith(name,
+                (await Assert.ThrowsAsync<FlywheelException>(() =>
+                    recordings.AddOriginalAsync(name, file => file.WriteAsync(list).AsTask(), "ann",
+                        TestContext.Current.CancellationToken))).Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetDirectories(_folder["recordings"]));
         // What lay here before uploads were looked through is not read later either.
         File.WriteAllBytes(_folder["film.mp4"], list);
         WavWriter.WriteFile(_folder["speech.wav"], Sounds.Sine(700, 1));
-        await Assert.ThrowsAsync<FlywheelException>(() => VideoFile.MuxAsync(_folder["film.mp4"], _folder["speech.wav"], _folder["out.mkv"], "es", TestContext.Current.CancellationToken));
-        await Assert.ThrowsAsync<FlywheelException>(() => Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"], new MixOptions { Bed = _folder["film.mp4"], IsBedForeign = true, Length = 1 }, cancellation: TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<FlywheelException>(() =>
+            VideoFile.MuxAsync(_folder["film.mp4"], _folder["speech.wav"], _folder["out.mkv"], "es",
+                TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<FlywheelException>(() =>
+            Mixer.MixAsync(_folder["speech.wav"], _folder["mixed.wav"],
+                new MixOptions { Bed = _folder["film.mp4"], IsBedForeign = true, Length = 1 },
+                cancellation: TestContext.Current.CancellationToken));
     }
 
     [Fact]
@@ -181,10 +215,15 @@ public sealed class RecordingTests : IDisposable
         string[] names = ["films/film.mp4", "films/../films/./film.mp4", "link.mp4", "again.mp4", "folder/film.mp4"];
         foreach (string read in names)
             foreach (string written in names)
-                Assert.Contains("would be written over", Assert.Throws<FlywheelException>(() => InputFiles.RefuseOverwriting([null, _folder["script.srt"], _folder[read]], [null, _folder[written]])).Message, StringComparison.Ordinal);
+                Assert.Contains("would be written over",
+                    Assert.Throws<FlywheelException>(() =>
+                        InputFiles.RefuseOverwriting([null, _folder["script.srt"], _folder[read]], [null, _folder[written]])).Message,
+                        StringComparison.Ordinal);
         InputFiles.RefuseOverwriting([_folder["link.mp4"]], [_folder["films/other.mp4"], _folder["folder/none/film.mp4"]]);
         File.CreateSymbolicLink(_folder["circle"], "circle");
-        Assert.Contains("symbolic links", Assert.Throws<FlywheelException>(() => InputFiles.RefuseOverwriting([], [_folder["circle"]])).Message, StringComparison.Ordinal);
+        Assert.Contains("symbolic links",
+            Assert.Throws<FlywheelException>(() => InputFiles.RefuseOverwriting([], [_folder["circle"]])).Message,
+            StringComparison.Ordinal);
     }
 
     private async Task FfmpegAsync(params string[] arguments)
@@ -201,8 +240,10 @@ public sealed class RecordingTests : IDisposable
 
     private async Task<double[]> TimesAsync(string path)
     {
-        (int code, string said) = await Tool.RunAsync("ffprobe", ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path], _folder.Path);
+        (int code, string said) = await Tool.RunAsync("ffprobe",
+            ["-v", "error", "-select_streams", "v:0", "-show_entries", "packet=pts_time", "-of", "csv=p=0", path], _folder.Path);
         Assert.True(code == 0, said);
-        return [.. said.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Select(line => double.Parse(line.TrimEnd(','), System.Globalization.CultureInfo.InvariantCulture))];
+        return [.. said.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .Select(line => double.Parse(line.TrimEnd(','), System.Globalization.CultureInfo.InvariantCulture))];
     }
 }

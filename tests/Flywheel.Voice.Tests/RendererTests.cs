@@ -9,7 +9,8 @@ public sealed class RendererTests : IDisposable
     private readonly TempFolder _folder = new();
     private readonly HummingEngine _engine = new();
 
-    private Renderer Make(HummingEngine? engine = null, params IReadOnlyList<Pronunciation>[] scopes) => new(new SpeechEngines([engine ?? _engine]), new SegmentCache(_folder["cache"]), _ => new(scopes));
+    private Renderer Make(HummingEngine? engine = null, params IReadOnlyList<Pronunciation>[] scopes) =>
+        new(new SpeechEngines([engine ?? _engine]), new SegmentCache(_folder["cache"]), _ => new(scopes));
 
     private static VoiceProject Project(params string[] texts) => new()
     {
@@ -41,12 +42,15 @@ public sealed class RendererTests : IDisposable
         Renderer renderer = Make();
         VoiceProject project = Project() with
         {
-            Lines = [new VoiceLine { Id = "a", Text = "one<break time=\"333ms\"/>two", IsMarkup = true, Pause = TimeSpan.FromMilliseconds(125) }, new VoiceLine { Id = "b", Text = "three" }],
+            Lines = [new VoiceLine { Id = "a", Text = "one<break time=\"333ms\"/>two", IsMarkup = true,
+                Pause = TimeSpan.FromMilliseconds(125) }, new VoiceLine { Id = "b", Text = "three" }],
         };
         await renderer.RenderAsync(project, _folder["a.wav"]);
         VoiceProject words = Project("one", "two", "three");
-        float[][] parts = [.. await Task.WhenAll(words.Lines.Select(async line => (await renderer.RenderLineAsync(words, line.Id)).Clip.Samples))];
-        Assert.Equal([.. parts[0], .. new float[7992], .. parts[1], .. new float[3000], .. parts[2]], WavReader.ReadMono(_folder["a.wav"]).Samples);
+        float[][] parts =
+            [.. await Task.WhenAll(words.Lines.Select(async line => (await renderer.RenderLineAsync(words, line.Id)).Clip.Samples))];
+        Assert.Equal([.. parts[0], .. new float[7992], .. parts[1], .. new float[3000], .. parts[2]],
+            WavReader.ReadMono(_folder["a.wav"]).Samples);
         Assert.Equal(3, _engine.NumCalls);
     }
 
@@ -87,7 +91,9 @@ public sealed class RendererTests : IDisposable
         await renderer.RenderAsync(project, _folder["a.wav"]);
         Assert.Equal(2, _engine.NumCalls - before);
         Assert.Equal("hello world", project.Lines[0].Text); // what is stored stays clean
-        Assert.Equal(("world", "wɝld"), (_engine.Utterances[^1].Parts.First(part => part.Ipa is not null) is var part ? (part.Text.ToLowerInvariant(), part.Ipa) : default));
+        Assert.Equal(("world", "wɝld"),
+            (_engine.Utterances[^1].Parts.First(part => part.Ipa is not null) is var part
+                ? (part.Text.ToLowerInvariant(), part.Ipa) : default));
     }
 
     [Fact]
@@ -96,13 +102,17 @@ public sealed class RendererTests : IDisposable
         VoiceProject project = Project() with
         {
             Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "hum:high", Pitch = 2 } },
-            Lines = [new VoiceLine { Id = "a", Role = "ANN", Text = "hey you", Settings = new() { Speed = 2 } }, new VoiceLine { Id = "b", Role = "BOB", Text = "hey" }],
+            Lines = [new VoiceLine { Id = "a", Role = "ANN", Text = "hey you", Settings = new() { Speed = 2 } },
+                new VoiceLine { Id = "b", Role = "BOB", Text = "hey" }],
         };
         Renderer renderer = Make(null, [new Pronunciation { Word = "hey", Respelling = "hay", Language = "it" }]);
         await renderer.RenderLineAsync(project, "a");
         await renderer.RenderLineAsync(project, "b");
-        Assert.Equal(("high", 2.0, 2.0, "hay you"), (_engine.Utterances[0].Voice.Name, _engine.Utterances[0].Speed, _engine.Utterances[0].Pitch, _engine.Utterances[0].Parts[0].Text));
-        Assert.Equal(("low", 1.0, 0.0, "hey"), (_engine.Utterances[1].Voice.Name, _engine.Utterances[1].Speed, _engine.Utterances[1].Pitch, _engine.Utterances[1].Parts[0].Text));
+        Assert.Equal(("high", 2.0, 2.0, "hay you"),
+            (_engine.Utterances[0].Voice.Name, _engine.Utterances[0].Speed, _engine.Utterances[0].Pitch,
+                _engine.Utterances[0].Parts[0].Text));
+        Assert.Equal(("low", 1.0, 0.0, "hey"), (_engine.Utterances[1].Voice.Name, _engine.Utterances[1].Speed, _engine.Utterances[1].Pitch,
+            _engine.Utterances[1].Parts[0].Text));
     }
 
     [Fact]
@@ -114,8 +124,12 @@ public sealed class RendererTests : IDisposable
         Assert.Equal(0, _engine.NumCalls);
         Assert.Equal(fault.Message, (await Make().StatesAsync(project))[1].Fault);
         VoiceProject markup = Project() with { Lines = [new VoiceLine { Id = "x", Text = "a <b>x</b>", IsMarkup = true }] };
-        Assert.StartsWith("line 'x': line 1, column 4: the element 'b'", (await Assert.ThrowsAsync<FlywheelException>(() => Make().RenderLineAsync(markup, "x"))).Message, StringComparison.Ordinal);
-        Assert.StartsWith("line '1': there is no voice 'hum:none'", (await Assert.ThrowsAsync<FlywheelException>(() => Make().RenderLineAsync(Project("a") with { Voice = new() { Voice = "hum:none" } }, "1"))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("line 'x': line 1, column 4: the element 'b'",
+            (await Assert.ThrowsAsync<FlywheelException>(() => Make().RenderLineAsync(markup, "x"))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("line '1': there is no voice 'hum:none'",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                Make().RenderLineAsync(Project("a") with { Voice = new() { Voice = "hum:none" } }, "1"))).Message,
+                StringComparison.Ordinal);
     }
 
     [Fact]
@@ -149,12 +163,16 @@ public sealed class RendererTests : IDisposable
     public async Task Render_OnAFullDisk_SaysSoAndLeavesNothingHalfWritten()
     {
         using var disk = new SmallDisk(_folder["disk"], 1 << 20);
-        VoiceProject project = Project("one", "two") with { Lines = [new VoiceLine { Id = "a", Text = "one" }, new VoiceLine { Id = "b", Text = "two", Start = TimeSpan.FromSeconds(60) }] };
-        var fault = await Assert.ThrowsAsync<FlywheelException>(() => Make().RenderAsync(project, _folder["disk/a.wav"])); // a minute takes 2.9 MB
+        VoiceProject project = Project("one", "two")
+            with { Lines = [new VoiceLine { Id = "a", Text = "one" },
+                new VoiceLine { Id = "b", Text = "two", Start = TimeSpan.FromSeconds(60) }] };
+        // a minute takes 2.9 MB
+        var fault = await Assert.ThrowsAsync<FlywheelException>(() => Make().RenderAsync(project, _folder["disk/a.wav"]));
         Assert.StartsWith($"{_folder["disk/a.wav"]}: no space left on the disk", fault.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(_folder["disk"]));
         SmallDisk.Fill(_folder["disk/full"]);
-        fault = await Assert.ThrowsAsync<FlywheelException>(() => new Renderer(new SpeechEngines([_engine]), new SegmentCache(_folder["disk/cache"])).RenderAsync(project, _folder["a.wav"]));
+        fault = await Assert.ThrowsAsync<FlywheelException>(() =>
+            new Renderer(new SpeechEngines([_engine]), new SegmentCache(_folder["disk/cache"])).RenderAsync(project, _folder["a.wav"]));
         Assert.Contains("no space left on the disk", fault.Message, StringComparison.Ordinal);
     }
 
@@ -163,7 +181,8 @@ public sealed class RendererTests : IDisposable
     {
         var cache = new SegmentCache(_folder["small"]);
         await new Renderer(new SpeechEngines([_engine]), cache).RenderAsync(Project("one", "two", "three"), _folder["a.wav"]);
-        FileInfo[] files = [.. new DirectoryInfo(_folder["small"]).EnumerateFiles("*.wav", SearchOption.AllDirectories).OrderBy(file => file.Name)];
+        FileInfo[] files =
+            [.. new DirectoryInfo(_folder["small"]).EnumerateFiles("*.wav", SearchOption.AllDirectories).OrderBy(file => file.Name)];
         for (int i = 0; i < files.Length; i++) files[i].LastWriteTimeUtc = DateTime.UnixEpoch.AddDays(i);
         cache.Trim(files[2].Length);
         Assert.Equal([false, false, true], files.Select(file => File.Exists(file.FullName)));
@@ -176,7 +195,8 @@ public sealed class RendererTests : IDisposable
         {
             Name = "Pilot", Language = "it", SampleRate = 48_000, Dictionary = [new Pronunciation { Word = "a", Ipa = "b" }],
             Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "hum:high", Speed = 1.1 } },
-            Lines = [new VoiceLine { Id = "1", Text = "<break/>", IsMarkup = true, Start = TimeSpan.FromMilliseconds(1234), End = TimeSpan.FromSeconds(2), Role = "ANN", Alternates = ["x"], RenderedHash = "h", Pause = TimeSpan.Zero }],
+            Lines = [new VoiceLine { Id = "1", Text = "<break/>", IsMarkup = true, Start = TimeSpan.FromMilliseconds(1234),
+                End = TimeSpan.FromSeconds(2), Role = "ANN", Alternates = ["x"], RenderedHash = "h", Pause = TimeSpan.Zero }],
         };
         string json = project.ToJson();
         Assert.Contains("\"start\": 1.234", json, StringComparison.Ordinal);
@@ -184,7 +204,8 @@ public sealed class RendererTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"lines\":[{\"id\":\"1\",\"text\":\"a\",\"settings\":{\"speed\":9}}]}", "p.json: line '1': speed is 9, expected 0.25 to 4")]
+    [InlineData("{\"lines\":[{\"id\":\"1\",\"text\":\"a\",\"settings\":{\"speed\":9}}]}",
+        "p.json: line '1': speed is 9, expected 0.25 to 4")]
     [InlineData("{\"lines\":[{\"id\":\"1\",\"text\":\"a\"},{\"id\":\"1\",\"text\":\"b\"}]}", "p.json: the id '1' is that of two lines")]
     [InlineData("{\"lines\":[{\"id\":\"1\",\"text\":\"a\",\"end\":3}]}", "p.json: line '1': end is 3")]
     [InlineData("{\"lines\":[{\"id\":\"1\",\"text\":\"a\",\"start\":\"now\"}]}", "p.json: expected a number of seconds")]
@@ -192,14 +213,17 @@ public sealed class RendererTests : IDisposable
     [InlineData("{\"lines\":null}", "p.json: ")]
     [InlineData("{", "p.json: ")]
     public void Project_Wrong_IsRefusedByField(string json, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => VoiceProject.Parse(json, "p.json")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => VoiceProject.Parse(json, "p.json")).Message,
+            StringComparison.Ordinal);
 
     /// <summary>What an imported project says of takes gets into pages and memory: nothing but hashes and small numbers passes.</summary>
     [Theory]
     [InlineData("\"hash\":\"');alert(1)//\",\"seconds\":1,\"text\":\"a\",\"settings\":{}", "a take's hash is '');alert(1)//', expected 64")]
     [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"abc\"]", "a take's piece is 'abc'")]
-    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"2000000000\"]", "a take's piece is '2000000000'")]
-    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"20000000\",\"20000000\"]", "a take's silences have 40000000 samples")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"2000000000\"]",
+        "a take's piece is '2000000000'")]
+    [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[\"20000000\",\"20000000\"]",
+        "a take's silences have 40000000 samples")]
     [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\",\"settings\":{},\"pieces\":[null]", "a take's pieces[0] is null")]
     [InlineData("\"hash\":\"HASH\",\"seconds\":-1,\"text\":\"a\",\"settings\":{}", "a take's seconds are -1")]
     [InlineData("\"hash\":null,\"seconds\":1,\"text\":\"a\",\"settings\":{}", "hash")]
@@ -207,21 +231,25 @@ public sealed class RendererTests : IDisposable
     [InlineData("\"hash\":\"HASH\",\"seconds\":1,\"text\":\"a\"", "settings")]
     public void Take_OfAnImportedProject_IsRefusedUnlessItIsOneOfOurs(string take, string expected)
     {
-        string json = $$"""{"lines":[{"id":"1","text":"a","takes":[{{{take.Replace("HASH", new string('a', 64), StringComparison.Ordinal)}}}]}]}""";
+        string json =
+            $$"""{"lines":[{"id":"1","text":"a","takes":[{{{take.Replace("HASH", new string('a', 64), StringComparison.Ordinal)}}}]}]}""";
         string message = Assert.Throws<FlywheelException>(() => VoiceProject.Parse(json, "p.json")).Message;
         Assert.StartsWith("p.json: ", message, StringComparison.Ordinal);
         Assert.Contains(expected, message, StringComparison.Ordinal);
     }
 
-    /// <summary>Null in the place of any value of a whole project is refused by name or means that nothing is said; it never breaks what reads on.</summary>
+    /// <summary>Null in the place of any value of a whole project is refused by name or means that nothing is said; it never breaks what
+    /// reads on.</summary>
     [Fact]
     public void Project_WithNullInTheWayOfAnyValue_IsRefusedOrReadsOn()
     {
         var take = new VoiceTake(new string('a', 64), 1, "a", new VoiceSettings { Speed = 2 }) { Pieces = [new string('b', 64), "240"] };
         string json = (Project("one") with
         {
-            Name = "Pilot", SourceLanguage = "en", Dictionary = [new Pronunciation { Word = "a", Ipa = "b" }], Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "hum:high" } },
-            Lines = [new VoiceLine { Id = "1", Text = "a", Start = TimeSpan.Zero, End = TimeSpan.FromSeconds(2), Role = "ANN", Alternates = ["x"], RenderedHash = take.Hash, Takes = [take] }],
+            Name = "Pilot", SourceLanguage = "en", Dictionary = [new Pronunciation { Word = "a", Ipa = "b" }],
+            Cast = new Dictionary<string, VoiceSettings> { ["ANN"] = new() { Voice = "hum:high" } },
+            Lines = [new VoiceLine { Id = "1", Text = "a", Start = TimeSpan.Zero, End = TimeSpan.FromSeconds(2), Role = "ANN",
+                Alternates = ["x"], RenderedHash = take.Hash, Takes = [take] }],
         }).ToJson();
         var paths = new List<string>();
         Walk(JsonNode.Parse(json)!);
@@ -237,7 +265,8 @@ public sealed class RendererTests : IDisposable
             {
                 VoiceProject read = VoiceProject.Parse(root.ToJsonString(), "p.json");
                 Assert.NotEmpty(read.ToJson());
-                Assert.Null(new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["cache"])).Find(read.Lines[0].Takes[0], read.SampleRate));
+                Assert.Null(new Renderer(new SpeechEngines([new HummingEngine()]),
+                    new SegmentCache(_folder["cache"])).Find(read.Lines[0].Takes[0], read.SampleRate));
             }
             catch (FlywheelException e)
             {
@@ -250,7 +279,8 @@ public sealed class RendererTests : IDisposable
         void Walk(JsonNode node)
         {
             if (node.Parent is not null) paths.Add(node.GetPath());
-            IEnumerable<JsonNode?> inner = node switch { JsonObject one => one.Select(field => field.Value), JsonArray many => many, _ => [] };
+            IEnumerable<JsonNode?> inner = node switch { JsonObject one => one.Select(field => field.Value), JsonArray many => many,
+                _ => [] };
             foreach (JsonNode each in inner.OfType<JsonNode>()) Walk(each);
         }
 
@@ -258,17 +288,26 @@ public sealed class RendererTests : IDisposable
         {
             if (root.GetPath() == path) return root;
             IEnumerable<JsonNode?> inner = root is JsonObject one ? one.Select(field => field.Value) : (JsonArray)root;
-            return Find(inner.First(each => each is not null && (path == each.GetPath() || path.StartsWith(each.GetPath() + ".", StringComparison.Ordinal) || path.StartsWith(each.GetPath() + "[", StringComparison.Ordinal)))!, path);
+            return Find(
+                inner.First(each =>
+                    each is not null
+                        && (path == each.GetPath() || path.StartsWith(each.GetPath() + ".", StringComparison.Ordinal)
+                            || path.StartsWith(each.GetPath() + "[", StringComparison.Ordinal)))!, path);
         }
     }
 
     [Fact]
     public void Cast_OfYaml_IsReadOrRefusedByLine()
     {
-        IReadOnlyDictionary<string, VoiceSettings> cast = CastFile.Parse("JOHN: flite:rms\nMARY ANN: {voice: flite:slt, speed: 1.1, pitch: -1}\n", "c.yaml");
-        Assert.Equal((new VoiceSettings { Voice = "flite:rms" }, new VoiceSettings { Voice = "flite:slt", Speed = 1.1, Pitch = -1 }), (cast["JOHN"], cast["MARY ANN"]));
-        Assert.StartsWith("c.yaml line 2: MARY: the field 'sped' is not known; did you mean 'speed'?", Assert.Throws<FlywheelException>(() => CastFile.Parse("A: b\nMARY: {sped: 1}", "c.yaml")).Message, StringComparison.Ordinal);
-        Assert.StartsWith("c.yaml line 1: A: speed is 10, expected", Assert.Throws<FlywheelException>(() => CastFile.Parse("A: {speed: 10}", "c.yaml")).Message, StringComparison.Ordinal);
-        Assert.StartsWith("c.yaml line 2: not valid YAML", Assert.Throws<FlywheelException>(() => CastFile.Parse("A: {", "c.yaml")).Message, StringComparison.Ordinal);
+        IReadOnlyDictionary<string, VoiceSettings> cast =
+            CastFile.Parse("JOHN: flite:rms\nMARY ANN: {voice: flite:slt, speed: 1.1, pitch: -1}\n", "c.yaml");
+        Assert.Equal((new VoiceSettings { Voice = "flite:rms" }, new VoiceSettings { Voice = "flite:slt", Speed = 1.1, Pitch = -1 }),
+            (cast["JOHN"], cast["MARY ANN"]));
+        Assert.StartsWith("c.yaml line 2: MARY: the field 'sped' is not known; did you mean 'speed'?",
+            Assert.Throws<FlywheelException>(() => CastFile.Parse("A: b\nMARY: {sped: 1}", "c.yaml")).Message, StringComparison.Ordinal);
+        Assert.StartsWith("c.yaml line 1: A: speed is 10, expected",
+            Assert.Throws<FlywheelException>(() => CastFile.Parse("A: {speed: 10}", "c.yaml")).Message, StringComparison.Ordinal);
+        Assert.StartsWith("c.yaml line 2: not valid YAML", Assert.Throws<FlywheelException>(() => CastFile.Parse("A: {", "c.yaml")).Message,
+            StringComparison.Ordinal);
     }
 }

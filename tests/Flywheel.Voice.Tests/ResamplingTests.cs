@@ -21,8 +21,10 @@ public sealed class ResamplingTests
     }
 
     [Fact]
-    public void Convert_OfClipsOfAnyLength_IsAsLong() => Gen.Select(Gen.Int[0, 20_000], Gen.Int[4000, 50_000], Gen.Int[4000, 50_000]).Sample((length, from, to) =>
-        Assert.Equal((int)Math.Round(length * (double)to / from), Resampling.Convert(new Clip(new float[length], from), to).Samples.Length), iter: 100);
+    public void Convert_OfClipsOfAnyLength_IsAsLong() =>
+    Gen.Select(Gen.Int[0, 20_000], Gen.Int[4000, 50_000], Gen.Int[4000, 50_000]).Sample((length, from, to) =>
+        Assert.Equal((int)Math.Round(length * (double)to / from), Resampling.Convert(new Clip(new float[length], from), to).Samples.Length),
+        iter: 100);
 
     [Fact]
     public void Convert_ToFewerSamples_LeavesNoAlias() =>

@@ -20,7 +20,8 @@ public sealed class RussianTextTests
     [InlineData(222_222, "двести двадцать две тысячи двести двадцать два")]
     [InlineData(1_001_000, "один миллион одна тысяча")]
     [InlineData(3_000_014, "три миллиона четырнадцать")]
-    [InlineData(999_999_999_999, "девятьсот девяносто девять миллиардов девятьсот девяносто девять миллионов девятьсот девяносто девять тысяч девятьсот девяносто девять")]
+    [InlineData(999_999_999_999,
+        "девятьсот девяносто девять миллиардов девятьсот девяносто девять миллионов девятьсот девяносто девять тысяч девятьсот девяносто девять")]
     public void Number_Written_IsAsOneCounts(long number, string expected) => Assert.Equal(expected, RussianText.Number(number));
 
     [Theory]
@@ -38,21 +39,25 @@ public sealed class RussianTextTests
     [InlineData("«Мир»/дом… — да!", "Мир дом. - да!")]
     [InlineData("э\u0301то café & Co, № 7", "это cafe и Co, номер семь")]
     [InlineData("рок-н-ролл, йод, ёж", "рок-н-ролл, йод, ёж")]
-    public void Write_SignsAndNumbers_AreWords(string text, string expected) => Assert.Equal(expected.Replace(" ", "", StringComparison.Ordinal), RussianText.Write(text).Replace(" ", "", StringComparison.Ordinal));
+    public void Write_SignsAndNumbers_AreWords(string text, string expected) =>
+    Assert.Equal(expected.Replace(" ", "", StringComparison.Ordinal), RussianText.Write(text).Replace(" ", "", StringComparison.Ordinal));
 
     [Theory]
     [InlineData("мир ß", "ß")]
     [InlineData("міст", "і")]
     [InlineData("слово 词", "词")]
     [InlineData("мир 🎈", "🎈")]
-    public void Unspeakable_LetterOfAnotherAlphabet_IsNamed(string text, string letter) => Assert.Equal(letter, RussianText.Unspeakable(RussianText.Write(text)));
+    public void Unspeakable_LetterOfAnotherAlphabet_IsNamed(string text, string letter) =>
+    Assert.Equal(letter, RussianText.Unspeakable(RussianText.Write(text)));
 
-    /// <summary>Property: whatever is written has nothing that the voice falls silent at, twice written is once written, and no digit is lost on the way.</summary>
+    /// <summary>Property: whatever is written has nothing that the voice falls silent at, twice written is once written, and no digit is
+    /// lost on the way.</summary>
     [Fact]
     public void Write_AnyText_HasOnlyWhatTheVoiceKnows()
     {
         var random = new Random(11);
-        string[] parts = ["мир", "дом", "test", "é", "1", "25", "3,5", "10%", "№", "-", "--", "/", ":", "5:30", ".", "...", "«", "»", "(", ")", "\"", "'", "$", "°", "&", "@", "_", " ", "  ", "\n", "007", "1 000", "-х", "\u0301", ",", "!"];
+        string[] parts = ["мир", "дом", "test", "é", "1", "25", "3,5", "10%", "№", "-", "--", "/", ":", "5:30", ".", "...", "«", "»", "(",
+            ")", "\"", "'", "$", "°", "&", "@", "_", " ", "  ", "\n", "007", "1 000", "-х", "\u0301", ",", "!"];
         for (int i = 0; i < 3000; i++)
         {
             string text = string.Concat(Enumerable.Range(0, random.Next(1, 9)).Select(_ => parts[random.Next(parts.Length)]));
@@ -82,7 +87,8 @@ public sealed class RussianTextTests
         try
         {
             await File.WriteAllTextAsync(Path.Combine(folder, "text"), string.Join(' ', numbers), TestContext.Current.CancellationToken);
-            await new ExternalProgram("text2wave", "festival").RunAsync(["-eval", $"(begin (voice_{Voice}))", "-o", Path.Combine(folder, "wav"), Path.Combine(folder, "text")], cancellation: TestContext.Current.CancellationToken);
+            await new ExternalProgram("text2wave", "festival").RunAsync(["-eval", $"(begin (voice_{Voice}))", "-o",
+                Path.Combine(folder, "wav"), Path.Combine(folder, "text")], cancellation: TestContext.Current.CancellationToken);
             Assert.Equal(WavReader.ReadMono(Path.Combine(folder, "wav")).Samples.Length, ours.Samples.Length);
         }
         finally
@@ -93,6 +99,7 @@ public sealed class RussianTextTests
         FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => SayAsync("мир 词"));
         Assert.Contains("cannot speak '词'", refused.Message, StringComparison.Ordinal);
 
-        Task<Clip> SayAsync(string text) => engine.SpeakAsync(new Utterance(voice, [new SpeechPart(text)]), TestContext.Current.CancellationToken);
+        Task<Clip> SayAsync(string text) =>
+            engine.SpeakAsync(new Utterance(voice, [new SpeechPart(text)]), TestContext.Current.CancellationToken);
     }
 }

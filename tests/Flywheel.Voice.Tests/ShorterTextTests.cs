@@ -8,7 +8,8 @@ public sealed class ShorterTextTests
     [InlineData("fr", "Veuillez composer le numéro afin de joindre Marie (à la maison).", "Composer le numéro pour joindre Marie.")]
     [InlineData("en", "In order to go on, please press 1.", "To go on, press 1.")]
     [InlineData("ru", "Пожалуйста, нажмите 1.", "Нажмите 1.")]
-    public void ByRule_OfAWordingThatIsKnown_SaysTheSameInLess(string language, string text, string expected) => Assert.Equal(expected, ShorterText.ByRule(text, language));
+    public void ByRule_OfAWordingThatIsKnown_SaysTheSameInLess(string language, string text, string expected) =>
+    Assert.Equal(expected, ShorterText.ByRule(text, language));
 
     [Theory]
     [InlineData("es", "Marque el 7.")]
@@ -28,16 +29,19 @@ public sealed class ShorterTextTests
     [InlineData("It rains today.", "It rains", "does not end as a sentence")]
     [InlineData("It rains here today.", "It\nrains.", "more than one line")]
     [InlineData("The fly wheel turns today.", "It turns.", "the term fly wheel is not in it")]
-    public void Fault_OfWhatLosesSomething_SaysWhat(string text, string shorter, string expected) => Assert.Contains(expected, ShorterText.Fault(text, shorter, ["fly wheel"])!, StringComparison.Ordinal);
+    public void Fault_OfWhatLosesSomething_SaysWhat(string text, string shorter, string expected) =>
+    Assert.Contains(expected, ShorterText.Fault(text, shorter, ["fly wheel"])!, StringComparison.Ordinal);
 
     [Fact]
     public void ByRule_OfAnyText_IsShorterWithItsNumbersOrNothing()
     {
-        string[] parts = ["por favor", "en este momento", "s'il vous plaît", "afin de", "7", "3,5", "Marie", "(aparte)", "¿", "?", ".", ",", "y", "a", "\t", "'"];
+        string[] parts = ["por favor", "en este momento", "s'il vous plaît", "afin de", "7", "3,5", "Marie", "(aparte)", "¿", "?", ".", ",",
+            "y", "a", "\t", "'"];
         var random = new Random(2);
         for (int round = 0; round < 3000; round++)
         {
-            string text = string.Join(random.Next(4) == 0 ? "" : " ", Enumerable.Range(0, random.Next(9)).Select(_ => parts[random.Next(parts.Length)]));
+            string text = string.Join(random.Next(4) == 0 ? "" : " ",
+                Enumerable.Range(0, random.Next(9)).Select(_ => parts[random.Next(parts.Length)]));
             if (ShorterText.ByRule(text, random.Next(2) == 0 ? "es" : "fr") is not { } shorter) continue;
             Assert.True(shorter.Length < text.Length, text);
             Assert.Null(ShorterText.Fault(text, shorter));

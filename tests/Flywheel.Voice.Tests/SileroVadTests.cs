@@ -70,14 +70,17 @@ public sealed class SileroVadTests : IDisposable
     {
         Sounds.Need("flite");
         var home = new FlywheelHome(_folder["home"]);
-        if (new SourceFiles(home).TryFind("silero-vad", "vad-web-0.0.31.tgz") is null) Assert.Skip("no vad-web-0.0.31.tgz in the folder silero-vad of a mirror (FLYWHEEL_MIRROR)");
+        if (new SourceFiles(home).TryFind("silero-vad", "vad-web-0.0.31.tgz") is null)
+            Assert.Skip("no vad-web-0.0.31.tgz in the folder silero-vad of a mirror (FLYWHEEL_MIRROR)");
         SileroVadPackage.Fetch(home, SileroVad.PathIn(home));
         using SileroVad vad = SileroVad.FindIn(home)!;
         ISpeechEngine engine = SpeechEngines.Default.All.First(each => each.Name == "flite");
         Voice voice = (await engine.FindAsync("rms", default))!;
-        Clip speech = (await engine.SpeakAsync(new Utterance(voice, [new SpeechPart("The museum opens at nine in the morning.")]), default)).Trim();
+        Clip speech =
+            (await engine.SpeakAsync(new Utterance(voice, [new SpeechPart("The museum opens at nine in the morning.")]), default)).Trim();
         // One second of it, twice, with two seconds between, in noise a tenth as strong as the speech (10 dB).
-        float[] samples = [.. new float[speech.Rate], .. speech.Samples, .. new float[2 * speech.Rate], .. speech.Samples, .. new float[speech.Rate]];
+        float[] samples = [.. new float[speech.Rate], .. speech.Samples, .. new float[2 * speech.Rate], .. speech.Samples,
+            .. new float[speech.Rate]];
         double noise = Sounds.Rms(speech.Samples) * Math.Pow(10, -10 / 20.0) * Math.Sqrt(3);
         var random = new Random(5);
         for (int i = 0; i < samples.Length; i++) samples[i] += (float)(noise * (2 * random.NextDouble() - 1));

@@ -21,7 +21,9 @@ internal static class Sounds
         {
             double energy = Dot(at, at);
             if (energy < window * 1e-3) continue;
-            double[] likeness = [.. Enumerable.Range(from, to - from + 1).Select(lag => Dot(at, at + lag) / Math.Sqrt(energy * Dot(at + lag, at + lag) + 1e-12))];
+            double[] likeness =
+                [.. Enumerable.Range(from, to - from + 1)
+                    .Select(lag => Dot(at, at + lag) / Math.Sqrt(energy * Dot(at + lag, at + lag) + 1e-12))];
             double best = likeness.Max();
             if (best < .7) continue;
             // The first peak that is nearly the highest: multiples of a period are alike too.
@@ -70,12 +72,15 @@ internal sealed class HummingEngine : ISpeechEngine
 
     public Task<string> VersionAsync(Voice voice, CancellationToken cancellation) => Task.FromResult(Version);
 
-    public Task<IReadOnlyList<Voice>> VoicesAsync(CancellationToken cancellation) => Task.FromResult<IReadOnlyList<Voice>>([new("hum", "low", "en-us", "male", "Low"), new("hum", "high", "it", "female", "High")]);
+    public Task<IReadOnlyList<Voice>> VoicesAsync(CancellationToken cancellation) =>
+        Task.FromResult<IReadOnlyList<Voice>>([new("hum", "low", "en-us", "male", "Low"), new("hum", "high", "it", "female", "High")]);
 
-    public async Task<Voice?> FindAsync(string name, CancellationToken cancellation) => (await VoicesAsync(cancellation)).FirstOrDefault(voice => voice.Name == name);
+    public async Task<Voice?> FindAsync(string name, CancellationToken cancellation) =>
+        (await VoicesAsync(cancellation)).FirstOrDefault(voice => voice.Name == name);
 
     public Task<string> PhonesAsync(Voice voice, string ipa, CancellationToken cancellation) =>
-        ipa.Contains('q', StringComparison.Ordinal) ? throw new Model.FlywheelException($"pronunciation '{ipa}': the voice {voice.Id} has no sound 'q'") : Task.FromResult(ipa);
+        ipa.Contains('q', StringComparison.Ordinal)
+            ? throw new Model.FlywheelException($"pronunciation '{ipa}': the voice {voice.Id} has no sound 'q'") : Task.FromResult(ipa);
 
     public Task<Clip> SpeakAsync(Utterance utterance, CancellationToken cancellation)
     {

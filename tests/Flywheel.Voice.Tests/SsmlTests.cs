@@ -6,13 +6,16 @@ namespace Flywheel.Voice.Tests;
 
 public sealed class SsmlTests
 {
-    private const string Valid = "<speak>Hello <break time=\"250ms\"/><prosody rate=\"120%\" pitch=\"+2st\">big <emphasis>world</emphasis></prosody> <say-as interpret-as=\"characters\">abc</say-as> "
+    private const string Valid =
+        "<speak>Hello <break time=\"250ms\"/><prosody rate=\"120%\" pitch=\"+2st\">big <emphasis>world</emphasis></prosody> <say-as interpret-as=\"characters\">abc</say-as> "
         + "<phoneme alphabet=\"ipa\" ph=\"təˈmɑːtoʊ\">tomato</phoneme> <sub alias=\"et cetera\">etc.</sub> &amp; more</speak>";
 
-    private static string Shown(string markup, string language = "en-us") => string.Join(" | ", Ssml.Parse(markup, "test", language).Select(piece => piece switch
+    private static string Shown(string markup, string language = "en-us") =>
+        string.Join(" | ", Ssml.Parse(markup, "test", language).Select(piece => piece switch
     {
         BreakPiece pause => $"pause {pause.Length.TotalMilliseconds}",
-        SpokenPiece spoken => $"{spoken.Text}{(spoken.Ipa is null ? "" : $"/{spoken.Ipa}/")}{(spoken.Prosody == Prosody.Plain ? "" : $" {spoken.Prosody.Speed:0.###},{spoken.Prosody.Pitch:0.###},{spoken.Prosody.Volume}")}",
+        SpokenPiece spoken =>
+            $"{spoken.Text}{(spoken.Ipa is null ? "" : $"/{spoken.Ipa}/")}{(spoken.Prosody == Prosody.Plain ? "" : $" {spoken.Prosody.Speed:0.###},{spoken.Prosody.Pitch:0.###},{spoken.Prosody.Volume}")}",
         _ => "?",
     }));
 
@@ -48,21 +51,26 @@ public sealed class SsmlTests
     [InlineData("<speak><speak>a</speak></speak>", "test: line 1, column 9: the element 'speak' is not known")]
     [InlineData("<!DOCTYPE speak [<!ENTITY a \"aa\">]><speak>&a;</speak>", "test: line 1, column 3: a document type is not taken")]
     [InlineData("<speak>&lol;</speak>", "test: line 1, column 9: ")]
-    [InlineData("<?xml version=\"1.0\"?><!DOCTYPE x SYSTEM \"file:///etc/passwd\"><speak/>", "test: line 1, column 24: a document type is not taken")]
+    [InlineData("<?xml version=\"1.0\"?><!DOCTYPE x SYSTEM \"file:///etc/passwd\"><speak/>",
+        "test: line 1, column 24: a document type is not taken")]
     public void Parse_OfWhatIsWrong_SaysLineAndColumn(string markup, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => Ssml.Parse(markup, "test", "en-us")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => Ssml.Parse(markup, "test", "en-us")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Parse_OfBombs_RefusesDepthAndSize()
     {
         string deep = string.Concat(Enumerable.Repeat("<emphasis>", 100_0));
         Assert.Contains("deep", Assert.Throws<FlywheelException>(() => Ssml.Parse(deep, "test", "en")).Message, StringComparison.Ordinal);
-        Assert.Contains("100001 characters", Assert.Throws<FlywheelException>(() => Ssml.Parse(new string('a', 100_001), "test", "en")).Message, StringComparison.Ordinal);
+        Assert.Contains("100001 characters",
+            Assert.Throws<FlywheelException>(() => Ssml.Parse(new string('a', 100_001), "test", "en")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Ordinal_InAnotherLanguageThanEnglish_IsRefused() =>
-        Assert.Contains("interpret-as is 'ordinal'", Assert.Throws<FlywheelException>(() => Ssml.Parse("<say-as interpret-as=\"ordinal\">1</say-as>", "test", "it")).Message, StringComparison.Ordinal);
+        Assert.Contains("interpret-as is 'ordinal'",
+            Assert.Throws<FlywheelException>(() => Ssml.Parse("<say-as interpret-as=\"ordinal\">1</say-as>", "test", "it")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void Parse_OfMutatedMarkup_GivesPiecesOrALine() =>

@@ -6,12 +6,14 @@ namespace Flywheel.Voice.Tests;
 
 public sealed class SubtitleTests
 {
-    private const string Srt1 = "1\n00:00:01,000 --> 00:00:02,500\nHello <i>there</i>.\n\n2\n00:00:03,000 --> 00:00:04,000\n{\\an8}Two\nlines\n";
+    private const string Srt1 =
+        "1\n00:00:01,000 --> 00:00:02,500\nHello <i>there</i>.\n\n2\n00:00:03,000 --> 00:00:04,000\n{\\an8}Two\nlines\n";
 
     private static readonly Gen<Cue> s_cue =
         from start in Gen.Int[0, 40_000_000]
         from length in Gen.Int[0, 20_000]
-        from lines in Gen.String[Gen.Char["abz é中0:;-,.!?'\"&#"], 1, 20].Select(line => line.Trim()).Where(line => line.Length > 0).List[1, 3]
+        from lines in Gen.String[Gen.Char["abz é中0:;-,.!?'\"&#"], 1, 20].Select(line => line.Trim())
+            .Where(line => line.Length > 0).List[1, 3]
         select new Cue(TimeSpan.FromMilliseconds(start), TimeSpan.FromMilliseconds(start + length), string.Join('\n', lines));
 
     [Fact]
@@ -20,8 +22,11 @@ public sealed class SubtitleTests
 
     [Fact]
     public void WebVtt_OfAnyCues_ReadsBackTheSame() =>
-        Gen.Select(s_cue, Gen.OneOf(Gen.Const((string?)null), Gen.String[Gen.Char["AB é.&"], 1, 8].Select(name => name.Trim()).Where(name => name.Length > 0)!), Gen.Bool)
-            .Select((cue, role, markup) => cue with { Role = role, Text = markup ? $"a <b> & --> {cue.Text}" : cue.Text }).List[0, 8].Sample(cues =>
+        Gen.Select(s_cue,
+            Gen.OneOf(Gen.Const((string?)null),
+                Gen.String[Gen.Char["AB é.&"], 1, 8].Select(name => name.Trim()).Where(name => name.Length > 0)!), Gen.Bool)
+            .Select((cue, role, markup) => cue with { Role = role, Text = markup ? $"a <b> & --> {cue.Text}" : cue.Text }).List[0, 8]
+            .Sample(cues =>
             Assert.Equal(cues, WebVtt.Parse(WebVtt.Write(cues), "test").Select(cue => cue with { Line = 0 })), iter: 300);
 
     [Fact]
@@ -32,14 +37,16 @@ public sealed class SubtitleTests
         File.WriteAllText(folder["a.srt"], Srt1 + "\n3\n01:02:03,004 --> 01:02:04,000\nCaffè & <b>latte</b>\n");
         (int code, string said) = await Tool.RunAsync("ffmpeg", ["-v", "error", "-i", folder["a.srt"], folder["a.vtt"]], folder.Path);
         Assert.True(code == 0, said);
-        Assert.Equal(SubtitleFile.Read(folder["a.srt"]).Select(cue => cue with { Line = 0 }), SubtitleFile.Read(folder["a.vtt"]).Select(cue => cue with { Line = 0 }));
+        Assert.Equal(SubtitleFile.Read(folder["a.srt"]).Select(cue => cue with { Line = 0 }),
+            SubtitleFile.Read(folder["a.vtt"]).Select(cue => cue with { Line = 0 }));
         SubtitleFile.Write(folder["b.srt"], SubtitleFile.Read(folder["a.vtt"]));
         Assert.Equal(SubtitleFile.Read(folder["a.srt"]), SubtitleFile.Read(folder["b.srt"]));
     }
 
     [Fact]
     public void Srt_WithMarkupAndCarriageReturns_IsPlainText() =>
-        Assert.Equal([new Cue(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2.5), "Hello there.", Line: 2), new Cue(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4), "Two\nlines", Line: 6)],
+        Assert.Equal([new Cue(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(2.5), "Hello there.", Line: 2),
+            new Cue(TimeSpan.FromSeconds(3), TimeSpan.FromSeconds(4), "Two\nlines", Line: 6)],
             Srt.Parse("\uFEFF" + Srt1.ReplaceLineEndings("\r\n"), "test"));
 
     [Theory]
@@ -62,7 +69,8 @@ public sealed class SubtitleTests
     [Fact]
     public void WebVtt_WithNotesStylesAndSpeakers_GivesWhatIsSpoken() =>
         Assert.Equal([("Ann", "Hi & bye"), ("Bob", "Yes."), (null, "Nobody's")],
-            WebVtt.Parse("WEBVTT - title\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE a --> b\n\nfirst\n00:01.000 --> 00:02.000 align:start\n<v Ann>Hi &amp; <c.loud>bye</c></v><v.x Bob>Yes.\n\n01:00:01.000 --> 01:00:02.000\nNobody&#39;s\n", "test")
+            WebVtt.Parse(
+                "WEBVTT - title\nKind: captions\n\nSTYLE\n::cue { color: red }\n\nNOTE a --> b\n\nfirst\n00:01.000 --> 00:02.000 align:start\n<v Ann>Hi &amp; <c.loud>bye</c></v><v.x Bob>Yes.\n\n01:00:01.000 --> 01:00:02.000\nNobody&#39;s\n", "test")
                 .Select(cue => (cue.Role, cue.Text)));
 
     [Fact]
@@ -71,7 +79,8 @@ public sealed class SubtitleTests
         {
             char[] text = Srt1.ToCharArray();
             foreach ((int at, char letter) in changes) text[at] = letter;
-            foreach (Func<IReadOnlyList<Cue>> parse in new Func<IReadOnlyList<Cue>>[] { () => Srt.Parse(new string(text), "f"), () => WebVtt.Parse("WEBVTT\n\n" + new string(text).Replace(',', '.'), "f") })
+            foreach (Func<IReadOnlyList<Cue>> parse in new Func<IReadOnlyList<Cue>>[] { () => Srt.Parse(new string(text), "f"),
+                () => WebVtt.Parse("WEBVTT\n\n" + new string(text).Replace(',', '.'), "f") })
                 try
                 {
                     foreach (Cue cue in parse()) Assert.True(cue.End >= cue.Start && cue.Text.Length > 0);
@@ -85,7 +94,9 @@ public sealed class SubtitleTests
     [Fact]
     public void Overlaps_AreNamedInPairs()
     {
-        IReadOnlyList<Cue> cues = Srt.Parse("1\n00:00:01,000 --> 00:00:05,000\nA\n\n2\n00:00:02,000 --> 00:00:03,000\nB\n\n3\n00:00:04,000 --> 00:00:06,000\nC\n\n4\n00:00:06,000 --> 00:00:07,000\nD\n", "test");
+        IReadOnlyList<Cue> cues =
+            Srt.Parse(
+                "1\n00:00:01,000 --> 00:00:05,000\nA\n\n2\n00:00:02,000 --> 00:00:03,000\nB\n\n3\n00:00:04,000 --> 00:00:06,000\nC\n\n4\n00:00:06,000 --> 00:00:07,000\nD\n", "test");
         (Cue First, Cue Second)[] overlaps = [.. Cue.Overlaps(cues)];
         Assert.Equal([("A", "B"), ("A", "C")], overlaps.Select(pair => (pair.First.Text, pair.Second.Text)));
         Assert.Equal("line 2 (00:00:01.000 to 00:00:05.000)", overlaps[0].First.ToString());
@@ -113,7 +124,9 @@ public sealed class SubtitleTests
     [Fact]
     public void OfCues_WithTwoSpeakers_DividesTheTimeByTheText()
     {
-        IReadOnlyList<VoiceLine> lines = ScriptFile.OfCues([new Cue(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(14), "- ANN: Yes.\n- BOB: Never ever.")]);
-        Assert.Equal([("ANN", 10.0, 11.067), ("BOB", 11.067, 14.0)], lines.Select(line => (line.Role!, line.Start!.Value.TotalSeconds, line.End!.Value.TotalSeconds)));
+        IReadOnlyList<VoiceLine> lines =
+            ScriptFile.OfCues([new Cue(TimeSpan.FromSeconds(10), TimeSpan.FromSeconds(14), "- ANN: Yes.\n- BOB: Never ever.")]);
+        Assert.Equal([("ANN", 10.0, 11.067), ("BOB", 11.067, 14.0)],
+            lines.Select(line => (line.Role!, line.Start!.Value.TotalSeconds, line.End!.Value.TotalSeconds)));
     }
 }

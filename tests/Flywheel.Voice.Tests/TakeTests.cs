@@ -49,7 +49,8 @@ public sealed class TakeTests : IDisposable
         return new VoiceProject
         {
             SampleRate = Rate, Voice = new() { Voice = "hum:low" },
-            Lines = [new VoiceLine { Id = "1", Text = "first", Start = TimeSpan.Zero, End = TimeSpan.FromSeconds(1) }, line.WithUnheard(take) with { Take = hash }],
+            Lines = [new VoiceLine { Id = "1", Text = "first", Start = TimeSpan.Zero, End = TimeSpan.FromSeconds(1) },
+                line.WithUnheard(take) with { Take = hash }],
         };
     }
 
@@ -70,7 +71,8 @@ public sealed class TakeTests : IDisposable
         // It says what the line said then: another text makes it out of date, and it is heard until somebody chooses otherwise.
         Assert.DoesNotContain(await _renderer.StatesAsync(film, TestContext.Current.CancellationToken), state => state.IsStale);
         VoiceProject edited = film.With(film.Lines[1] with { Text = "other words" });
-        Assert.True((await _renderer.StatesAsync(edited, TestContext.Current.CancellationToken))[1] is { IsStale: true, IsReady: true, Fault: null });
+        Assert.True((await _renderer.StatesAsync(edited, TestContext.Current.CancellationToken))[1] is { IsStale: true, IsReady: true,
+            Fault: null });
         Assert.Equal(take.Hash, (await _renderer.LayAsync(edited, TestContext.Current.CancellationToken))[1].Hash);
     }
 
@@ -83,7 +85,8 @@ public sealed class TakeTests : IDisposable
         VoiceProject opened;
         await using (FileStream zip = File.OpenRead(_folder["film.zip"])) opened = ProjectArchive.Read(zip, "film.zip", elsewhere, "ben");
         Assert.NotEqual(take.Hash, opened.Lines[1].Take); // ben's own: what is deleted for ann stays
-        Assert.Contains("\"user\":\"ben\"", File.ReadAllText(Path.Combine(_folder["elsewhere"], opened.Lines[1].Take!, "file.json")), StringComparison.Ordinal);
+        Assert.Contains("\"user\":\"ben\"", File.ReadAllText(Path.Combine(_folder["elsewhere"], opened.Lines[1].Take!, "file.json")),
+            StringComparison.Ordinal);
         var other = new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["other-cache"]), recordings: elsewhere);
         opened.Validate("film.zip");
         await _renderer.RenderAsync(film, _folder["here.wav"], cancellation: TestContext.Current.CancellationToken);
@@ -91,17 +94,26 @@ public sealed class TakeTests : IDisposable
         Assert.Equal(File.ReadAllBytes(_folder["here.wav"]), File.ReadAllBytes(_folder["there.wav"]));
 
         // A project's file alone holds no sound: the line says so, and what to do.
-        var empty = new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["third"]), recordings: new Recordings(_folder["empty"]));
-        Assert.Contains("choose another take", (await empty.StatesAsync(VoiceProject.Parse(film.ToJson(), "film"), TestContext.Current.CancellationToken))[1].Fault, StringComparison.Ordinal);
-        await using (FileStream zip = File.OpenRead(_folder["film.zip"])) Assert.Equal(film.ToJson(), ProjectArchive.Read(zip, "film.zip").ToJson());
+        var empty = new Renderer(new SpeechEngines([new HummingEngine()]), new SegmentCache(_folder["third"]),
+            recordings: new Recordings(_folder["empty"]));
+        Assert.Contains("choose another take",
+            (await empty.StatesAsync(VoiceProject.Parse(film.ToJson(), "film"), TestContext.Current.CancellationToken))[1].Fault,
+            StringComparison.Ordinal);
+        await using (FileStream zip = File.OpenRead(_folder["film.zip"])) Assert.Equal(film.ToJson(),
+            ProjectArchive.Read(zip, "film.zip").ToJson());
     }
 
     /// <summary>Zeros pack a thousandfold: what an archive unpacks to is looked at before anything is kept.</summary>
     [Fact]
     public void Archive_WhoseTakesAreTooLargeOrLie_IsRefusedAndLeavesNothing()
     {
-        VoiceTake[] takes = [.. Enumerable.Range(0, 36).Select(i => $"{i:x64}").Select(hash => new VoiceTake(hash, 1, "x", new()) { IsRecorded = true, Pieces = [hash] })];
-        var project = new VoiceProject { Lines = [.. takes.Chunk(VoiceLine.MaxRecorded).Select((some, i) => new VoiceLine { Id = $"{i}", Text = "x", Takes = some })] };
+        VoiceTake[] takes =
+            [.. Enumerable.Range(0, 36).Select(i => $"{i:x64}")
+                .Select(hash => new VoiceTake(hash, 1, "x", new()) { IsRecorded = true, Pieces = [hash] })];
+        var project =
+            new VoiceProject
+                { Lines =
+                    [.. takes.Chunk(VoiceLine.MaxRecorded).Select((some, i) => new VoiceLine { Id = $"{i}", Text = "x", Takes = some })] };
         byte[] wav = Wav(Spoken(300, 8000)).ToArray();
         var zipped = new MemoryStream();
         using (var zip = new ZipArchive(zipped, ZipArchiveMode.Create, leaveOpen: true))
@@ -126,7 +138,8 @@ public sealed class TakeTests : IDisposable
             byte[] lying = zipped.ToArray();
             for (int at = 0; (at = lying.AsSpan(at).IndexOf("PK\x01\x02"u8) is >= 0 and var next ? at + next : -1) >= 0; at += 46)
                 if (lying.AsSpan(at + 46).StartsWith("takes/"u8)) BinaryPrimitives.WriteInt32LittleEndian(lying.AsSpan(at + 24), stated);
-            return Assert.Throws<FlywheelException>(() => ProjectArchive.Read(new MemoryStream(lying), "film.zip", elsewhere, "ben")).Message;
+            return Assert.Throws<FlywheelException>(() =>
+                ProjectArchive.Read(new MemoryStream(lying), "film.zip", elsewhere, "ben")).Message;
         }
     }
 
@@ -134,15 +147,21 @@ public sealed class TakeTests : IDisposable
     public void Take_ThatIsRecorded_NeverMakesWayForRenderedOnes()
     {
         VoiceLine line = Film(300, out VoiceTake take).Lines[1];
-        for (int i = 0; i < 20; i++) line = line.With(new VoiceTake(Convert.ToHexStringLower(new byte[31]) + $"{i:x2}", 1, "x", new()) { Pieces = ["100"] });
+        for (int i = 0; i < 20; i++)
+            line = line.With(new VoiceTake(Convert.ToHexStringLower(new byte[31]) + $"{i:x2}", 1, "x", new()) { Pieces = ["100"] });
         Assert.Equal((VoiceLine.MaxTakes + 1, true), (line.Takes.Count, line.Takes.Contains(take)));
         for (int i = 1; i < VoiceLine.MaxRecorded; i++) line = line.WithUnheard(Recorded(i));
-        Assert.Contains("delete one first", Assert.Throws<RefusedTakeException>(() => line.WithUnheard(Recorded(99))).Message, StringComparison.Ordinal);
+        Assert.Contains("delete one first", Assert.Throws<RefusedTakeException>(() => line.WithUnheard(Recorded(99))).Message,
+            StringComparison.Ordinal);
         Assert.Null(line.Without(take.Hash).Take);
         new VoiceProject { Lines = [line] }.Validate("film");
-        Assert.Contains("line '2': take is", Assert.Throws<FlywheelException>(() => new VoiceProject { Lines = [line with { Takes = [] }] }.Validate("film")).Message, StringComparison.Ordinal);
+        Assert.Contains("line '2': take is",
+            Assert.Throws<FlywheelException>(() => new VoiceProject { Lines = [line with { Takes = [] }] }.Validate("film")).Message,
+            StringComparison.Ordinal);
 
-        static VoiceTake Recorded(int i) => Convert.ToHexStringLower(new byte[30]) + $"{0xFF00 + i:x4}" is var hash ? new VoiceTake(hash, 1, "x", new()) { IsRecorded = true, Pieces = [hash] } : null!;
+        static VoiceTake Recorded(int i) =>
+            Convert.ToHexStringLower(new byte[30]) + $"{0xFF00 + i:x4}" is var hash
+                ? new VoiceTake(hash, 1, "x", new()) { IsRecorded = true, Pieces = [hash] } : null!;
     }
 
     [Fact]

@@ -3,7 +3,8 @@ using Flywheel.Testing;
 
 namespace Flywheel.Voice.Tests;
 
-/// <summary>Whisper files: whisper.cpp itself hears with tiny ones of our own, and everything that is wrong with a file is said before it does.</summary>
+/// <summary>Whisper files: whisper.cpp itself hears with tiny ones of our own, and everything that is wrong with a file is said before it
+/// does.</summary>
 public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixture<TranscriberTests.Files>
 {
     public sealed class Files : IDisposable
@@ -28,13 +29,15 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
 
     private static readonly Clip s_clip = Sounds.Sine(300, 1.5, 24_000);
 
-    private Task<Transcript> HearAsync(string? name, TranscriptOptions? options = null) => files.Transcriber.HearAsync(name, s_clip, options ?? new(), TestContext.Current.CancellationToken);
+    private Task<Transcript> HearAsync(string? name, TranscriptOptions? options = null) =>
+        files.Transcriber.HearAsync(name, s_clip, options ?? new(), TestContext.Current.CancellationToken);
 
     [Fact]
     public async Task Hear_ByAnEnglishModel_IsWhatItSaysWithItsTimes()
     {
         Transcript transcript = await HearAsync("english");
-        Assert.Equal(("english", "en", TinyWhisper.Says, 1.5), (transcript.Model, transcript.Language, transcript.Text, transcript.Seconds));
+        Assert.Equal(("english", "en", TinyWhisper.Says, 1.5),
+            (transcript.Model, transcript.Language, transcript.Text, transcript.Seconds));
         TranscriptSegment segment = Assert.Single(transcript.Segments);
         Assert.Equal((.1, 1.5), (segment.Start, segment.End));
         Assert.Equal([1, 2], segment.Tokens);
@@ -65,7 +68,8 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
     {
         var transcriber = new Transcriber(files.Folder.Path, numThreads: 1);
         TaskCompletionSource begun = New(), told = New(), over = New();
-        Task<Transcript> hearing = transcriber.HearAsync("english", HoldAsync, new()), waiting = transcriber.HearAsync("english", s_clip, new());
+        Task<Transcript> hearing = transcriber.HearAsync("english", HoldAsync, new()),
+            waiting = transcriber.HearAsync("english", s_clip, new());
         await begun.Task;
         Task disposing = Task.Run(transcriber.Dispose);
         await told.Task.WaitAsync(TimeSpan.FromMinutes(1)); // decides nothing: a test that waits for ever tells nobody why
@@ -90,14 +94,21 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
     public async Task Hear_OfWhatAModelCannot_IsRefusedByName()
     {
         Assert.Equal(["english", "many"], files.Transcriber.Names);
-        Assert.Contains("there is no Whisper model 'englisch'; did you mean 'english'", await RefusedAsync("englisch"), StringComparison.Ordinal);
+        Assert.Contains("there is no Whisper model 'englisch'; did you mean 'english'", await RefusedAsync("englisch"),
+            StringComparison.Ordinal);
         Assert.Contains("knows English alone", await RefusedAsync("english", new() { Translate = true }), StringComparison.Ordinal);
         Assert.Contains("knows English alone", await RefusedAsync("english", new() { Language = "fr" }), StringComparison.Ordinal);
-        Assert.Contains("'xx', which Whisper does not know", await RefusedAsync("many", new() { Language = "xx" }), StringComparison.Ordinal);
-        Assert.Contains("puts one in", (await Assert.ThrowsAsync<FlywheelException>(() => new Transcriber(files.Folder["none"]).HearAsync(null, s_clip, new()))).Message, StringComparison.Ordinal);
-        Assert.Contains("2 hours", (await Assert.ThrowsAsync<FlywheelException>(() => files.Transcriber.HearAsync(null, new Clip(new float[8 * 9000], 8), new()))).Message, StringComparison.Ordinal);
+        Assert.Contains("'xx', which Whisper does not know", await RefusedAsync("many", new() { Language = "xx" }),
+            StringComparison.Ordinal);
+        Assert.Contains("puts one in",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                new Transcriber(files.Folder["none"]).HearAsync(null, s_clip, new()))).Message, StringComparison.Ordinal);
+        Assert.Contains("2 hours",
+            (await Assert.ThrowsAsync<FlywheelException>(() =>
+                files.Transcriber.HearAsync(null, new Clip(new float[8 * 9000], 8), new()))).Message, StringComparison.Ordinal);
 
-        async Task<string> RefusedAsync(string name, TranscriptOptions? options = null) => (await Assert.ThrowsAsync<FlywheelException>(() => HearAsync(name, options))).Message;
+        async Task<string> RefusedAsync(string name, TranscriptOptions? options = null) =>
+            (await Assert.ThrowsAsync<FlywheelException>(() => HearAsync(name, options))).Message;
     }
 
     [Fact]
@@ -106,7 +117,8 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
         byte[] whole = File.ReadAllBytes(files.Folder["english.bin"]);
         var random = new Random(3);
         using var folder = new TempFolder();
-        Assert.Equal((51_864, TinyWhisper.Width, false), WhisperFile.Read(files.Folder["english.bin"]) is var file ? (file.NumVocab, file.Width, file.IsMultilingual) : default);
+        Assert.Equal((51_864, TinyWhisper.Width, false),
+            WhisperFile.Read(files.Folder["english.bin"]) is var file ? (file.NumVocab, file.Width, file.IsMultilingual) : default);
         foreach (int length in Enumerable.Range(0, 60).Select(i => i < 30 ? i * 4 : random.Next(whole.Length)))
         {
             File.WriteAllBytes(folder["cut.bin"], whole[..length]);
@@ -139,11 +151,14 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
             }
         }
         File.WriteAllText(folder["gguf.bin"], "GGUF of a language model");
-        Assert.Contains("it is GGUF", Assert.Throws<FlywheelException>(() => WhisperFile.Read(folder["gguf.bin"])).Message, StringComparison.Ordinal);
+        Assert.Contains("it is GGUF", Assert.Throws<FlywheelException>(() => WhisperFile.Read(folder["gguf.bin"])).Message,
+            StringComparison.Ordinal);
         using (FileStream huge = File.Create(folder["huge.bin"])) huge.SetLength(9L << 30);
-        Assert.Contains("expected a Whisper model of at most 8192", Assert.Throws<FlywheelException>(() => WhisperFile.Read(folder["huge.bin"])).Message, StringComparison.Ordinal);
+        Assert.Contains("expected a Whisper model of at most 8192",
+            Assert.Throws<FlywheelException>(() => WhisperFile.Read(folder["huge.bin"])).Message, StringComparison.Ordinal);
         File.WriteAllBytes(folder["long.bin"], [.. whole, .. new byte[40]]);
-        Assert.Contains("dimensions of a tensor is 0", Assert.Throws<FlywheelException>(() => WhisperFile.Read(folder["long.bin"])).Message, StringComparison.Ordinal);
+        Assert.Contains("dimensions of a tensor is 0", Assert.Throws<FlywheelException>(() => WhisperFile.Read(folder["long.bin"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -162,7 +177,8 @@ public sealed class TranscriberTests(TranscriberTests.Files files) : IClassFixtu
     [Fact]
     public void Words_WhoseTokensArePartsOfLetters_HaveTheirShareOfTheTime()
     {
-        Assert.Equal([new TranscriptWord("Zoë", 0, 1.5), new("ok", 2, 3)], Transcriber.Words("Zoë ok", [("Zo\uFFFD", 0, .5), ("\uFFFD", .5, 1), (" ok", 1, 3)], 0, 3));
+        Assert.Equal([new TranscriptWord("Zoë", 0, 1.5), new("ok", 2, 3)],
+            Transcriber.Words("Zoë ok", [("Zo\uFFFD", 0, .5), ("\uFFFD", .5, 1), (" ok", 1, 3)], 0, 3));
         Assert.Equal([new TranscriptWord("Zoë", 0, 1), new("ok", 1, 3)], Transcriber.Words("Zoë ok", [("Zoë", 0, 1), (" ok", 1, 3)], 0, 3));
         Assert.Equal([new TranscriptWord("你", 0, 1), new("好", 1, 2)], Transcriber.Words("你好", [("你", 0, 1), ("好", 1, 2)], 0, 2));
     }

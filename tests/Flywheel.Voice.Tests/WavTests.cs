@@ -26,16 +26,20 @@ public sealed class WavTests
 
     [Fact]
     public void Write_AnySamplesInAnyFormat_ReadBackWithinHalfAStep() =>
-        Gen.Select(Gen.Float[-1, .999f].Array[0, 60], Gen.Int[1, 3], Gen.Int[0, Formats.Length - 1], Gen.Int[1, 192_000]).Sample((samples, numChannels, which, rate) =>
+        Gen.Select(Gen.Float[-1, .999f].Array[0, 60], Gen.Int[1, 3], Gen.Int[0, Formats.Length - 1], Gen.Int[1, 192_000])
+            .Sample((samples, numChannels, which, rate) =>
         {
             SampleFormat format = Formats[which];
             float[] whole = samples[..(samples.Length / numChannels * numChannels)];
             using var reader = new WavReader(new MemoryStream(Write(whole, rate, numChannels, format)), "test");
-            Assert.Equal((rate, numChannels, false, (long)whole.Length / numChannels), (reader.Rate, reader.NumChannels, reader.IsTruncated, reader.NumFrames));
-            double step = format switch { SampleFormat.Pcm8 => 1.0 / 128, SampleFormat.Pcm16 => 1.0 / 32768, SampleFormat.Pcm24 => 1.0 / (1 << 23), SampleFormat.Pcm32 => 1.0 / (1 << 24), _ => 0 };
+            Assert.Equal((rate, numChannels, false, (long)whole.Length / numChannels),
+                (reader.Rate, reader.NumChannels, reader.IsTruncated, reader.NumFrames));
+            double step = format switch { SampleFormat.Pcm8 => 1.0 / 128, SampleFormat.Pcm16 => 1.0 / 32768,
+                SampleFormat.Pcm24 => 1.0 / (1 << 23), SampleFormat.Pcm32 => 1.0 / (1 << 24), _ => 0 };
             float[] read = ReadAll(reader);
             Assert.Equal(whole.Length, read.Length);
-            for (int i = 0; i < whole.Length; i++) Assert.True(Math.Abs(whole[i] - read[i]) <= step, $"{format}: {whole[i]} became {read[i]}");
+            for (int i = 0; i < whole.Length; i++)
+                Assert.True(Math.Abs(whole[i] - read[i]) <= step, $"{format}: {whole[i]} became {read[i]}");
         }, iter: 200);
 
     [Theory]
@@ -49,7 +53,9 @@ public sealed class WavTests
         Sounds.Need("ffmpeg");
         using var folder = new TempFolder();
         // Seven channels make ffmpeg write the extensible form.
-        (int code, string said) = await Tool.RunAsync("ffmpeg", ["-v", "error", "-f", "lavfi", "-i", "sine=f=300:d=0.1:r=11025", "-ac", raw == "u8" ? "1" : "7", "-c:a", codec, folder["a.wav"]], folder.Path);
+        (int code, string said) = await Tool.RunAsync("ffmpeg",
+            ["-v", "error", "-f", "lavfi", "-i", "sine=f=300:d=0.1:r=11025", "-ac", raw == "u8" ? "1" : "7", "-c:a", codec,
+                folder["a.wav"]], folder.Path);
         Assert.True(code == 0, said);
         await Tool.RunAsync("ffmpeg", ["-v", "error", "-i", folder["a.wav"], "-f", "f32le", folder["a.raw"]], folder.Path);
         byte[] expected = File.ReadAllBytes(folder["a.raw"]);
@@ -143,7 +149,8 @@ public sealed class WavTests
         File.WriteAllText(folder["a.wav"], content);
         var fault = Assert.Throws<FlywheelException>(() => WavReader.Open(folder["a.wav"]));
         Assert.Contains(expected, fault.Message, StringComparison.Ordinal);
-        Assert.Contains("there is no such file", Assert.Throws<FlywheelException>(() => WavReader.Open(folder["b.wav"])).Message, StringComparison.Ordinal);
+        Assert.Contains("there is no such file", Assert.Throws<FlywheelException>(() => WavReader.Open(folder["b.wav"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

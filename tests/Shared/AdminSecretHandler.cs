@@ -8,7 +8,9 @@ internal sealed class AdminSecretHandler(FlywheelHome home) : DelegatingHandler(
 {
     protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
     {
-        if (new[] { "/admin/", "/v1/deletions", "/v1/rollouts", "/v1/reviews" }.Any(path => request.RequestUri!.AbsolutePath.StartsWith(path, StringComparison.Ordinal))) request.Headers.Authorization ??= new AuthenticationHeaderValue("Bearer", AdminSecret.Read(home));
+        if (new[] { "/admin/", "/v1/deletions", "/v1/rollouts",
+            "/v1/reviews" }.Any(path => request.RequestUri!.AbsolutePath.StartsWith(path, StringComparison.Ordinal)))
+            request.Headers.Authorization ??= new AuthenticationHeaderValue("Bearer", AdminSecret.Read(home));
         return base.SendAsync(request, cancellationToken);
     }
 }

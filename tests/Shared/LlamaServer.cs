@@ -21,7 +21,9 @@ internal sealed class LlamaServer : IDisposable
             probe.Start();
             port = ((System.Net.IPEndPoint)probe.LocalEndpoint).Port;
         }
-        var start = new ProcessStartInfo(LlamaCpp.Find("llama-server"), ["--model", model, "--port", $"{port}", "--no-warmup", .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(LlamaCpp.Find("llama-server"),
+            ["--model", model, "--port", $"{port}", "--no-warmup", .. arguments]) { RedirectStandardError = true,
+                RedirectStandardOutput = true };
         Process process = Process.Start(start)!;
         var log = new StringBuilder();
         process.ErrorDataReceived += (_, line) => log.AppendLine(line.Data);
@@ -55,7 +57,9 @@ internal sealed class LlamaServer : IDisposable
     /// <summary>The most likely tokens after a prompt, and their log-probabilities.</summary>
     public async Task<(int Id, double LogProb)[]> NextAsync(int[] prompt, int count)
     {
-        JsonNode answer = await CompleteAsync(new JsonObject { ["prompt"] = Ids(prompt), ["n_predict"] = 1, ["n_probs"] = count, ["temperature"] = 0, ["cache_prompt"] = false });
+        JsonNode answer =
+            await CompleteAsync(new JsonObject { ["prompt"] = Ids(prompt), ["n_predict"] = 1, ["n_probs"] = count, ["temperature"] = 0,
+                ["cache_prompt"] = false });
         JsonArray top = answer["completion_probabilities"]![0]!["top_logprobs"]!.AsArray();
         Assert.Equal(count, top.Count);
         return [.. top.Select(entry => ((int)entry!["id"]!, (double)entry["logprob"]!))];
@@ -64,7 +68,9 @@ internal sealed class LlamaServer : IDisposable
     /// <summary>The most likely token, again and again.</summary>
     public async Task<int[]> GreedyAsync(int[] prompt, int count)
     {
-        JsonNode answer = await CompleteAsync(new JsonObject { ["prompt"] = Ids(prompt), ["n_predict"] = count, ["temperature"] = 0, ["cache_prompt"] = false, ["ignore_eos"] = true, ["return_tokens"] = true });
+        JsonNode answer =
+            await CompleteAsync(new JsonObject { ["prompt"] = Ids(prompt), ["n_predict"] = count, ["temperature"] = 0,
+                ["cache_prompt"] = false, ["ignore_eos"] = true, ["return_tokens"] = true });
         return [.. answer["tokens"]!.AsArray().Select(id => (int)id!)];
     }
 

@@ -38,8 +38,10 @@ internal sealed class PostgresCluster : IAsyncDisposable
     {
         SkipWhereMissing();
         var cluster = new PostgresCluster();
-        if (Environment.UserName == "root") await RunAsync("chown", ["postgres", cluster._folder.Path], "/"); // the server refuses to run as root
-        await cluster.RunAsUserAsync("initdb", "-D", cluster.Data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync", "--no-instructions",
+        // the server refuses to run as root
+        if (Environment.UserName == "root") await RunAsync("chown", ["postgres", cluster._folder.Path], "/");
+        await cluster.RunAsUserAsync("initdb", "-D", cluster.Data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync",
+            "--no-instructions",
             "--locale=C", "--locale-provider=icu", "--icu-locale=en-US");
         await cluster.BeginAsync();
         return cluster;
@@ -52,7 +54,8 @@ internal sealed class PostgresCluster : IAsyncDisposable
     {
         for (int attempt = 1; ; attempt++)
         {
-            var start = new ProcessStartInfo("env", [.. AsUser(), Path.Combine(Programs!, "postgres"), "-D", Data, "-k", _folder.Path, "-c", "listen_addresses=",
+            var start = new ProcessStartInfo("env", [.. AsUser(), Path.Combine(Programs!, "postgres"), "-D", Data, "-k", _folder.Path, "-c",
+                "listen_addresses=",
                 "-c", "max_connections=200"]) { WorkingDirectory = _folder.Path, RedirectStandardError = true };
             _server = Process.Start(start)!;
             _server.ErrorDataReceived += (_, line) =>
@@ -63,7 +66,8 @@ internal sealed class PostgresCluster : IAsyncDisposable
             var patience = Stopwatch.StartNew();
             while (!_server.HasExited && patience.Elapsed < TimeSpan.FromMinutes(1))
             {
-                if ((await Tool.RunAsync(Path.Combine(Programs!, "pg_isready"), ["-q", "-h", _folder.Path], _folder.Path)).Code == 0) return;
+                if ((await Tool.RunAsync(Path.Combine(Programs!, "pg_isready"), ["-q", "-h", _folder.Path], _folder.Path)).Code == 0)
+                    return;
                 await Task.Delay(20);
             }
             // After a kill the memory of the server before may be in use for a moment.
@@ -88,7 +92,8 @@ internal sealed class PostgresCluster : IAsyncDisposable
 
     /// <summary>Runs a statement as the administrator; what it prints.</summary>
     public async Task<string> SqlAsync(string database, string sql) => (await RunAsync(Path.Combine(Programs!, "psql"),
-        ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", _folder.Path, "-U", "postgres", "-d", database, "-c", sql], _folder.Path)).Trim();
+        ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", _folder.Path, "-U", "postgres", "-d", database, "-c", sql], _folder.Path))
+        .Trim();
 
     /// <summary>Has a user prove who they are by a password.</summary>
     public async Task AskForPasswordAsync(string user, string password)
@@ -103,7 +108,8 @@ internal sealed class PostgresCluster : IAsyncDisposable
     public async Task KillAsync()
     {
         string id = $"{_server!.Id}";
-        string[] children = (await Tool.RunAsync("ps", ["-o", "pid=", "--ppid", id], "/")).Output.Split([' ', '\n'], StringSplitOptions.RemoveEmptyEntries);
+        string[] children = (await Tool.RunAsync("ps", ["-o", "pid=", "--ppid", id], "/")).Output.Split([' ', '\n'],
+            StringSplitOptions.RemoveEmptyEntries);
         await Tool.RunAsync("kill", ["-KILL", id, .. children], "/");
         await _server.WaitForExitAsync();
     }
@@ -131,7 +137,8 @@ internal sealed class PostgresCluster : IAsyncDisposable
         if (Programs is null) Assert.Skip("PostgreSQL is not installed (Debian package postgresql)");
     }
 
-    private static string[] AsUser() => Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
+    private static string[] AsUser() =>
+        Environment.UserName == "root" ? ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] : [];
 
     private Task<string> RunAsUserAsync(string program, params string[] arguments) =>
         RunAsync("env", [.. AsUser(), Path.Combine(Programs!, program), .. arguments], _folder.Path);

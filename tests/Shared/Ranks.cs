@@ -13,7 +13,9 @@ internal static class Ranks
         if (!Tool.Exists(launcher)) Assert.Skip($"{launcher} is not installed (Debian: apt-get install openmpi-bin mpich)");
         var start = new ProcessStartInfo(launcher) { RedirectStandardOutput = true, RedirectStandardError = true };
         // More ranks than cores, and as root in a container: Open MPI wants to be told that both are meant.
-        if (launcher == "mpirun.openmpi") foreach (string argument in new[] { "--oversubscribe", "--allow-run-as-root", "--bind-to", "none" }) start.ArgumentList.Add(argument);
+        if (launcher == "mpirun.openmpi")
+            foreach (string argument in new[] { "--oversubscribe", "--allow-run-as-root", "--bind-to", "none" })
+                start.ArgumentList.Add(argument);
         foreach (string argument in new[] { "-n", $"{numRanks}" }.Concat(command)) start.ArgumentList.Add(argument);
         return start;
     }
@@ -25,6 +27,7 @@ internal static class Ranks
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
-        Assert.True(process.ExitCode == 0, $"{start.FileName} {string.Join(' ', start.ArgumentList)} ended with {process.ExitCode}\n{output}{await errors}");
+        Assert.True(process.ExitCode == 0,
+            $"{start.FileName} {string.Join(' ', start.ArgumentList)} ended with {process.ExitCode}\n{output}{await errors}");
     }
 }

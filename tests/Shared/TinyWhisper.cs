@@ -3,14 +3,16 @@ using System.Text;
 namespace Flywheel.Testing;
 
 /// <summary>
-/// Writes Whisper models in whisper.cpp's ggml form whose decoder says one thing at each place of its context, whatever it hears: each place has a
+/// Writes Whisper models in whisper.cpp's ggml form whose decoder says one thing at each place of its context, whatever it hears: each
+/// place has a
 /// direction of its own, and the token of that place the same. whisper.cpp really loads and runs them.
 /// </summary>
 internal static class TinyWhisper
 {
     public const int Width = 32, NumLayers = 4, AudioContext = 1500, TextContext = 448, NumMels = 80, NumFft = 201;
 
-    /// <summary>What is said without a prompt from 0.1 to 1.5 s, and what where the prompt takes as many tokens as <see cref="Prompt"/>.</summary>
+    /// <summary>What is said without a prompt from 0.1 to 1.5 s, and what where the prompt takes as many tokens as
+    /// <see cref="Prompt"/>.</summary>
     public const string Says = "Hello, world.", Prompted = "Hallo Welt!", Prompt = "abc";
 
     private static readonly string[] s_words = [" ", " Hello,", " world.", " Hallo", " Welt!", "a", "b", "c", "-", " -", "'", " '"];
@@ -27,7 +29,8 @@ internal static class TinyWhisper
         if (languages) Add(50_258 + 1 + 6, 0); // French is the seventh of the languages
         using FileStream stream = File.Create(path);
         using var writer = new BinaryWriter(stream);
-        foreach (int number in new[] { 0x67676d6c, numVocab, AudioContext, Width, 1, NumLayers, TextContext, Width, 1, 1, NumMels, 1, NumMels, NumFft }) writer.Write(number);
+        foreach (int number in new[] { 0x67676d6c, numVocab, AudioContext, Width, 1, NumLayers, TextContext, Width, 1, 1, NumMels, 1,
+            NumMels, NumFft }) writer.Write(number);
         for (int i = 0; i < NumMels * NumFft; i++) writer.Write(i % NumFft == i / NumFft * 2 ? .01f : 0f);
         writer.Write(s_words.Length);
         foreach (string word in s_words)
@@ -43,7 +46,8 @@ internal static class TinyWhisper
         Norm("encoder.ln_post");
         for (int i = 0; i < NumLayers; i++) Block($"encoder.blocks.{i}", false);
         Tensor("decoder.positional_embedding", false, [Width, TextContext], at => at % Width == at / Width ? 100 : 0);
-        Tensor("decoder.token_embedding.weight", true, [Width, numVocab], at => directions.TryGetValue(at / Width, out List<int>? own) && own.Contains(at % Width) ? 10 : 0);
+        Tensor("decoder.token_embedding.weight", true, [Width, numVocab],
+            at => directions.TryGetValue(at / Width, out List<int>? own) && own.Contains(at % Width) ? 10 : 0);
         Norm("decoder.ln");
         Block("decoder.blocks.0", true);
 
@@ -66,7 +70,8 @@ internal static class TinyWhisper
             byte[] bytes = new byte[count * (isHalf ? 2 : 4)];
             if (value is not null)
                 for (int i = 0; i < count; i++)
-                    if (value(i) is var number and not 0) (isHalf ? BitConverter.GetBytes((Half)number) : BitConverter.GetBytes(number)).CopyTo(bytes, i * (isHalf ? 2 : 4));
+                    if (value(i) is var number and not 0)
+                        (isHalf ? BitConverter.GetBytes((Half)number) : BitConverter.GetBytes(number)).CopyTo(bytes, i * (isHalf ? 2 : 4));
             writer.Write(bytes);
         }
 

@@ -19,7 +19,8 @@ internal sealed class CompletionClient(HttpClient http, Uri server, string model
         try
         {
             JsonNode? list = await http.GetFromJsonAsync<JsonNode>(new Uri(server, "/v1/models"), cancellation);
-            return new CompletionClient(http, server, (string?)list?["data"]?[0]?["id"] ?? throw new FlywheelException($"{server}: /v1/models names no model"));
+            return new CompletionClient(http, server,
+                (string?)list?["data"]?[0]?["id"] ?? throw new FlywheelException($"{server}: /v1/models names no model"));
         }
         catch (Exception e) when (e is HttpRequestException or JsonException or InvalidOperationException)
         {
@@ -27,13 +28,15 @@ internal sealed class CompletionClient(HttpClient http, Uri server, string model
         }
     }
 
-    /// <summary>Streams one answer. At temperature 1, because a model of random weights repeats itself when it is greedy, and guessing would look good.</summary>
+    /// <summary>Streams one answer. At temperature 1, because a model of random weights repeats itself when it is greedy, and guessing
+    /// would look good.</summary>
     /// <param name="prompt">Token ids.</param>
     /// <param name="maxTokens">Most tokens of the answer.</param>
     /// <param name="seed">Of the draws.</param>
     /// <param name="onText">Called for every piece of text with the time since the one before, or since the request.</param>
     /// <param name="cancellation">Leaves the stream.</param>
-    public async Task<Answer> AskAsync(IEnumerable<int> prompt, int maxTokens, int seed, Action<TimeSpan> onText, CancellationToken cancellation)
+    public async Task<Answer> AskAsync(IEnumerable<int> prompt, int maxTokens, int seed, Action<TimeSpan> onText,
+        CancellationToken cancellation)
     {
         var body = new JsonObject
         {
@@ -45,21 +48,25 @@ internal sealed class CompletionClient(HttpClient http, Uri server, string model
             ["stream"] = true,
             ["stream_options"] = new JsonObject { ["include_usage"] = true },
         };
-        using var request = new HttpRequestMessage(HttpMethod.Post, new Uri(server, "/v1/completions")) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post,
+            new Uri(server, "/v1/completions")) { Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json") };
         int pieces = 0;
         int? counted = null;
         try
         {
             long last = Stopwatch.GetTimestamp();
             using HttpResponseMessage response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellation);
-            if (!response.IsSuccessStatusCode) return new Answer(0, $"status {(int)response.StatusCode}: {Shorten(await response.Content.ReadAsStringAsync(cancellation))}");
+            if (!response.IsSuccessStatusCode)
+                return new Answer(0,
+                    $"status {(int)response.StatusCode}: {Shorten(await response.Content.ReadAsStringAsync(cancellation))}");
             using var reader = new StreamReader(await response.Content.ReadAsStreamAsync(cancellation));
             while (await reader.ReadLineAsync(cancellation) is { } line)
             {
                 if (line == "data: [DONE]") return new Answer(counted ?? pieces);
                 if (!line.StartsWith("data: ", StringComparison.Ordinal))
                 {
-                    if (line.Length > 0 && line[0] != ':') return new Answer(0, $"after {pieces} pieces of text, a line that is no event's data: {Shorten(line)}");
+                    if (line.Length > 0 && line[0] != ':')
+                        return new Answer(0, $"after {pieces} pieces of text, a line that is no event's data: {Shorten(line)}");
                     continue;
                 }
                 JsonNode piece = JsonNode.Parse(line["data: ".Length..])!;

@@ -23,9 +23,11 @@ public static class ContextBenchmark
     /// <param name="options">Weights, cache and threads.</param>
     /// <param name="contexts">Lengths in tokens.</param>
     /// <exception cref="FlywheelException">A length is not positive.</exception>
-    public static async Task<IReadOnlyList<ContextFigures>> RunAsync(IWeightFile file, ModelConfig shape, EngineOptions options, IReadOnlyList<int> contexts)
+    public static async Task<IReadOnlyList<ContextFigures>> RunAsync(IWeightFile file, ModelConfig shape, EngineOptions options,
+        IReadOnlyList<int> contexts)
     {
-        if (contexts.FirstOrDefault(length => length < 1, 1) is < 1 and int wrong) throw new FlywheelException($"context is {wrong}, expected at least 1");
+        if (contexts.FirstOrDefault(length => length < 1, 1) is < 1 and int wrong)
+            throw new FlywheelException($"context is {wrong}, expected at least 1");
         ModelConfig config = shape with { MaxPositions = contexts.Max() + AnswerTokens + 1 };
         await using InferenceEngine engine = InferenceEngine.Load(file, config, null, options with { Speculate = false, MaxBatch = 1 });
         await engine.LogitsAsync([.. Enumerable.Range(0, Math.Min(256, contexts.Max()))]); // warms up
@@ -34,14 +36,16 @@ public static class ContextBenchmark
         {
             int[] prompt = [.. Enumerable.Range(0, context).Select(i => (i * 31 + context) % config.VocabSize)];
             long start = Stopwatch.GetTimestamp(), first = 0, last = 0;
-            await foreach (SampledToken _ in engine.Submit(new GenerationRequest { PromptTokens = prompt, MaxTokens = AnswerTokens + 1, Sampler = new() { Temperature = 0 } }).Tokens)
+            await foreach (SampledToken _ in engine.Submit(new GenerationRequest { PromptTokens = prompt, MaxTokens = AnswerTokens + 1,
+                Sampler = new() { Temperature = 0 } }).Tokens)
             {
                 last = Stopwatch.GetTimestamp();
                 if (first == 0) first = last;
             }
             using var pool = new KvPool(new DecoderShape(config), options.KvType, 0);
             figures.Add(new ContextFigures(options.KvType, context, KvPool.PagesFor(context) * pool.PageBytes,
-                context / Stopwatch.GetElapsedTime(start, first).TotalSeconds, AnswerTokens / Stopwatch.GetElapsedTime(first, last).TotalSeconds));
+                context / Stopwatch.GetElapsedTime(start, first).TotalSeconds,
+                AnswerTokens / Stopwatch.GetElapsedTime(first, last).TotalSeconds));
         }
         return figures;
     }

@@ -16,7 +16,8 @@ namespace Flywheel.Cli.Bench;
 /// <param name="Theirs">Tokens a second of llama.cpp on the same file, where it was asked for.</param>
 /// <param name="BatchDecodePerSecond">Tokens a second of <see cref="EngineBenchmark.BatchStreams"/> streams together.</param>
 /// <param name="ReadBytesPerSecond">The most that a plain loop over memory reads with the same threads.</param>
-public sealed record EngineFigures(string Model, string Kernels, int Threads, long WeightBytes, Pace Ours, Pace? Theirs, double BatchDecodePerSecond, double ReadBytesPerSecond)
+public sealed record EngineFigures(string Model, string Kernels, int Threads, long WeightBytes, Pace Ours, Pace? Theirs,
+    double BatchDecodePerSecond, double ReadBytesPerSecond)
 {
     /// <summary>Part of the memory bandwidth that one stream's decoding uses.</summary>
     public double BandwidthUsed => Ours.Decode * WeightBytes / ReadBytesPerSecond;
@@ -53,14 +54,19 @@ public static class EngineBenchmark
     /// <param name="config">Its shape.</param>
     /// <param name="options">The engine's.</param>
     /// <param name="load">What to measure.</param>
-    public static async Task<EngineFigures> RunAsync(string name, IWeightFile file, ModelConfig config, EngineOptions options, EngineLoad load)
+    public static async Task<EngineFigures> RunAsync(string name, IWeightFile file, ModelConfig config, EngineOptions options,
+        EngineLoad load)
     {
-        if (load.Versus is not null && file is not GgufFile) throw new FlywheelException($"{file.Path} is no GGUF file, which llama.cpp needs; expected --shape or a model folder with model.gguf");
+        if (load.Versus is not null && file is not GgufFile)
+            throw new FlywheelException(
+                $"{file.Path} is no GGUF file, which llama.cpp needs; expected --shape or a model folder with model.gguf");
         LlamaBench? llama = load.Versus is { } build ? new LlamaBench(build) : null;
         int threads = options.Threads == 0 ? Environment.ProcessorCount : options.Threads;
         int prompt = Math.Min(PromptTokens, config.MaxPositions / 2), answer = Math.Min(AnswerTokens, config.MaxPositions / 4);
         int depth = Math.Min(load.Depth, config.MaxPositions - DeepAnswerTokens);
-        await using InferenceEngine engine = InferenceEngine.Load(file, config with { EosTokenIds = [] }, null, options with { Speculate = false }); // random weights repeat themselves
+        // random weights repeat themselves
+        await using InferenceEngine engine = InferenceEngine.Load(file, config with { EosTokenIds = [] }, null,
+            options with { Speculate = false });
         using var reader = new ReadLoop(threads);
         List<double> prefill = [], decode = [], deep = [], batch = [], read = [], theirPrefill = [], theirDecode = [], theirDeep = [];
         for (int run = -1; run < load.Runs; run++) // the first warms up
@@ -77,13 +83,15 @@ public static class EngineBenchmark
 
             async Task Measure(List<double> figures, Func<Task<double>> measure)
             {
-                if (run < 0 && (figures == theirPrefill || figures == theirDecode || figures == theirDeep || figures == deep)) return; // llama-bench warms up by itself
+                // llama-bench warms up by itself
+                if (run < 0 && (figures == theirPrefill || figures == theirDecode || figures == theirDeep || figures == deep)) return;
                 double figure = await measure();
                 if (run >= 0) figures.Add(figure);
             }
         }
         Pace? theirs = llama is null ? null : new Pace(Median(theirPrefill), Median(theirDecode), Median(theirDeep));
-        return new EngineFigures(name, engine.Kernels, threads, engine.BytesPerStep, new Pace(Median(prefill), Median(decode), Median(deep)), theirs, Median(batch), Median(read));
+        return new EngineFigures(name, engine.Kernels, threads, engine.BytesPerStep,
+            new Pace(Median(prefill), Median(decode), Median(deep)), theirs, Median(batch), Median(read));
     }
 
     /// <summary>Each prompt is a new one, so that nothing is remembered.</summary>
@@ -120,7 +128,8 @@ public static class EngineBenchmark
     private static IAsyncEnumerable<SampledToken> Submit(InferenceEngine engine, int[] prompt, int count) =>
         engine.Submit(new GenerationRequest { PromptTokens = prompt, MaxTokens = count, Sampler = new() { Temperature = 0 } }).Tokens;
 
-    private static int[] Prompt(int count, int run, ModelConfig config) => [.. Enumerable.Range(0, count).Select(i => (i * 31 + run * 97 + 5000) % config.VocabSize)];
+    private static int[] Prompt(int count, int run, ModelConfig config) =>
+        [.. Enumerable.Range(0, count).Select(i => (i * 31 + run * 97 + 5000) % config.VocabSize)];
 
     private static double Median(List<double> values)
     {

@@ -18,7 +18,8 @@ internal sealed class LlamaBench
     public static string FindProgram(string build, string name)
     {
         string[] places = [Path.Combine(build, "bin", name), Path.Combine(build, name)];
-        return places.FirstOrDefault(File.Exists) ?? throw new FlywheelException($"{places[0]}: no such file; expected the build folder of llama.cpp");
+        return places.FirstOrDefault(File.Exists)
+            ?? throw new FlywheelException($"{places[0]}: no such file; expected the build folder of llama.cpp");
     }
 
     /// <summary>Tokens a second, once, with flash attention or without it, whichever is faster.</summary>
@@ -30,9 +31,12 @@ internal sealed class LlamaBench
     /// <exception cref="FlywheelException">It fails, for instance because it does not know the model.</exception>
     public async Task<double> RunAsync(string model, int threads, int prompt, int answer, int depth = 0)
     {
-        string[] arguments = ["-m", model, "-t", Text(threads), "-p", Text(prompt), "-n", Text(answer), "-d", Text(depth), "-r", "1", "-fa", "0,1", "-o", "json"];
+        string[] arguments = ["-m", model, "-t", Text(threads), "-p", Text(prompt), "-n", Text(answer), "-d", Text(depth), "-r", "1", "-fa",
+            "0,1", "-o", "json"];
         (int code, string output, string errors) = await RunAsync(_program, arguments);
-        if (code != 0) throw new FlywheelException($"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
+        if (code != 0)
+            throw new FlywheelException(
+                $"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
         return JsonNode.Parse(output)!.AsArray().Max(run => (double)run!["avg_ts"]!);
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);

@@ -8,7 +8,8 @@ namespace Flywheel.Cli.Bench;
 /// <summary>llama.cpp's own measurement of quality: perplexity of the second half of every piece, and divergence from fp32.</summary>
 internal sealed partial class LlamaPerplexity
 {
-    /// <summary>Its log is written by a thread that its exit cuts short, about one time in four, so what is missing is asked for again.</summary>
+    /// <summary>Its log is written by a thread that its exit cuts short, about one time in four, so what is missing is asked for
+    /// again.</summary>
     private const int MaxAttempts = 20;
 
     private readonly string _program, _text, _exact;
@@ -34,20 +35,27 @@ internal sealed partial class LlamaPerplexity
     public async Task<Quality?> RunAsync(string file, KvType kv, int headDim)
     {
         if (kv == KvType.Int8 && headDim % 32 != 0) return null; // its blocks
-        string cache = kv switch { KvType.Fp32 => "f32", KvType.Int16 => "f16", _ => "q8_0" }, length = _length.ToString(CultureInfo.InvariantCulture);
-        List<string> arguments = ["-m", file, "-f", _text, "-c", length, "-b", length, "-ctk", cache, "-ctv", cache, "-fa", kv == KvType.Fp32 ? "off" : "on", "--kl-divergence-base", _exact];
+        string cache = kv switch { KvType.Fp32 => "f32", KvType.Int16 => "f16", _ => "q8_0" },
+            length = _length.ToString(CultureInfo.InvariantCulture);
+        List<string> arguments = ["-m", file, "-f", _text, "-c", length, "-b", length, "-ctk", cache, "-ctv", cache, "-fa",
+            kv == KvType.Fp32 ? "off" : "on", "--kl-divergence-base", _exact];
         if (File.Exists(_exact)) arguments.Add("--kl-divergence");
         for (int attempt = 0; attempt < MaxAttempts; attempt++)
         {
             (int code, string output, string errors) = await LlamaBench.RunAsync(_program, arguments);
-            if (code != 0) throw new FlywheelException($"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
+            if (code != 0)
+                throw new FlywheelException(
+                    $"{_program} {string.Join(' ', arguments)} failed with exit code {code}: {errors.Trim().Split('\n')[^1]}");
             if (arguments[^1] != "--kl-divergence")
             {
-                if (LastEstimate().Match(output) is { Success: true } last && last.Groups[1].Value == $"{_numPieces}") return new Quality(Number(last.Groups[2]), 0, 1);
+                if (LastEstimate().Match(output) is { Success: true } last && last.Groups[1].Value == $"{_numPieces}")
+                    return new Quality(Number(last.Groups[2]), 0, 1);
             }
-            else if (Summary().Match(output) is { Success: true } summary) return new Quality(Number(summary.Groups[1]), Number(summary.Groups[2]), Number(summary.Groups[3]) / 100);
+            else if (Summary().Match(output) is { Success: true } summary)
+                return new Quality(Number(summary.Groups[1]), Number(summary.Groups[2]), Number(summary.Groups[3]) / 100);
         }
-        throw new FlywheelException($"{_program} {string.Join(' ', arguments)} never printed its figures of {_numPieces} pieces in {MaxAttempts} runs");
+        throw new FlywheelException(
+            $"{_program} {string.Join(' ', arguments)} never printed its figures of {_numPieces} pieces in {MaxAttempts} runs");
     }
 
     private static double Number(Group group) => double.Parse(group.ValueSpan, CultureInfo.InvariantCulture);

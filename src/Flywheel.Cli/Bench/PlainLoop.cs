@@ -35,9 +35,13 @@ internal sealed class PlainLoop : IDisposable
         (long channels, long width, long heads) = (config.HiddenSize, config.IntermediateSize, (long)config.NumHeads * config.HeadDim);
         _table = nn.Embedding(config.VocabSize, channels);
         _table.weight = (TorchSharp.Modules.Parameter)Add(config.VocabSize, channels);
-        _layers = [.. Enumerable.Range(0, config.NumLayers).Select(_ => new Layer(Add(channels), Add(3 * heads, channels), Add(channels, heads), Add(channels), Add(2 * width, channels), Add(channels, width)))];
+        _layers =
+            [.. Enumerable.Range(0, config.NumLayers)
+                .Select(_ => new Layer(Add(channels), Add(3 * heads, channels), Add(channels, heads), Add(channels),
+                    Add(2 * width, channels), Add(channels, width)))];
         _finalNorm = Add(channels);
-        Tensor angles = outer(arange(0, config.MaxPositions, ScalarType.Float32), pow((double)config.RopeTheta, arange(0, config.HeadDim / 2, ScalarType.Float32) * (-2.0 / config.HeadDim)));
+        Tensor angles = outer(arange(0, config.MaxPositions, ScalarType.Float32),
+            pow((double)config.RopeTheta, arange(0, config.HeadDim / 2, ScalarType.Float32) * (-2.0 / config.HeadDim)));
         (_cos, _sin) = (angles.cos().contiguous(), angles.sin().contiguous());
         _optimizer = optim.AdamW(parameters, lr: learningRate, beta1: 0.9, beta2: 0.95, weight_decay: 0.1);
     }
@@ -53,7 +57,9 @@ internal sealed class PlainLoop : IDisposable
         {
             using var scope = NewDisposeScope();
             Tensor tokens = tensor(batch.SelectMany(sequence => sequence).ToArray(), [batch.Length, batch[0].Length]);
-            Tensor loss = Loss(tokens.narrow(1, 0, batch[0].Length - 1), tokens.narrow(1, 1, batch[0].Length - 1)) * (batch.Length / (double)sequences.Length);
+            Tensor loss =
+                Loss(tokens.narrow(1, 0, batch[0].Length - 1), tokens.narrow(1, 1, batch[0].Length - 1))
+                    * (batch.Length / (double)sequences.Length);
             loss.backward();
             sum += loss.item<float>();
         }
@@ -68,7 +74,9 @@ internal sealed class PlainLoop : IDisposable
         Tensor x = _table.call(inputs); // [B, T, C]
         foreach (Layer layer in _layers)
         {
-            Tensor qkv = nn.functional.linear(Norm(x, layer.InputNorm), layer.Qkv).view(b, t, 3, _config.NumHeads, _config.HeadDim).permute(2, 0, 3, 1, 4); // [3, B, H, T, D]
+            // [3, B, H, T, D]
+            Tensor qkv = nn.functional.linear(Norm(x, layer.InputNorm), layer.Qkv).view(b, t, 3, _config.NumHeads, _config.HeadDim)
+                .permute(2, 0, 3, 1, 4);
             Tensor mixed = nn.functional.scaled_dot_product_attention(Turn(qkv[0]), Turn(qkv[1]), qkv[2], is_casual: true);
             x = x + nn.functional.linear(mixed.transpose(1, 2).reshape(b, t, -1), layer.Output);
             Tensor[] gateUp = nn.functional.linear(Norm(x, layer.PostNorm), layer.GateUp).chunk(2, -1);

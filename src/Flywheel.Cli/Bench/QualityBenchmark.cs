@@ -27,12 +27,14 @@ public static class QualityBenchmark
     /// <param name="versus">Build folder of llama.cpp to compare with.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">The text is too short.</exception>
-    public static async Task<IReadOnlyList<QualityFigures>> RunAsync(ModelFolder model, string text, string? versus = null, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<QualityFigures>> RunAsync(ModelFolder model, string text, string? versus = null,
+        CancellationToken cancellation = default)
     {
         int length = Math.Min(MaxLength, model.Config.MaxPositions);
         (int[][] pieces, int firstScored) = Cut(model, text, length);
         bool isLong = firstScored > 1;
-        if (versus is not null && !isLong) throw new FlywheelException($"the text has {pieces.Sum(piece => piece.Length)} tokens, llama.cpp wants at least {2 * length}");
+        if (versus is not null && !isLong)
+            throw new FlywheelException($"the text has {pieces.Sum(piece => piece.Length)} tokens, llama.cpp wants at least {2 * length}");
         string folder = Directory.CreateTempSubdirectory("flywheel-quality-").FullName;
         InferenceEngine? exact = null;
         try
@@ -49,7 +51,8 @@ public static class QualityBenchmark
                     exact ??= engine; // fp32, which comes first
                     Quality ours = await CompareAsync(engine, exact, pieces, firstScored, cancellation);
                     if (engine != exact) await engine.DisposeAsync();
-                    figures.Add(new QualityFigures(type, kv, ours, llama is null ? null : await llama.RunAsync(path, kv, model.Config.HeadDim)));
+                    figures.Add(new QualityFigures(type, kv, ours,
+                        llama is null ? null : await llama.RunAsync(path, kv, model.Config.HeadDim)));
                 }
                 File.Delete(path);
             }
@@ -77,7 +80,8 @@ public static class QualityBenchmark
     private static (int[][] Pieces, int FirstScored) Cut(ModelFolder model, string text, int length)
     {
         int[] tokens = model.Tokenizer.EncodeWhole(text);
-        if (tokens.Length < LeastTokens) throw new FlywheelException($"the text has {tokens.Length} tokens, expected at least {LeastTokens}");
+        if (tokens.Length < LeastTokens)
+            throw new FlywheelException($"the text has {tokens.Length} tokens, expected at least {LeastTokens}");
         bool isLong = tokens.Length >= 2 * length;
         int[][] pieces = [.. tokens.Chunk(length).Where(piece => piece.Length >= (isLong ? length : LeastTokens))];
         if (model.Tokenizer.EncodeWhole("") is [int begin, ..])
@@ -88,17 +92,21 @@ public static class QualityBenchmark
     private static InferenceEngine Load(string path, ModelFolder model, ExportType type, KvType kv)
     {
         using GgufFile file = GgufFile.Open(path);
-        WeightFormat format = type.Matrix switch { TensorType.F16 => WeightFormat.F16, TensorType.BF16 => WeightFormat.Bf16, _ => WeightFormat.Fp32 }; // blocks stay what they are
+        // blocks stay what they are
+        WeightFormat format = type.Matrix switch { TensorType.F16 => WeightFormat.F16, TensorType.BF16 => WeightFormat.Bf16,
+            _ => WeightFormat.Fp32 };
         return InferenceEngine.Load(file, model.Config, model.Tokenizer, new EngineOptions { Weights = format, Kv = kv });
     }
 
-    private static async Task<Quality> CompareAsync(InferenceEngine engine, InferenceEngine exact, int[][] pieces, int firstScored, CancellationToken cancellation)
+    private static async Task<Quality> CompareAsync(InferenceEngine engine, InferenceEngine exact, int[][] pieces, int firstScored,
+        CancellationToken cancellation)
     {
         double loss = 0, divergence = 0;
         int same = 0, count = 0;
         foreach (int[] piece in pieces)
         {
-            Task<float[]> found = engine.LogitsAsync(piece, firstScored - 1, cancellation), expected = engine == exact ? found : exact.LogitsAsync(piece, firstScored - 1, cancellation);
+            Task<float[]> found = engine.LogitsAsync(piece, firstScored - 1, cancellation),
+                expected = engine == exact ? found : exact.LogitsAsync(piece, firstScored - 1, cancellation);
             float[] logits = await found, others = await expected;
             int vocabulary = logits.Length / (piece.Length - firstScored + 1);
             for (int i = firstScored, at = 0; i < piece.Length; i++, count++, at += vocabulary)
@@ -116,7 +124,8 @@ public static class QualityBenchmark
     private static double Divergence(ReadOnlySpan<float> logits, ReadOnlySpan<float> others, double otherNormalizer)
     {
         double normalizer = LogSumExp(logits), sum = 0;
-        for (int i = 0; i < logits.Length; i++) sum += Math.Exp(logits[i] - normalizer) * (logits[i] - normalizer - (others[i] - otherNormalizer));
+        for (int i = 0; i < logits.Length; i++)
+            sum += Math.Exp(logits[i] - normalizer) * (logits[i] - normalizer - (others[i] - otherNormalizer));
         return sum;
     }
 

@@ -14,9 +14,12 @@ public static class RandomModel
 
     public static IReadOnlyDictionary<string, ModelConfig> Shapes { get; } = new Dictionary<string, ModelConfig>
     {
-        ["14m"] = new() { ModelType = "llama", VocabSize = 8192, HiddenSize = 384, NumLayers = 6, NumHeads = 6, NumKvHeads = 6, HeadDim = 64, IntermediateSize = 1024, MaxPositions = 16384 },
-        ["135m"] = new() { ModelType = "llama", VocabSize = 49152, HiddenSize = 576, NumLayers = 30, NumHeads = 9, NumKvHeads = 3, HeadDim = 64, IntermediateSize = 1536, MaxPositions = 16384 },
-        ["600m"] = new() { VocabSize = 151936, HiddenSize = 1024, NumLayers = 28, NumHeads = 16, NumKvHeads = 8, HeadDim = 128, IntermediateSize = 3072, MaxPositions = 40960, RopeTheta = 1e6f },
+        ["14m"] = new() { ModelType = "llama", VocabSize = 8192, HiddenSize = 384, NumLayers = 6, NumHeads = 6, NumKvHeads = 6,
+            HeadDim = 64, IntermediateSize = 1024, MaxPositions = 16384 },
+        ["135m"] = new() { ModelType = "llama", VocabSize = 49152, HiddenSize = 576, NumLayers = 30, NumHeads = 9, NumKvHeads = 3,
+            HeadDim = 64, IntermediateSize = 1536, MaxPositions = 16384 },
+        ["600m"] = new() { VocabSize = 151936, HiddenSize = 1024, NumLayers = 28, NumHeads = 16, NumKvHeads = 8, HeadDim = 128,
+            IntermediateSize = 3072, MaxPositions = 40960, RopeTheta = 1e6f },
     };
 
     /// <param name="folder">Where the file is kept; it is written when it is not there.</param>
@@ -26,7 +29,8 @@ public static class RandomModel
     /// <exception cref="FlywheelException">The shape is unknown, or llama.cpp has no such format.</exception>
     public static string Write(string folder, string shape, WeightFormat format)
     {
-        if (!Shapes.TryGetValue(shape, out ModelConfig? config)) throw new FlywheelException($"shape is '{shape}', expected one of {string.Join(", ", Shapes.Keys)}");
+        if (!Shapes.TryGetValue(shape, out ModelConfig? config))
+            throw new FlywheelException($"shape is '{shape}', expected one of {string.Join(", ", Shapes.Keys)}");
         string path = Path.Combine(folder, $"random-{shape}-{format}.gguf");
         if (File.Exists(path)) return path;
         string arch = config.ModelType;
@@ -53,7 +57,8 @@ public static class RandomModel
         {
             bool isVector = tensor.Shape.Length == 1;
             TensorType type = isVector ? TensorType.F32 : WeightMixture.TypeOf(format, config, tensor.Name, tensor.Shape);
-            return (GgufNames.ToGguf(tensor.Name), type, tensor.Shape, (Action<Stream>)(stream => Fill(stream, type, tensor.Shape, isVector)));
+            return (GgufNames.ToGguf(tensor.Name), type, tensor.Shape,
+                (Action<Stream>)(stream => Fill(stream, type, tensor.Shape, isVector)));
         })]);
         return path;
     }
@@ -66,7 +71,8 @@ public static class RandomModel
         byte[][] pool = [.. Enumerable.Range(0, (int)Math.Min(rows, PoolRows)).Select(_ =>
         {
             float[] values = new float[columns];
-            for (int i = 0; i < columns; i++) values[i] = isNorm ? 1 : Deviation * (float)(random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) * 2;
+            for (int i = 0; i < columns; i++)
+                values[i] = isNorm ? 1 : Deviation * (float)(random.NextDouble() + random.NextDouble() + random.NextDouble() - 1.5) * 2;
             byte[] row = new byte[type.NumBytes(columns)];
             Quantization.Quantize(type, values, row);
             return row;

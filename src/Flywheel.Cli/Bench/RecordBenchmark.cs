@@ -18,7 +18,8 @@ public static class RecordBenchmark
     /// <param name="callers">How many at once, one run each.</param>
     /// <param name="database">Connection string of the PostgreSQL database to measure, in a schema of its own; null: SQLite.</param>
     /// <returns>The 50th and 99th percentile of a bare 4 KiB write and sync, milliseconds, and the runs.</returns>
-    public static async Task<((double P50Ms, double P99Ms) Sync, IReadOnlyList<RecordFigures> Runs)> RunAsync(string folder, IReadOnlyList<int> callers, string? database = null)
+    public static async Task<((double P50Ms, double P99Ms) Sync, IReadOnlyList<RecordFigures> Runs)> RunAsync(string folder,
+        IReadOnlyList<int> callers, string? database = null)
     {
         string path = Path.Combine(folder, $"bench-{Guid.NewGuid():N}.tmp");
         try
@@ -94,7 +95,8 @@ public static class RecordBenchmark
             FinishReason = FinishReason.Stop,
             NumPromptTokens = Tokens,
             NumTokens = Tokens,
-            Payload = new() { Conversation = new([Message.User(new string('x', 600))]), Text = new string('y', 800), PromptTokens = ids, Tokens = ids, Logprobs = logprobs, SamplerLogprobs = logprobs, Sampler = new SamplerOptions() },
+            Payload = new() { Conversation = new([Message.User(new string('x', 600))]), Text = new string('y', 800), PromptTokens = ids,
+                Tokens = ids, Logprobs = logprobs, SamplerLogprobs = logprobs, Sampler = new SamplerOptions() },
         };
     }
 }

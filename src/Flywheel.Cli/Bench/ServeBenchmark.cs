@@ -10,7 +10,8 @@ public static class ServeBenchmark
     /// <summary>Ids that are ordinary tokens in every vocabulary.</summary>
     private const int FirstId = 32, EndId = 250;
 
-    /// <summary>Pieces of text that every stream gets before the quiet time, in it (and in a second one, after the prompt), and at most.</summary>
+    /// <summary>Pieces of text that every stream gets before the quiet time, in it (and in a second one, after the prompt), and at
+    /// most.</summary>
     private const int SettlingPieces = 20, QuietPieces = 250, StreamTokens = 1500;
 
     /// <summary>
@@ -19,7 +20,8 @@ public static class ServeBenchmark
     /// </summary>
     /// <returns>For each server, cold and warm.</returns>
     /// <exception cref="FlywheelException">A server does not answer.</exception>
-    public static async Task<IReadOnlyList<(ServerFigures Cold, ServerFigures Warm)>> RunAsync(IReadOnlyList<Uri> servers, ServeLoad load, int rounds, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<(ServerFigures Cold, ServerFigures Warm)>> RunAsync(IReadOnlyList<Uri> servers, ServeLoad load,
+        int rounds, CancellationToken cancellation = default)
     {
         load.Validate();
         using HttpClient http = Connect(load.Clients);
@@ -31,7 +33,8 @@ public static class ServeBenchmark
         for (int round = -1; round < rounds; round++) // the first warms up
             for (int i = 0; i < servers.Count; i++)
                 for (int warm = 0; warm < 2; warm++)
-                    await AskAllAsync(clients[i], round < 0 ? small : load, (run, round, warm), round < 0 ? new Round() : found[i, warm], cancellation);
+                    await AskAllAsync(clients[i], round < 0 ? small : load, (run, round, warm), round < 0 ? new Round() : found[i, warm],
+                        cancellation);
         return [.. Enumerable.Range(0, servers.Count).Select(i => (found[i, 0].Figures, found[i, 1].Figures))];
     }
 
@@ -43,27 +46,32 @@ public static class ServeBenchmark
     /// <param name="cancellation">Ends it.</param>
     /// <returns>For each server.</returns>
     /// <exception cref="FlywheelException">A server does not answer.</exception>
-    public static async Task<IReadOnlyList<IntrusionFigures>> IntrudeAsync(IReadOnlyList<Uri> servers, ServeLoad load, int promptTokens, int rounds, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<IntrusionFigures>> IntrudeAsync(IReadOnlyList<Uri> servers, ServeLoad load, int promptTokens,
+        int rounds, CancellationToken cancellation = default)
     {
         load.Validate();
         if (promptTokens < 1) throw new FlywheelException($"intrude is {promptTokens}, expected at least 1");
         using HttpClient http = Connect(load.Clients + 1);
         CompletionClient[] clients = await ConnectAsync(http, servers, cancellation);
         int run = Random.Shared.Next();
-        (List<double> Quiet, List<double> During, List<double> First)[] found = [.. servers.Select(_ => (new List<double>(), new List<double>(), new List<double>()))];
+        (List<double> Quiet, List<double> During, List<double> First)[] found =
+            [.. servers.Select(_ => (new List<double>(), new List<double>(), new List<double>()))];
         for (int round = -1; round < rounds; round++)
             for (int i = 0; i < servers.Count; i++)
             {
-                (List<double> quiet, List<double> during, double first) = await IntrudeOnceAsync(clients[i], load, promptTokens, (run, round), cancellation);
+                (List<double> quiet, List<double> during, double first) =
+                    await IntrudeOnceAsync(clients[i], load, promptTokens, (run, round), cancellation);
                 if (round < 0) continue;
                 found[i].Quiet.AddRange(quiet);
                 found[i].During.AddRange(during);
                 found[i].First.Add(first);
             }
-        return [.. found.Select(one => new IntrusionFigures(Percentiles.Of(one.Quiet), Percentiles.Of(one.During), Percentiles.Of(one.First)))];
+        return [.. found.Select(one => new IntrusionFigures(Percentiles.Of(one.Quiet), Percentiles.Of(one.During),
+            Percentiles.Of(one.First)))];
     }
 
-    private static HttpClient Connect(int connections) => new(new SocketsHttpHandler { MaxConnectionsPerServer = connections }) { Timeout = TimeSpan.FromMinutes(30) };
+    private static HttpClient Connect(int connections) =>
+        new(new SocketsHttpHandler { MaxConnectionsPerServer = connections }) { Timeout = TimeSpan.FromMinutes(30) };
 
     private static async Task<CompletionClient[]> ConnectAsync(HttpClient http, IReadOnlyList<Uri> servers, CancellationToken cancellation)
     {
@@ -72,7 +80,8 @@ public static class ServeBenchmark
         return clients;
     }
 
-    private static async Task AskAllAsync(CompletionClient server, ServeLoad load, (int Run, int Number, int Warm) round, Round into, CancellationToken cancellation)
+    private static async Task AskAllAsync(CompletionClient server, ServeLoad load, (int Run, int Number, int Warm) round, Round into,
+        CancellationToken cancellation)
     {
         int[] shared = Tokens(HashCode.Combine(round.Run, round.Number), load.SharedTokens);
         long start = Stopwatch.GetTimestamp();
@@ -82,7 +91,8 @@ public static class ServeBenchmark
         async Task<int> AskOneAsync(int client)
         {
             bool isFirst = true;
-            Answer answer = await server.AskAsync(shared.Concat(Tokens(HashCode.Combine(round, client), load.OwnTokens)), load.MaxTokens, client, elapsed =>
+            Answer answer = await server.AskAsync(shared.Concat(Tokens(HashCode.Combine(round, client), load.OwnTokens)), load.MaxTokens,
+                client, elapsed =>
             {
                 lock (into) (isFirst ? into.First : into.Between).Add(elapsed.TotalMilliseconds);
                 isFirst = false;
@@ -92,7 +102,8 @@ public static class ServeBenchmark
         }
     }
 
-    private static async Task<(List<double> Quiet, List<double> During, double First)> IntrudeOnceAsync(CompletionClient server, ServeLoad load, int promptTokens, (int Run, int Number) round, CancellationToken cancellation)
+    private static async Task<(List<double> Quiet, List<double> During, double First)> IntrudeOnceAsync(CompletionClient server,
+        ServeLoad load, int promptTokens, (int Run, int Number) round, CancellationToken cancellation)
     {
         using var leave = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         List<double> quiet = [], during = [];
@@ -105,7 +116,8 @@ public static class ServeBenchmark
         {
             await ListenAsync();
             lock (quiet) isQuiet = false;
-            Answer answer = await server.AskAsync(Tokens(HashCode.Combine(round, "intruder"), promptTokens), 1, 0, elapsed => first = elapsed.TotalMilliseconds, cancellation);
+            Answer answer = await server.AskAsync(Tokens(HashCode.Combine(round, "intruder"), promptTokens), 1, 0,
+                elapsed => first = elapsed.TotalMilliseconds, cancellation);
             if (answer.Failure is { } failure) throw new FlywheelException($"the long prompt was not answered: {failure}");
             lock (quiet)
             {
@@ -132,7 +144,8 @@ public static class ServeBenchmark
         }
         return (quiet, during, first);
 
-        async Task ListenAsync() => await await Task.WhenAny(enough.Task, Task.WhenAny(streams).Unwrap()); // until then a stream ends by a failure only
+        // until then a stream ends by a failure only
+        async Task ListenAsync() => await await Task.WhenAny(enough.Task, Task.WhenAny(streams).Unwrap());
 
         async Task StreamAsync(int client)
         {
@@ -140,7 +153,8 @@ public static class ServeBenchmark
             for (int turn = 0; !leave.IsCancellationRequested; turn++) // an answer may end early
             {
                 bool isFirst = true;
-                Answer answer = await server.AskAsync(Tokens(HashCode.Combine(round, client, turn), load.OwnTokens), StreamTokens, client, elapsed =>
+                Answer answer = await server.AskAsync(Tokens(HashCode.Combine(round, client, turn), load.OwnTokens), StreamTokens, client,
+                    elapsed =>
                 {
                     bool isBetween = !isFirst;
                     isFirst = false;

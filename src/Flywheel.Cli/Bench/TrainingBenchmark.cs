@@ -31,7 +31,8 @@ public static class TrainingBenchmark
     /// <summary>The step's matrix products alone.</summary>
     public const string Products = "products";
 
-    public static readonly IReadOnlyList<string> Contenders = [Plain, PlainMicro, Ours, OursMuon, OursBfloat16, OursCheckpointing, Products];
+    public static readonly IReadOnlyList<string> Contenders = [Plain, PlainMicro, Ours, OursMuon, OursBfloat16, OursCheckpointing,
+        Products];
 
     /// <summary>Sequences of a step, and those that go through the model together.</summary>
     public const int NumSequences = 16, MicroSequences = 4;
@@ -41,13 +42,15 @@ public static class TrainingBenchmark
     /// <summary>13.8 million weights; the Llama variant, which the plain program has too.</summary>
     public static ModelConfig Shape { get; } = new()
     {
-        ModelType = "llama", HiddenSize = 384, IntermediateSize = 1024, NumLayers = 6, NumHeads = 6, NumKvHeads = 6, HeadDim = 64, VocabSize = 8192, MaxPositions = 512,
+        ModelType = "llama", HiddenSize = 384, IntermediateSize = 1024, NumLayers = 6, NumHeads = 6, NumKvHeads = 6, HeadDim = 64,
+        VocabSize = 8192, MaxPositions = 512,
     };
 
     public static long TokensPerStep => NumSequences * (long)Shape.MaxPositions;
 
     /// <summary>Of a step: 6 a weight and token, and attention's causal half.</summary>
-    public static double FlopsPerStep => TokensPerStep * (6.0 * Shape.NumParameters + 6.0 * Shape.NumLayers * Shape.NumHeads * Shape.HeadDim * Shape.MaxPositions);
+    public static double FlopsPerStep =>
+        TokensPerStep * (6.0 * Shape.NumParameters + 6.0 * Shape.NumLayers * Shape.NumHeads * Shape.HeadDim * Shape.MaxPositions);
 
     /// <param name="contender">One of <see cref="Contenders"/>.</param>
     /// <param name="steps">That are timed; one before them is not.</param>
@@ -58,7 +61,11 @@ public static class TrainingBenchmark
         random.manual_seed(1);
         var seeded = new SeededRandom(1, 1);
         // Skewed as words are: a few tokens make up most of the text.
-        long[][] sequences = [.. Enumerable.Range(0, NumSequences).Select(_ => Enumerable.Range(0, Shape.MaxPositions + 1).Select(_ => (long)(Shape.VocabSize * Math.Pow(seeded.NextUniform(), 4))).ToArray())];
+        long[][] sequences =
+            [.. Enumerable.Range(0, NumSequences)
+                .Select(_ =>
+                    Enumerable.Range(0, Shape.MaxPositions + 1).Select(_ => (long)(Shape.VocabSize * Math.Pow(seeded.NextUniform(), 4)))
+                        .ToArray())];
         return contender switch
         {
             Plain => RunPlain(sequences, steps, NumSequences),
@@ -87,11 +94,14 @@ public static class TrainingBenchmark
             string path;
             using (var writer = new TokenDatasetWriter(folder, new DatasetManifest { TokenizerHash = "none", VocabSize = Shape.VocabSize }))
             {
-                foreach (long[] sequence in sequences) writer.Add([.. sequence.Select(token => (int)token)], [.. sequence.Select(_ => (byte)1)]);
+                foreach (long[] sequence in sequences)
+                    writer.Add([.. sequence.Select(token => (int)token)], [.. sequence.Select(_ => (byte)1)]);
                 path = writer.Complete();
             }
             using TokenDataset data = TokenDataset.Open(path);
-            Segment[][] micros = [.. Enumerable.Range(0, NumSequences).Select(document => new Segment(document, 0, Shape.MaxPositions + 1)).Chunk(MicroSequences)];
+            Segment[][] micros =
+                [.. Enumerable.Range(0, NumSequences).Select(document => new Segment(document, 0, Shape.MaxPositions + 1))
+                    .Chunk(MicroSequences)];
             using DecoderModel model = DecoderModel.CreateRandom(Shape, 1, recipe);
             using var gradients = new GradientExchange(model.Parameters, new SingleRank());
             using var optimizer = new Optimizer(gradients.Owned, recipe);
@@ -117,8 +127,11 @@ public static class TrainingBenchmark
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        (long channels, long width, long heads, long rows) = (Shape.HiddenSize, Shape.IntermediateSize, (long)Shape.NumHeads * Shape.HeadDim, MicroSequences * (long)Shape.MaxPositions);
-        (Tensor X, Tensor W, Tensor G, int Times)[] products = [.. new (long In, long Out, int Times)[] { (channels, 3 * heads, Shape.NumLayers), (heads, channels, Shape.NumLayers), (channels, 2 * width, Shape.NumLayers), (width, channels, Shape.NumLayers), (channels, Shape.VocabSize, 1) }
+        (long channels, long width, long heads, long rows) = (Shape.HiddenSize, Shape.IntermediateSize,
+            (long)Shape.NumHeads * Shape.HeadDim, MicroSequences * (long)Shape.MaxPositions);
+        (Tensor X, Tensor W, Tensor G, int Times)[] products =
+            [.. new (long In, long Out, int Times)[] { (channels, 3 * heads, Shape.NumLayers), (heads, channels, Shape.NumLayers),
+                (channels, 2 * width, Shape.NumLayers), (width, channels, Shape.NumLayers), (channels, Shape.VocabSize, 1) }
             .Select(size => (randn(rows, size.In), randn(size.Out, size.In), randn(rows, size.Out), size.Times))];
         return Time(steps, () =>
         {

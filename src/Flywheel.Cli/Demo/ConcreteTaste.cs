@@ -9,7 +9,8 @@ internal sealed class ConcreteTaste : Taste
 
     public override string Name => "concrete";
 
-    public override string Rule => $"uses at least {MinimumShared} different words of the brief's facts, praises nothing and has at most {MaximumLength} characters";
+    public override string Rule =>
+        $"uses at least {MinimumShared} different words of the brief's facts, praises nothing and has at most {MaximumLength} characters";
 
     protected override IEnumerable<string> Complaints(Brief brief, string text, string[] words)
     {

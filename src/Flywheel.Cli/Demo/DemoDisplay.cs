@@ -30,7 +30,9 @@ internal sealed class DemoDisplay
             Say($"{what}: {total} prompts");
             return quiet;
         }
-        return await console.Progress().Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn()).StartAsync(async context =>
+        return await console.Progress()
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new ElapsedTimeColumn())
+            .StartAsync(async context =>
         {
             ProgressTask bar = context.AddTask(Markup.Escape(what), maxValue: total);
             return await work(done => bar.Value = Math.Max(bar.Value, done));
@@ -39,10 +41,13 @@ internal sealed class DemoDisplay
 
     public void Show(DemoResult result)
     {
-        var table = Table().Title(Markup.Escape($"Taste '{result.Taste.Name}' on {result.Before.Prompts.Count} unseen prompts of unseen simulated users"))
+        var table =
+            Table().Title(
+                Markup.Escape($"Taste '{result.Taste.Name}' on {result.Before.Prompts.Count} unseen prompts of unseen simulated users"))
             .AddColumns("", "before", "after", "difference (95% interval)");
         foreach (int column in (int[])[1, 2, 3]) table.Columns[column].RightAligned();
-        table.AddRow("[bold]texts accepted as they are[/]", Percent(result.RateBefore), Percent(result.RateAfter), $"[bold]{Points(result.Rise)}[/]");
+        table.AddRow("[bold]texts accepted as they are[/]", Percent(result.RateBefore), Percent(result.RateAfter),
+            $"[bold]{Points(result.Rise)}[/]");
         table.AddRow("prompts with an accepted text", Percent(result.AnyBefore), Percent(result.AnyAfter), Points(result.AnyRise));
         table.AddRow("distinct texts", $"{result.Before.Distinct:P0}", $"{result.After.Distinct:P0}", "");
         table.AddRow("distinct word pairs", $"{result.Before.DistinctPairs:P0}", $"{result.After.DistinctPairs:P0}", "");
@@ -54,7 +59,8 @@ internal sealed class DemoDisplay
         var samples = Table().Title("The same prompts and seeds").AddColumns("name", "before", "after");
         int step = Math.Max(1, result.Before.Prompts.Count / NumSamples);
         for (int i = 0; i < result.Before.Prompts.Count && i < step * NumSamples; i += step)
-            samples.AddRow(Markup.Escape(result.Before.Prompts[i].Brief.Name), Marked(result.Before.Prompts[i]), Marked(result.After.Prompts[i]));
+            samples.AddRow(Markup.Escape(result.Before.Prompts[i].Brief.Name), Marked(result.Before.Prompts[i]),
+                Marked(result.After.Prompts[i]));
         console.Write(samples);
         ActCounts acts = result.Acts;
         Say($"Users saw {acts.Shown} texts: kept {acts.Kept}, edited {acts.Edited}, discarded {acts.Discarded}, passed over {acts.Silent}.");
@@ -63,11 +69,17 @@ internal sealed class DemoDisplay
 
     public void Show(DemoSeries series)
     {
-        var table = Table().Title(Markup.Escape($"Turns in a row, taste '{series.Taste.Name}', on {series.Turns[0].Before.Prompts.Count} unseen prompts of unseen simulated users"))
-            .AddColumns("turn", "feedback of", "kept, edited, discarded", "accepted before", "after", "difference (95% interval)", "with a word of their brief", "verdict", "seconds");
+        var table =
+            Table().Title(
+                Markup.Escape(
+                    $"Turns in a row, taste '{series.Taste.Name}', on {series.Turns[0].Before.Prompts.Count} unseen prompts of unseen simulated users"))
+            .AddColumns("turn", "feedback of", "kept, edited, discarded", "accepted before", "after", "difference (95% interval)",
+                "with a word of their brief", "verdict", "seconds");
         foreach ((int index, SeriesTurn turn) in series.Turns.Index())
-            table.AddRow($"{index + 1}", turn.Taste == "coin" ? "people who toss a coin" : "people of the taste", $"{turn.Acts.Kept}, {turn.Acts.Edited}, {turn.Acts.Discarded}",
-                $"{turn.Before.Rate * 100:F1}%", $"{turn.After.Rate * 100:F1}%", Points(turn.Rise), $"{turn.After.About:P0}", turn.Promoted ? "promoted" : turn.Asked ? "a person was asked" : "not promoted", $"{turn.Seconds:F0}");
+            table.AddRow($"{index + 1}", turn.Taste == "coin" ? "people who toss a coin" : "people of the taste",
+                $"{turn.Acts.Kept}, {turn.Acts.Edited}, {turn.Acts.Discarded}",
+                $"{turn.Before.Rate * 100:F1}%", $"{turn.After.Rate * 100:F1}%", Points(turn.Rise), $"{turn.After.About:P0}",
+                turn.Promoted ? "promoted" : turn.Asked ? "a person was asked" : "not promoted", $"{turn.Seconds:F0}");
         console.Write(table);
         Say($"In all {series.Seconds / 60:F1} minutes.");
     }
@@ -77,7 +89,9 @@ internal sealed class DemoDisplay
 
     private static string Marked(MeasuredPrompt prompt) => Markup.Escape($"{(prompt.Accepted[0] ? "✓" : "✗")} {prompt.Texts[0]}");
 
-    private static string Percent(Interval rate) => $"{rate.Estimate * 100:F1}% ({Math.Max(0, rate.Low) * 100:F0} to {Math.Min(1, rate.High) * 100:F0})";
+    private static string Percent(Interval rate) =>
+        $"{rate.Estimate * 100:F1}% ({Math.Max(0, rate.Low) * 100:F0} to {Math.Min(1, rate.High) * 100:F0})";
 
-    private static string Points(Interval difference) => $"{difference.Estimate * 100:+0.0;-0.0} points ({difference.Low * 100:+0.0;-0.0} to {difference.High * 100:+0.0;-0.0})";
+    private static string Points(Interval difference) =>
+        $"{difference.Estimate * 100:+0.0;-0.0} points ({difference.Low * 100:+0.0;-0.0} to {difference.High * 100:+0.0;-0.0})";
 }

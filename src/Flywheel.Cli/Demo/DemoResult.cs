@@ -14,7 +14,8 @@ namespace Flywheel.Cli.Demo;
 /// <param name="Before">Unseen prompts on the model before the turn.</param>
 /// <param name="After">The same prompts and seeds after it.</param>
 /// <param name="Seconds">In all.</param>
-internal sealed record DemoResult(Taste Taste, int Seed, string Home, ActCounts Acts, double ActSeconds, DemoTurn Turn, Measurement Before, Measurement After, double Seconds)
+internal sealed record DemoResult(Taste Taste, int Seed, string Home, ActCounts Acts, double ActSeconds, DemoTurn Turn, Measurement Before,
+    Measurement After, double Seconds)
 {
     /// <summary>95% interval of the share of single variants that are acceptable as they are.</summary>
     public Interval RateBefore => Mean(Before.Prompts.Select(prompt => (prompt.User, prompt.Rate)));

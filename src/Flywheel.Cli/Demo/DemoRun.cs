@@ -52,19 +52,23 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
         display.Say("One turn: ./flywheel turn");
         int code = await turn(home, cancellation);
         return code is 0 or ExitCodes.Rejected or ExitCodes.Waiting ? code
-            : throw new FlywheelException($"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
+            : throw new FlywheelException(
+                $"the turn ended with code {code}; what it said above tells why, and after mending that `FLYWHEEL_HOME={home} ./flywheel turn` repeats it");
     }
 
     /// <summary>Nobody here can compare drafts as a person would: who is asked says no.</summary>
     public Task RefuseAsync(CancellationToken cancellation) => client.RefuseAsync(cancellation);
 
     public Task<Measurement> MeasureAsync(string what, CancellationToken cancellation) =>
-        display.WatchAsync(what, protocol.Measurement.Count, progress => Measurement.TakeAsync(client, protocol.Measurement, taste, NumVariants, progress, cancellation));
+        display.WatchAsync(what, protocol.Measurement.Count,
+            progress => Measurement.TakeAsync(client, protocol.Measurement, taste, NumVariants, progress, cancellation));
 
     public async Task<ActCounts> LetUsersActAsync(IReadOnlyList<Ask> asks, Taste theirs, CancellationToken cancellation)
     {
-        Dictionary<string, SimulatedUser> users = asks.Select(ask => ask.User).Distinct().ToDictionary(name => name, name => new SimulatedUser(name, theirs, seed));
-        Act[][] acts = await display.WatchAsync($"{users.Count} simulated users keep, edit and discard", asks.Count, progress => StudioClient.EachAsync(asks, async (ask, stop) =>
+        Dictionary<string, SimulatedUser> users =
+            asks.Select(ask => ask.User).Distinct().ToDictionary(name => name, name => new SimulatedUser(name, theirs, seed));
+        Act[][] acts = await display.WatchAsync($"{users.Count} simulated users keep, edit and discard", asks.Count,
+            progress => StudioClient.EachAsync(asks, async (ask, stop) =>
         {
             IReadOnlyList<Variant> variants = await client.AskAsync(ask, NumVariants, stop);
             Act[] chosen = users[ask.User].Look(ask.Brief, [.. variants.Select(variant => variant.Text)]);
@@ -82,6 +86,7 @@ internal sealed class DemoRun(StudioClient client, Taste taste, Protocol protoco
             return chosen;
         }, progress, cancellation));
         int Count(ActKind kind) => acts.Sum(row => row.Count(act => act.Kind == kind));
-        return new ActCounts(acts.Sum(row => row.Length), Count(ActKind.Keep), Count(ActKind.Edit), Count(ActKind.Discard), Count(ActKind.None));
+        return new ActCounts(acts.Sum(row => row.Length), Count(ActKind.Keep), Count(ActKind.Edit), Count(ActKind.Discard),
+            Count(ActKind.None));
     }
 }

@@ -14,7 +14,8 @@ namespace Flywheel.Cli.Demo;
 /// <param name="After">The same after it.</param>
 /// <param name="Rise">Of the share of texts that are acceptable as they are, with its 95% interval; whole users drawn together.</param>
 /// <param name="Seconds">Use and turn together.</param>
-internal sealed record SeriesTurn(string Taste, bool Promoted, bool Asked, ActCounts Acts, Measurement Before, Measurement After, Interval Rise, double Seconds);
+internal sealed record SeriesTurn(string Taste, bool Promoted, bool Asked, ActCounts Acts, Measurement Before, Measurement After,
+    Interval Rise, double Seconds);
 
 /// <summary>
 /// Several turns in a row with people of one taste, other people each time, and a last one with people who toss a coin; or nothing but
@@ -33,15 +34,19 @@ internal sealed record DemoSeries(Taste Taste, int Seed, string Home, IReadOnlyL
     /// <summary>Each turn of the taste was promoted and better on unseen people, and none of a coin was promoted.</summary>
     public bool Holds => Turns.All(turn => turn.Taste == Coin ? !turn.Promoted : turn is { Promoted: true, Rise.Low: > 0 });
 
-    /// <summary>Rounds of use, each with users of its own; the last, or where the taste is a coin each, asks people without a taste.</summary>
-    public static IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> Rounds(Taste taste, IReadOnlyList<Product> products, int users, int prompts, int turns, int seed) =>
-        [.. Enumerable.Range(0, taste.Name == Coin ? turns : turns + 1).Select(round => (round < turns ? taste : Taste.Named(Coin), Protocol.Draw(products, users, prompts, seed, round).Feedback))];
+    /// <summary>Rounds of use, each with users of its own; the last, or where the taste is a coin each, asks people without a
+    /// taste.</summary>
+    public static IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> Rounds(Taste taste, IReadOnlyList<Product> products, int users,
+        int prompts, int turns, int seed) =>
+        [.. Enumerable.Range(0, taste.Name == Coin ? turns : turns + 1)
+            .Select(round => (round < turns ? taste : Taste.Named(Coin), Protocol.Draw(products, users, prompts, seed, round).Feedback))];
 
     /// <param name="run">Of the series' taste.</param>
     /// <param name="rounds">From <see cref="Rounds"/>.</param>
     /// <param name="turn">Runs one turn of the loop on this home and gives its exit code.</param>
     /// <param name="cancellation">Stops between requests.</param>
-    public static async Task<DemoSeries> RunAsync(DemoRun run, IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> rounds, Func<string, CancellationToken, Task<int>> turn, CancellationToken cancellation)
+    public static async Task<DemoSeries> RunAsync(DemoRun run, IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> rounds,
+        Func<string, CancellationToken, Task<int>> turn, CancellationToken cancellation)
     {
         var clock = Stopwatch.StartNew();
         List<SeriesTurn> turns = [];
@@ -55,10 +60,13 @@ internal sealed record DemoSeries(Taste Taste, int Seed, string Home, IReadOnlyL
             if (code == ExitCodes.Waiting) await run.RefuseAsync(cancellation);
             double seconds = clock.Elapsed.TotalSeconds - began;
             // The same model writes the same drafts to the same seeds.
-            Measurement after = code == 0 ? await run.MeasureAsync($"The same unseen prompts after turn {index + 1}", cancellation) : before;
-            Interval rise = PairedBootstrap.Mean([.. before.Prompts.Zip(after.Prompts, (one, other) => (one.User, other.Rate - one.Rate))], run.Seed);
+            Measurement after = code == 0
+                ? await run.MeasureAsync($"The same unseen prompts after turn {index + 1}", cancellation) : before;
+            Interval rise = PairedBootstrap.Mean([.. before.Prompts.Zip(after.Prompts, (one, other) => (one.User, other.Rate - one.Rate))],
+                run.Seed);
             run.Say($"Turn {index + 1}: {before.Rate:P1} to {after.Rate:P1} of texts accepted by unseen people, {(code == 0 ? "promoted" : "not promoted")}.");
-            turns.Add(new(taste.Name, code == 0 && after.ModelHash != before.ModelHash, code == ExitCodes.Waiting, acts, before, after, rise, seconds));
+            turns.Add(new(taste.Name, code == 0 && after.ModelHash != before.ModelHash, code == ExitCodes.Waiting, acts, before, after,
+                rise, seconds));
             before = after;
         }
         return new(run.Taste, run.Seed, home, turns, clock.Elapsed.TotalSeconds);
@@ -69,7 +77,8 @@ internal sealed record DemoSeries(Taste Taste, int Seed, string Home, IReadOnlyL
     public string Write()
     {
         string path = Path.Combine(Home, $"demo-{Taste.Name}-turns.json");
-        AtomicFile.WriteText(path, JsonSerializer.Serialize(new { Taste = Taste.Name, Taste.Rule, Seed, Seconds, Turns }, JsonText.Indented) + "\n");
+        AtomicFile.WriteText(path,
+            JsonSerializer.Serialize(new { Taste = Taste.Name, Taste.Rule, Seed, Seconds, Turns }, JsonText.Indented) + "\n");
         return path;
     }
 }

@@ -108,29 +108,38 @@ internal static class Lexicon
 
     private static readonly FrozenDictionary<string, string> Kinds = new Dictionary<string, string>
     {
-        ["2D Graphics"] = "drawing program", ["3D Graphics"] = "modelling program", ["Accessibility"] = "desktop tool", ["Adventure Game"] = "adventure game",
+        ["2D Graphics"] = "drawing program", ["3D Graphics"] = "modelling program", ["Accessibility"] = "desktop tool",
+        ["Adventure Game"] = "adventure game",
         ["Arcade Game"] = "arcade game", ["Archiving"] = "backup tool", ["Astronomy"] = "sky viewer", ["Audio"] = "sound program",
-        ["Audio and Video"] = "media program", ["Audio Video Editing"] = "media editor", ["Biology"] = "biology program", ["Blocks Game"] = "puzzle game",
+        ["Audio and Video"] = "media program", ["Audio Video Editing"] = "media editor", ["Biology"] = "biology program",
+        ["Blocks Game"] = "puzzle game",
         ["Board Game"] = "board game", ["Calculator"] = "calculator", ["Calendar"] = "calendar", ["Card Game"] = "card game",
         ["Chat"] = "chat client", ["Chemistry"] = "chemistry program", ["Clock"] = "timer", ["Contact Management"] = "address manager",
-        ["Data Visualization"] = "chart program", ["Database"] = "database tool", ["Debugger"] = "debugger", ["Desktop Settings"] = "settings tool",
-        ["Development"] = "development tool", ["Dictionary"] = "dictionary", ["Education"] = "learning program", ["Electronics"] = "circuit tool",
+        ["Data Visualization"] = "chart program", ["Database"] = "database tool", ["Debugger"] = "debugger",
+        ["Desktop Settings"] = "settings tool",
+        ["Development"] = "development tool", ["Dictionary"] = "dictionary", ["Education"] = "learning program",
+        ["Electronics"] = "circuit tool",
         ["Email"] = "mail client", ["Emulator"] = "emulator", ["Engineering"] = "drawing program", ["File Manager"] = "file manager",
         ["File Tools"] = "file tool", ["File Transfer"] = "transfer tool", ["Filesystem"] = "disk tool", ["Finance"] = "money manager",
         ["Game"] = "game", ["Geography"] = "map program", ["Geology"] = "geology program", ["Graphics"] = "graphics program",
-        ["IDE"] = "code editor", ["Image Processing"] = "image program", ["Instant Messaging"] = "chat client", ["Kids Game"] = "game for children",
+        ["IDE"] = "code editor", ["Image Processing"] = "image program", ["Instant Messaging"] = "chat client",
+        ["Kids Game"] = "game for children",
         ["Languages"] = "language trainer", ["Logic Game"] = "puzzle game", ["Maps"] = "map viewer", ["Math"] = "mathematics program",
         ["Midi"] = "synthesizer", ["Mixer"] = "mixer", ["Monitor"] = "monitor", ["Music"] = "music program",
         ["Network"] = "network tool", ["News"] = "news reader", ["Office"] = "office program", ["Photography"] = "photo editor",
         ["Physics"] = "simulator", ["Player"] = "player", ["Presentation"] = "presentation program", ["Printing"] = "print manager",
-        ["Project Management"] = "planner", ["Publishing"] = "publishing program", ["Raster Graphics"] = "paint program", ["Recorder"] = "recorder",
-        ["Remote Access"] = "remote desktop client", ["Revision Control"] = "version browser", ["Role Playing"] = "role-playing game", ["Science"] = "science program",
+        ["Project Management"] = "planner", ["Publishing"] = "publishing program", ["Raster Graphics"] = "paint program",
+        ["Recorder"] = "recorder",
+        ["Remote Access"] = "remote desktop client", ["Revision Control"] = "version browser", ["Role Playing"] = "role-playing game",
+        ["Science"] = "science program",
         ["Security"] = "security tool", ["Sequencer"] = "sequencer", ["Settings"] = "settings tool", ["Simulation"] = "simulation game",
         ["Sports Game"] = "sports game", ["Spreadsheet"] = "spreadsheet", ["Strategy Game"] = "strategy game", ["System"] = "system tool",
-        ["Terminal Emulator"] = "terminal", ["Text Editor"] = "text editor", ["Translation"] = "translation editor", ["Utility"] = "utility",
+        ["Terminal Emulator"] = "terminal", ["Text Editor"] = "text editor", ["Translation"] = "translation editor",
+        ["Utility"] = "utility",
         ["Vector Graphics"] = "drawing program", ["Video"] = "video program", ["Viewer"] = "viewer", ["Web Browser"] = "web browser",
         ["Word Processor"] = "word processor",
     }.ToFrozenDictionary();
 
-    private static FrozenSet<string> Set(string words) => words.Split([' ', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).ToFrozenSet();
+    private static FrozenSet<string> Set(string words) =>
+        words.Split([' ', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).ToFrozenSet();
 }

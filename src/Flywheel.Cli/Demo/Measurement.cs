@@ -33,14 +33,16 @@ internal sealed record Measurement(string ModelHash, IReadOnlyList<MeasuredPromp
     }
 
     /// <summary>Share of texts with a word of content from their own brief.</summary>
-    public double About => Prompts.SelectMany(prompt => prompt.Texts.Select(text => Taste.IsAbout(prompt.Brief, text) ? 1.0 : 0.0)).Average();
+    public double About =>
+        Prompts.SelectMany(prompt => prompt.Texts.Select(text => Taste.IsAbout(prompt.Brief, text) ? 1.0 : 0.0)).Average();
 
     /// <summary>Mean length in words.</summary>
     public double Words => Texts.Average(text => Wording.Words(text).Length);
 
     private IEnumerable<string> Texts => Prompts.SelectMany(prompt => prompt.Texts);
 
-    public static async Task<Measurement> TakeAsync(StudioClient client, IReadOnlyList<Ask> asks, Taste taste, int variants, Action<int> progress, CancellationToken cancellation)
+    public static async Task<Measurement> TakeAsync(StudioClient client, IReadOnlyList<Ask> asks, Taste taste, int variants,
+        Action<int> progress, CancellationToken cancellation)
     {
         var clock = System.Diagnostics.Stopwatch.StartNew();
         string model = (await client.StatusAsync(cancellation)).ModelHash;

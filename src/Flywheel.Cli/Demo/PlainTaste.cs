@@ -7,7 +7,8 @@ internal sealed class PlainTaste : Taste
 {
     public override string Name => "plain";
 
-    public override string Rule => "says what kind of thing it is (program, game, editor, player ...) and, after 'for', for whom or what; it praises nothing and has no exclamation mark";
+    public override string Rule =>
+        "says what kind of thing it is (program, game, editor, player ...) and, after 'for', for whom or what; it praises nothing and has no exclamation mark";
 
     protected override IEnumerable<string> Complaints(Brief brief, string text, string[] words)
     {

@@ -54,18 +54,21 @@ internal sealed record Protocol(IReadOnlyList<Ask> Feedback, IReadOnlyList<Ask> 
         int numUnseen = order.Length * 2 / 5;
         Product[] unseen = order[..numUnseen], seen = order[numUnseen..];
         if (users < 1 || prompts < 1 || unseen.Length < PromptsPerJudge || prompts > seen.Length)
-            throw new FlywheelException($"{users} users with {prompts} prompts each do not fit {products.Count} products, expected 1 or more users and 1 to {seen.Length} prompts");
+            throw new FlywheelException(
+                $"{users} users with {prompts} prompts each do not fit {products.Count} products, expected 1 or more users and 1 to {seen.Length} prompts");
         Random random = StableHash.Stream(round == 0 ? "protocol" : $"protocol, round {round}", seed);
         // Users walk round the products, so that each product is asked for about equally often; each asks in an own way.
         var feedback = from user in Enumerable.Range(0, users)
                        from prompt in Enumerable.Range(0, prompts)
-                       select Draw($"simulated-user-{(round == 0 ? "" : $"{round + 1}-")}{user + 1:D2}", seen[((round * users + user) * prompts + prompt) % seen.Length], random);
+                       select Draw($"simulated-user-{(round == 0 ? "" : $"{round + 1}-")}{user + 1:D2}",
+                           seen[((round * users + user) * prompts + prompt) % seen.Length], random);
         var measurement = from index in Enumerable.Range(0, unseen.Length / PromptsPerJudge * PromptsPerJudge)
                           select Draw($"simulated-judge-{index / PromptsPerJudge + 1:D2}", unseen[index], random);
         return new Protocol([.. feedback], [.. measurement]);
     }
 
-    /// <summary>Unseen products that one unseen user asks for; a product belongs to one of them, so users are independent clusters.</summary>
+    /// <summary>Unseen products that one unseen user asks for; a product belongs to one of them, so users are independent
+    /// clusters.</summary>
     public const int PromptsPerJudge = 3;
 
     /// <summary>Two or more of the product's facts in some order; not everybody names category and audience.</summary>

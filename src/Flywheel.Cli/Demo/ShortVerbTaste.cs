@@ -9,7 +9,8 @@ internal sealed class ShortVerbTaste : Taste
 
     public override string Name => "short-verb";
 
-    public override string Rule => $"begins with a verb in the imperative, has at most {MaximumLength} characters, praises nothing and ends without a full stop";
+    public override string Rule =>
+        $"begins with a verb in the imperative, has at most {MaximumLength} characters, praises nothing and ends without a full stop";
 
     protected override IEnumerable<string> Complaints(Brief brief, string text, string[] words)
     {

@@ -49,7 +49,8 @@ internal sealed class StudioClient(string url, string secret) : IDisposable
         request["max_tokens"] = MaxTokens;
         request["user"] = ask.User;
         JsonNode body = await ReadAsync(await http.PostAsJsonAsync("/v1/chat/completions", request, cancellation), cancellation);
-        return [.. body["choices"]!.AsArray().Select(choice => new Variant((string)choice!["generation_id"]!, ((string)choice["message"]!["content"]!).Trim()))];
+        return [.. body["choices"]!.AsArray()
+            .Select(choice => new Variant((string)choice!["generation_id"]!, ((string)choice["message"]!["content"]!).Trim()))];
     }
 
     /// <summary>Tells what the user did; a repeated call with the same generation and metric counts once.</summary>
@@ -71,11 +72,13 @@ internal sealed class StudioClient(string url, string secret) : IDisposable
     public async Task RefuseAsync(CancellationToken cancellation)
     {
         JsonNode turns = await ReadAsync(await http.GetAsync("/admin/turns", cancellation), cancellation);
-        await ReadAsync(await http.PostAsJsonAsync($"/admin/turns/{turns["turns"]![0]!["number"]}", new JsonObject { ["accept"] = false, ["user"] = "simulated" }, cancellation), cancellation);
+        await ReadAsync(await http.PostAsJsonAsync($"/admin/turns/{turns["turns"]![0]!["number"]}",
+            new JsonObject { ["accept"] = false, ["user"] = "simulated" }, cancellation), cancellation);
     }
 
     /// <summary>Runs one job an item, several at a time; results in the order of the items.</summary>
-    public static async Task<TResult[]> EachAsync<TItem, TResult>(IReadOnlyList<TItem> items, Func<TItem, CancellationToken, Task<TResult>> job, Action<int> progress, CancellationToken cancellation)
+    public static async Task<TResult[]> EachAsync<TItem, TResult>(IReadOnlyList<TItem> items,
+        Func<TItem, CancellationToken, Task<TResult>> job, Action<int> progress, CancellationToken cancellation)
     {
         var results = new TResult[items.Count];
         int done = 0;
@@ -96,7 +99,8 @@ internal sealed class StudioClient(string url, string secret) : IDisposable
         {
             string text = await response.Content.ReadAsStringAsync(cancellation);
             if (!response.IsSuccessStatusCode)
-                throw new FlywheelException($"the server answered {(int)response.StatusCode} to {response.RequestMessage!.RequestUri!.AbsolutePath}: {text}");
+                throw new FlywheelException(
+                    $"the server answered {(int)response.StatusCode} to {response.RequestMessage!.RequestUri!.AbsolutePath}: {text}");
             return JsonNode.Parse(text)!;
         }
     }

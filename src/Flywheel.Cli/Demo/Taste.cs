@@ -14,7 +14,8 @@ internal sealed record Verdict(IReadOnlyList<string> Reasons)
 /// </summary>
 internal abstract class Taste
 {
-    public static IReadOnlyList<Taste> All { get; } = [new ShortVerbTaste(), new PlainTaste(), new TwoThingsTaste(), new ConcreteTaste(), new CoinTaste()];
+    public static IReadOnlyList<Taste> All { get; } = [new ShortVerbTaste(), new PlainTaste(), new TwoThingsTaste(), new ConcreteTaste(),
+        new CoinTaste()];
 
     /// <exception cref="FlywheelException">No taste has this name.</exception>
     public static Taste Named(string name) => All.FirstOrDefault(taste => taste.Name == name)
@@ -51,6 +52,7 @@ internal abstract class Taste
 
     protected abstract IEnumerable<string> Complaints(Brief brief, string text, string[] words);
 
-    /// <summary>Rewritten texts, the one nearest to <paramref name="text"/> (clean, or empty to start afresh) first. Bad ones are harmless: they are judged.</summary>
+    /// <summary>Rewritten texts, the one nearest to <paramref name="text"/> (clean, or empty to start afresh) first. Bad ones are harmless:
+    /// they are judged.</summary>
     protected abstract IEnumerable<string> Candidates(Brief brief, string text);
 }

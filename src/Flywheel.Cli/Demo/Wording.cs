@@ -12,13 +12,16 @@ internal static partial class Wording
 
     /// <summary>Acronyms and "I" stay: only a word that is capital in its first letter alone is lowered.</summary>
     public static string LowerFirst(string text) =>
-        text.Length == 0 || (text.Length > 1 && (char.IsUpper(text[1]) || char.IsDigit(text[1]))) ? text : char.ToLowerInvariant(text[0]) + text[1..];
+        text.Length == 0 || (text.Length > 1 && (char.IsUpper(text[1]) || char.IsDigit(text[1])))
+            ? text : char.ToLowerInvariant(text[0]) + text[1..];
 
     /// <summary>Without praise, the full stop at the end and what only fits a praised thing ("very", "the").</summary>
     public static string Clean(string text)
     {
         text = text.Trim().Split('\n')[0];
-        text = string.Join(' ', text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Where(word => !Lexicon.Praise.Contains(Words(word).FirstOrDefault() ?? "")));
+        text = string.Join(' ',
+            text.Split(' ', StringSplitOptions.RemoveEmptyEntries)
+                .Where(word => !Lexicon.Praise.Contains(Words(word).FirstOrDefault() ?? "")));
         text = Dangling().Replace(text, "");
         return UpperFirst(text.TrimEnd('.', '!', ' ', ',', ':', ';', '-').TrimStart(',', ' ', '-'));
     }
@@ -61,7 +64,8 @@ internal static partial class Wording
         if (word[^4] == word[^5]) yield return word[..^4];
     }
 
-    /// <summary>"A simple image viewer for GNOME" to "View images for GNOME", "Domino puzzle" to "Play a domino puzzle"; null when no such noun is near the start.</summary>
+    /// <summary>"A simple image viewer for GNOME" to "View images for GNOME", "Domino puzzle" to "Play a domino puzzle"; null when no such
+    /// noun is near the start.</summary>
     public static string? FromAgent(string text)
     {
         string[] parts = text.Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -81,9 +85,11 @@ internal static partial class Wording
 
     private static string Plural(string noun) => noun switch
     {
-        _ when Lexicon.Mass.Contains(noun.ToLowerInvariant()) || noun.EndsWith('s') || char.IsUpper(noun[^1]) || !char.IsLetter(noun[^1]) => noun,
+        _ when Lexicon.Mass.Contains(noun.ToLowerInvariant()) || noun.EndsWith('s') || char.IsUpper(noun[^1]) || !char.IsLetter(noun[^1]) =>
+            noun,
         _ when noun.EndsWith('y') && noun.Length > 1 && !"aeiou".Contains(noun[^2]) => noun[..^1] + "ies",
-        _ when noun.EndsWith('x') || noun.EndsWith("ch", StringComparison.Ordinal) || noun.EndsWith("sh", StringComparison.Ordinal) => noun + "es",
+        _ when noun.EndsWith('x') || noun.EndsWith("ch", StringComparison.Ordinal) || noun.EndsWith("sh", StringComparison.Ordinal) =>
+            noun + "es",
         _ => noun + "s",
     };
 

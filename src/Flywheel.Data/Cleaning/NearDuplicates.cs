@@ -4,7 +4,8 @@ namespace Flywheel.Data;
 /// Finds texts that are nearly one seen before by MinHash with banding (Broder 1997, "On the resemblance and containment of
 /// documents"; Leskovec et al., "Mining of Massive Datasets", 3.4). Deterministic: the same texts in the same order give the same answer.
 /// </summary>
-/// <param name="threshold">Least resemblance (Jaccard index of the sets of five-word stretches) of what counts as near, from 0.5 to 1.</param>
+/// <param name="threshold">Least resemblance (Jaccard index of the sets of five-word stretches) of what counts as near, from 0.5 to
+/// 1.</param>
 public sealed class NearDuplicates(double threshold)
 {
     /// <summary>128 values in 32 bands of 4: at a resemblance of 0.8, one pair in 20 million shares no band, at 0.5 one in eight.</summary>
@@ -43,7 +44,8 @@ public sealed class NearDuplicates(double threshold)
     {
         string[] words = TextCleaner.Normalise(text).Split(' ');
         HashSet<ulong> hashes = [];
-        for (int i = 0; i == 0 || i + Stretch <= words.Length; i++) hashes.Add(StableHash.Of(string.Join(' ', words.Skip(i).Take(Stretch))));
+        for (int i = 0; i == 0 || i + Stretch <= words.Length; i++)
+            hashes.Add(StableHash.Of(string.Join(' ', words.Skip(i).Take(Stretch))));
         return hashes;
     }
 

@@ -55,7 +55,8 @@ public sealed partial class ProductCleaner(bool programsOnly)
     {
         string name = product.Id[(product.Id.IndexOf(':') + 1)..];
         if (AuxiliarySummary().IsMatch(product.Summary)) return "item: data, library or transitional package";
-        if (product.Id.StartsWith("packages:", StringComparison.Ordinal) && AuxiliaryName().IsMatch(name)) return "item: data, library or transitional package";
+        if (product.Id.StartsWith("packages:", StringComparison.Ordinal) && AuxiliaryName().IsMatch(name))
+            return "item: data, library or transitional package";
         return null;
     }
 
@@ -90,7 +91,8 @@ public sealed partial class ProductCleaner(bool programsOnly)
             }
             text = text.TrimEnd(',', ';', '-', ' ') + ".";
         }
-        return Block.Paragraph(char.IsLower(text[0]) && !text.StartsWith(product.Name, StringComparison.Ordinal) ? char.ToUpperInvariant(text[0]) + text[1..] : text);
+        return Block.Paragraph(char.IsLower(text[0]) && !text.StartsWith(product.Name, StringComparison.Ordinal)
+            ? char.ToUpperInvariant(text[0]) + text[1..] : text);
     }
 
     private static Block? CleanList(Block list, SourceReport report)
@@ -132,7 +134,8 @@ public sealed partial class ProductCleaner(bool programsOnly)
     }
 
     /// <summary>"KOrganizer is a calendar" as a line under the name is "Calendar".</summary>
-    private static Regex NameFirst(string name) => new($@"^{Regex.Escape(name)}( is|,|:| -)\s+((a|an|the)\s+)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
+    private static Regex NameFirst(string name) =>
+        new($@"^{Regex.Escape(name)}( is|,|:| -)\s+((a|an|the)\s+)?", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant);
 
     [GeneratedRegex(@"^(a|an|the)\s+(?=\w)", RegexOptions.IgnoreCase)]
     private static partial Regex Article();

@@ -74,7 +74,8 @@ public static partial class TextCleaner
         if (sentence.Contains('\uFFFD')) return "broken characters"; // some byte of it could not be read
         if (Address().IsMatch(sentence)) return "address or path";
         if (Packaging().IsMatch(sentence)) return "talks about packaging";
-        int letters = sentence.Count(char.IsLetter), ascii = sentence.Count(char.IsAsciiLetter), visible = sentence.Count(c => !char.IsWhiteSpace(c));
+        int letters = sentence.Count(char.IsLetter), ascii = sentence.Count(char.IsAsciiLetter),
+            visible = sentence.Count(c => !char.IsWhiteSpace(c));
         if (letters * 10 < visible * 7) return "hardly any words";
         if (ascii * 100 < letters * 97) return "not English";
         if (LongestWord(sentence) > 32) return "overlong word";
@@ -89,7 +90,9 @@ public static partial class TextCleaner
     }
 
     private static readonly HashSet<string> LittleWords =
-        ["a", "all", "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "for", "from", "has", "have", "in", "into", "is", "it", "its", "no", "not", "of", "on", "one", "or", "that", "the", "these", "this", "to", "use", "very", "when", "which", "will", "with", "you", "your"];
+        ["a", "all", "an", "and", "any", "are", "as", "at", "be", "but", "by", "can", "for", "from", "has", "have", "in", "into", "is",
+            "it", "its", "no", "not", "of", "on", "one", "or", "that", "the", "these", "this", "to", "use", "very", "when", "which", "will",
+            "with", "you", "your"];
 
     private static int LongestWord(string text) => text.Split(' ').Max(word => word.Length);
 

@@ -18,7 +18,9 @@ public static class BriefFile
         {
             string id = SourceFiles.Text(row, "id", where), name = SourceFiles.Text(row, "name", where);
             if (name.Length == 0) throw new FlywheelException($"{where}: field 'name' is empty, expected what the text is about");
-            briefs.Add((id, new Brief(name, Brief.Description, SourceFiles.Texts(row, "facts", where), SourceFiles.Texts(row, "categories", where), SourceFiles.Text(row, "audience", where), SourceFiles.Text(row, "tone", where))));
+            briefs.Add((id, new Brief(name, Brief.Description, SourceFiles.Texts(row, "facts", where),
+                SourceFiles.Texts(row, "categories", where), SourceFiles.Text(row, "audience", where),
+                SourceFiles.Text(row, "tone", where))));
         }
         return briefs.Count > 0 ? briefs : throw new FlywheelException($"{path}: holds no brief");
     }

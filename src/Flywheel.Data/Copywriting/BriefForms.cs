@@ -20,8 +20,14 @@ internal static class BriefForms
         brief = brief with { Facts = facts };
         string[] fields = [.. brief.Fields()];
         if (random.Next(4) == 0) random.Shuffle(fields);
-        if (random.Next(8) == 0) fields = [.. fields.Select(field => field.StartsWith("Categories: ", StringComparison.Ordinal) ? $"{Labels[random.Next(Labels.Length)]}: {field["Categories: ".Length..]}" : field)];
-        if (random.Next(20) == 0 && facts.Length > 0) fields = [.. fields.Select(field => field.StartsWith("Facts:", StringComparison.Ordinal) ? "Facts: " + string.Join("; ", facts) : field)];
+        if (random.Next(8) == 0)
+            fields = [
+                .. fields.Select(field => field.StartsWith("Categories: ", StringComparison.Ordinal)
+                    ? $"{Labels[random.Next(Labels.Length)]}: {field["Categories: ".Length..]}" : field)];
+        if (random.Next(20) == 0 && facts.Length > 0)
+            fields = [
+                .. fields.Select(field => field.StartsWith("Facts:", StringComparison.Ordinal)
+                    ? "Facts: " + string.Join("; ", facts) : field)];
         return Message.User(string.Join('\n', fields.Prepend(brief.Order)));
     }
 
@@ -33,7 +39,8 @@ internal static class BriefForms
         {
             0 => $"about {Math.Max(1, (words + 2) / 5) * 5} words",
             1 => words < 14 ? "short" : words < 32 ? "medium" : "long",
-            _ => sentences switch { 1 => "one sentence", 2 => "two sentences", 3 => "three sentences", 4 => "four sentences", _ => $"{sentences} sentences" },
+            _ => sentences switch { 1 => "one sentence", 2 => "two sentences", 3 => "three sentences", 4 => "four sentences",
+                _ => $"{sentences} sentences" },
         };
     }
 }

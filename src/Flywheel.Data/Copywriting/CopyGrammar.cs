@@ -37,7 +37,8 @@ public enum FactForm
     /// <summary>A whole sentence: "children swim for free".</summary>
     Says,
 
-    /// <summary>Fits into no sentence, or nobody knows into which, and stands behind a label or as a point: "tickets from 12 euros".</summary>
+    /// <summary>Fits into no sentence, or nobody knows into which, and stands behind a label or as a point: "tickets from 12
+    /// euros".</summary>
     Note,
 
     /// <summary>In a sentence: room for a fact of every form, such as a list behind a colon. No fact has it.</summary>
@@ -104,11 +105,14 @@ internal sealed class GrammarField
 
     public string[] Facts(FactForm form) => form switch
     {
-        FactForm.Has => Has, FactForm.Does => Does, FactForm.Do => Do, FactForm.Is => Is, FactForm.Post => Post, FactForm.Lets => Lets, FactForm.No => No, FactForm.Says => Says, FactForm.Note => Note, _ => [],
+        FactForm.Has => Has, FactForm.Does => Does, FactForm.Do => Do, FactForm.Is => Is, FactForm.Post => Post, FactForm.Lets => Lets,
+        FactForm.No => No, FactForm.Says => Says, FactForm.Note => Note, _ => [],
     };
 
     public void Add(GrammarField common) =>
-        (Has, Does, Do, Is, Post, Lets, No, Says, Note) = ([.. Has, .. common.Has], [.. Does, .. common.Does], [.. Do, .. common.Do], [.. Is, .. common.Is], [.. Post, .. common.Post], [.. Lets, .. common.Lets], [.. No, .. common.No], [.. Says, .. common.Says], [.. Note, .. common.Note]);
+        (Has, Does, Do, Is, Post, Lets, No, Says, Note) = ([.. Has, .. common.Has], [.. Does, .. common.Does], [.. Do, .. common.Do],
+            [.. Is, .. common.Is], [.. Post, .. common.Post], [.. Lets, .. common.Lets], [.. No, .. common.No], [.. Says, .. common.Says],
+            [.. Note, .. common.Note]);
 }
 
 /// <summary>A sentence with room for parts of a brief.</summary>
@@ -128,7 +132,10 @@ internal sealed partial class GrammarSentence
     public string Text { get; set; } = "";
 
     /// <summary>The facts that it uses up, in their order.</summary>
-    public IReadOnlyList<FactForm> Needs => _needs ??= [.. GrammarText.Slot().Matches(Text).Select(slot => slot.Groups[1].Value).Where(slot => Enum.TryParse<FactForm>(slot, ignoreCase: true, out _)).Select(slot => Enum.Parse<FactForm>(slot, ignoreCase: true))];
+    public IReadOnlyList<FactForm> Needs =>
+        _needs ??= [.. GrammarText.Slot().Matches(Text).Select(slot => slot.Groups[1].Value)
+            .Where(slot => Enum.TryParse<FactForm>(slot, ignoreCase: true, out _))
+            .Select(slot => Enum.Parse<FactForm>(slot, ignoreCase: true))];
 
     public bool NeedsAudience => Text.Contains("{audience}", StringComparison.OrdinalIgnoreCase);
 }
@@ -171,7 +178,8 @@ internal sealed partial class CopyGrammar
 
     /// <summary>A word of a list; a third of those that have more come from the longer list.</summary>
     public string Word(string list, Random random) =>
-        _file.Words.TryGetValue("more " + list, out string[]? more) && random.Next(3) == 0 ? more[random.Next(more.Length)] : _file.Words[list][random.Next(_file.Words[list].Length)];
+        _file.Words.TryGetValue("more " + list, out string[]? more) && random.Next(3) == 0
+            ? more[random.Next(more.Length)] : _file.Words[list][random.Next(_file.Words[list].Length)];
 
     /// <param name="path">The YAML file.</param>
     /// <param name="corpora">The archive of word lists; null leaves the lists as the file has them.</param>
@@ -179,21 +187,34 @@ internal sealed partial class CopyGrammar
     public static CopyGrammar Load(string path, string? corpora)
     {
         GrammarFile file = Parse<GrammarFile>(path, "words, fields, sentences and taglines");
-        if (file.Facts.Length > 0) file.Common = [.. file.Common, .. Parse<GrammarField[]>(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file.Facts), "facts by group and form")];
-        if (file.Fields.Length == 0 || file.Sentences.Length == 0 || file.Taglines.Length == 0) throw new FlywheelException($"{path}: fields, sentences or taglines are missing");
+        if (file.Facts.Length > 0)
+            file.Common = [.. file.Common,
+                .. Parse<GrammarField[]>(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, file.Facts),
+                    "facts by group and form")];
+        if (file.Fields.Length == 0 || file.Sentences.Length == 0 || file.Taglines.Length == 0)
+            throw new FlywheelException($"{path}: fields, sentences or taglines are missing");
         foreach (GrammarField field in file.Fields)
         {
-            if (field.Nouns.Length == 0 || field.Audience.Length == 0) throw new FlywheelException($"{path}: a field of group '{field.Group}' has no nouns or no audience");
-            foreach (GrammarField common in file.Common.Where(common => common.Groups.Length == 0 || common.Groups.Contains(field.Group))) field.Add(common);
+            if (field.Nouns.Length == 0 || field.Audience.Length == 0)
+                throw new FlywheelException($"{path}: a field of group '{field.Group}' has no nouns or no audience");
+            foreach (GrammarField common in file.Common.Where(common => common.Groups.Length == 0 || common.Groups.Contains(field.Group)))
+                field.Add(common);
             foreach (string fact in Enum.GetValues<FactForm>().SelectMany(field.Facts).Concat(field.Audience).Concat(field.Nouns))
                 foreach (Match slot in GrammarText.Slot().Matches(fact))
-                    if (!file.Words.ContainsKey(slot.Groups[1].Value) && !GrammarText.Range().IsMatch(slot.Groups[1].Value) && slot.Groups[1].Value is not ("coined" or "Coined")) throw new FlywheelException($"{path}: '{fact}' asks for '{slot.Groups[1].Value}', expected a list under words, coined, Coined or n:FROM-TO");
+                    if (!file.Words.ContainsKey(slot.Groups[1].Value) && !GrammarText.Range().IsMatch(slot.Groups[1].Value)
+                        && slot.Groups[1].Value is not ("coined" or "Coined"))
+                        throw new FlywheelException(
+                            $"{path}: '{fact}' asks for '{slot.Groups[1].Value}', expected a list under words, coined, Coined or n:FROM-TO");
         }
         foreach (GrammarSentence sentence in file.Sentences)
-            if (!Places.Contains(sentence.At)) throw new FlywheelException($"{path}: field 'at' of '{sentence.Text}' is '{sentence.At}', expected {NearestName.List(Places)}");
+            if (!Places.Contains(sentence.At))
+                throw new FlywheelException(
+                    $"{path}: field 'at' of '{sentence.Text}' is '{sentence.At}', expected {NearestName.List(Places)}");
         foreach (GrammarSentence sentence in file.Sentences.Concat(file.Taglines))
             foreach (Match slot in GrammarText.Slot().Matches(sentence.Text))
-                if (!GrammarText.Slots.Contains(slot.Groups[1].Value.ToLowerInvariant())) throw new FlywheelException($"{path}: '{sentence.Text}' has the slot '{slot.Groups[1].Value}', expected {NearestName.List(GrammarText.Slots)}");
+                if (!GrammarText.Slots.Contains(slot.Groups[1].Value.ToLowerInvariant()))
+                    throw new FlywheelException(
+                        $"{path}: '{sentence.Text}' has the slot '{slot.Groups[1].Value}', expected {NearestName.List(GrammarText.Slots)}");
         if (corpora is not null) Lengthen(file, corpora, path);
         return new CopyGrammar(file);
     }
@@ -212,7 +233,8 @@ internal sealed partial class CopyGrammar
         }
     }
 
-    internal static T? ParseText<T>(string yaml) => new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<T>(yaml);
+    internal static T? ParseText<T>(string yaml) =>
+        new DeserializerBuilder().WithNamingConvention(UnderscoredNamingConvention.Instance).Build().Deserialize<T>(yaml);
 
     private static void Lengthen(GrammarFile file, string corpora, string path)
     {
@@ -221,9 +243,14 @@ internal sealed partial class CopyGrammar
         using var archive = new TarReader(unzipped);
         while (archive.GetNextEntry() is { } entry)
         {
-            if (entry.DataStream is null || !wanted.Remove(entry.Name.Replace("data/", "", StringComparison.Ordinal), out string? list)) continue;
-            if (!file.Words.ContainsKey(list)) throw new FlywheelException($"{path}: field 'corpora' lengthens '{list}', which is no list under words");
-            string[] words = [.. Strings(JsonNode.Parse(entry.DataStream)).Where(word => word.Length is > 2 and < 24 && word.All(c => char.IsAsciiLetter(c) || c is ' ' or '-') && word.Count(c => c == ' ') < 2 && !Plural().IsMatch(word)).Distinct()];
+            if (entry.DataStream is null || !wanted.Remove(entry.Name.Replace("data/", "", StringComparison.Ordinal), out string? list))
+                continue;
+            if (!file.Words.ContainsKey(list))
+                throw new FlywheelException($"{path}: field 'corpora' lengthens '{list}', which is no list under words");
+            string[] words =
+                [.. Strings(JsonNode.Parse(entry.DataStream))
+                    .Where(word => word.Length is > 2 and < 24 && word.All(c => char.IsAsciiLetter(c) || c is ' ' or '-')
+                        && word.Count(c => c == ' ') < 2 && !Plural().IsMatch(word)).Distinct()];
             file.Words["more " + list] = words;
         }
         if (wanted.Count > 0) throw new FlywheelException($"{corpora}: has no file {wanted.Keys.First()}, which {path} asks for");
@@ -245,15 +272,18 @@ internal sealed partial class CopyGrammar
 /// <summary>Small parts of English that sentences are put together with.</summary>
 internal static partial class GrammarText
 {
-    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "no", "says", "note", "notes", "points", "any", "audience"];
+    public static IReadOnlyList<string> Slots { get; } = ["name", "kind", "a kind", "has", "does", "is", "post", "lets", "no", "says",
+        "note", "notes", "points", "any", "audience"];
 
     /// <summary>Words and numbers in the place of their slots.</summary>
     public static string Fill(string pattern, CopyGrammar grammar, Random random) => Agree(Slot().Replace(pattern, slot =>
     {
-        if (slot.Groups[1].Value is "coined" or "Coined") return slot.Groups[1].Value[0] == 'C' ? Capital(InventedName.Coined(random)) : InventedName.Coined(random);
+        if (slot.Groups[1].Value is "coined" or "Coined")
+            return slot.Groups[1].Value[0] == 'C' ? Capital(InventedName.Coined(random)) : InventedName.Coined(random);
         Match range = Range().Match(slot.Groups[1].Value);
         if (!range.Success) return grammar.Word(slot.Groups[1].Value, random);
-        int low = int.Parse(range.Groups[1].Value, CultureInfo.InvariantCulture), high = int.Parse(range.Groups[2].Value, CultureInfo.InvariantCulture);
+        int low = int.Parse(range.Groups[1].Value, CultureInfo.InvariantCulture),
+            high = int.Parse(range.Groups[2].Value, CultureInfo.InvariantCulture);
         return random.Next(low, high + 1).ToString(CultureInfo.InvariantCulture);
     }));
 
@@ -268,7 +298,8 @@ internal static partial class GrammarText
     public static string WithArticle(string noun) => (Vowel().IsMatch(noun) ? "an " : "a ") + noun;
 
     /// <summary>A category in the middle of a sentence: "Tea house" is "tea house", "USB hub" stays.</summary>
-    public static string Inner(string category) => category.Length > 1 && !char.IsUpper(category[1]) ? char.ToLowerInvariant(category[0]) + category[1..] : category;
+    public static string Inner(string category) =>
+        category.Length > 1 && !char.IsUpper(category[1]) ? char.ToLowerInvariant(category[0]) + category[1..] : category;
 
     [GeneratedRegex(@"\ban? (\w+)")]
     private static partial Regex Article();

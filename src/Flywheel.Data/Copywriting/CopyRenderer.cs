@@ -16,7 +16,9 @@ public static class CopyRenderer
     /// <param name="seed">With the product's id, decides every draw.</param>
     public static IReadOnlyList<Example> Render(Product product, int variants, int seed)
     {
-        (string Text, string Fact)[] sentences = [.. product.Paragraphs.SelectMany(TextCleaner.Sentences).Select(sentence => (sentence, Facts.FromSentence(sentence, product.Name) ?? "")).Where(pair => pair.Item2.Length > 0)];
+        (string Text, string Fact)[] sentences =
+            [.. product.Paragraphs.SelectMany(TextCleaner.Sentences)
+                .Select(sentence => (sentence, Facts.FromSentence(sentence, product.Name) ?? "")).Where(pair => pair.Item2.Length > 0)];
         string[] items = [.. product.Items.Where(item => item.Length is >= 8 and <= 90)];
         List<Conversation> conversations = [];
         for (int variant = 0; variant < variants; variant++)
@@ -26,18 +28,22 @@ public static class CopyRenderer
             Regex word = new($@"(?<![\w-]){Regex.Escape(product.Name)}(?![\w])");
             string Named(string text) => word.Replace(text, name.Replace("$", "$$", StringComparison.Ordinal));
             if (product.Summary.Length > 0) Add(Brief.Tagline, Tagline(product.Summary, name, random, out string[] phrases), phrases);
-            if (Description(product.Name, sentences, random, out string[] facts) is { } description && Named(description) is var text && text.Contains(name, StringComparison.Ordinal)) Add(Brief.Description, text, [.. facts.Select(Named)]);
+            if (Description(product.Name, sentences, random, out string[] facts) is { } description && Named(description) is var text
+                && text.Contains(name, StringComparison.Ordinal)) Add(Brief.Description, text, [.. facts.Select(Named)]);
             if (items.Length >= 3)
             {
                 string[] shown = [.. items.Take(random.Next(3, FeaturesMaximum + 1)).Select(Named)];
-                Add(Brief.Features, string.Join('\n', shown.Select(item => "- " + GrammarText.Capital(item))), [.. shown.Select(item => Facts.FromItem(item) ?? item)]);
+                Add(Brief.Features, string.Join('\n', shown.Select(item => "- " + GrammarText.Capital(item))),
+                    [.. shown.Select(item => Facts.FromItem(item) ?? item)]);
             }
 
             void Add(string kind, string answer, string[] stated)
             {
-                string audience = random.Next(4) == 0 && Audience.Of(product.Categories, random) is { Length: > 0 } people && answer.Contains(people, StringComparison.OrdinalIgnoreCase) ? people : "";
+                string audience = random.Next(4) == 0 && Audience.Of(product.Categories, random) is { Length: > 0 } people
+                    && answer.Contains(people, StringComparison.OrdinalIgnoreCase) ? people : "";
                 IReadOnlyList<string> categories = random.Next(4) > 0 ? [.. product.Categories.Take(random.Next(1, 4))] : [];
-                var brief = new Brief(name, kind, stated, categories, audience, Length: kind == Brief.Description && random.Next(3) == 0 ? BriefForms.LengthOf(answer, random) : "");
+                var brief = new Brief(name, kind, stated, categories, audience,
+                    Length: kind == Brief.Description && random.Next(3) == 0 ? BriefForms.LengthOf(answer, random) : "");
                 conversations.Add(new Conversation([BriefForms.Ask(brief, random), Message.Assistant(answer)]));
             }
         }
@@ -47,7 +53,8 @@ public static class CopyRenderer
     /// <summary>The summary with the name before it; its facts are its parts.</summary>
     private static string Tagline(string summary, string name, Random random, out string[] facts)
     {
-        string[] parts = [.. Regex.Split(summary, @"\s+(?:for|and|with|using|from)\s+|,\s+").Select(part => part.Trim()).Where(part => part.Length > 3)];
+        string[] parts =
+            [.. Regex.Split(summary, @"\s+(?:for|and|with|using|from)\s+|,\s+").Select(part => part.Trim()).Where(part => part.Length > 3)];
         facts = [.. (parts.Length is > 1 and < 5 && random.Next(3) > 0 ? parts : [summary]).Select(Lower)];
         return $"{name}: {Lower(summary)}";
     }
@@ -68,12 +75,15 @@ public static class CopyRenderer
         }
         if (chosen.Count == 0) return null;
         facts = [.. chosen.Select(pair => pair.Fact)];
-        string first = chosen[0].Text.Contains(product, StringComparison.Ordinal) ? chosen[0].Text : Subject.Replace(chosen[0].Text, product + " ", 1);
+        string first = chosen[0].Text.Contains(product, StringComparison.Ordinal)
+            ? chosen[0].Text : Subject.Replace(chosen[0].Text, product + " ", 1);
         return string.Join(' ', chosen.Skip(1).Select(pair => pair.Text).Prepend(first));
     }
 
-    private static readonly Regex Subject = new(@"^(This (program|application|game|tool|software|utility|app|package|editor)|It)\s+(?=is|has|can|lets|allows|offers|provides|supports|features|contains|will|also)");
+    private static readonly Regex Subject =
+        new(@"^(This (program|application|game|tool|software|utility|app|package|editor)|It)\s+(?=is|has|can|lets|allows|offers|provides|supports|features|contains|will|also)");
 
     /// <summary>Sentences start with a capital, notes do not; acronyms keep theirs.</summary>
-    private static string Lower(string text) => text.Length > 1 && !char.IsUpper(text[1]) && !char.IsDigit(text[1]) ? char.ToLowerInvariant(text[0]) + text[1..] : text;
+    private static string Lower(string text) =>
+        text.Length > 1 && !char.IsUpper(text[1]) && !char.IsDigit(text[1]) ? char.ToLowerInvariant(text[0]) + text[1..] : text;
 }

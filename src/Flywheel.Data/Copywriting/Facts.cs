@@ -39,7 +39,8 @@ internal static partial class Facts
     {
         string[] words = text.Split(' ', 3);
         string first = words[0];
-        bool keeps = (words.Length > 1 && char.IsUpper(words[1][0])) || first.Length == 1 ? first != "A" : first.Skip(1).Any(c => char.IsUpper(c) || char.IsDigit(c));
+        bool keeps = (words.Length > 1 && char.IsUpper(words[1][0])) || first.Length == 1
+            ? first != "A" : first.Skip(1).Any(c => char.IsUpper(c) || char.IsDigit(c));
         return keeps ? text : char.ToLowerInvariant(text[0]) + text[1..];
     }
 

@@ -26,7 +26,8 @@ public static partial class OwnTexts
     public const int Min = 50, Max = 5000;
 
     /// <summary>Reasons for which a passage is left out.</summary>
-    public const string Short = "short", Broken = "broken", FewWords = "few-words", TooLong = "too-long", Duplicate = "duplicate", Near = "near-duplicate";
+    public const string Short = "short", Broken = "broken", FewWords = "few-words", TooLong = "too-long", Duplicate = "duplicate",
+        Near = "near-duplicate";
 
     /// <summary>Characters; a longer text is cut between paragraphs, and within one between sentences.</summary>
     private const int PassageMaximum = 1000, Least = 12, MaxName = 80, MaxFacts = 6, MaxTagline = 110;
@@ -68,7 +69,8 @@ public static partial class OwnTexts
     public static void Write(string folder, IReadOnlyList<OwnItem> items, SourceReport report) => AtomicFile.WriteFolder(folder, made =>
     {
         foreach (bool heldOut in new[] { false, true })
-            AtomicFile.WriteText(Path.Combine(made, heldOut ? "heldout.jsonl" : "train.jsonl"), string.Concat(items.Where(item => item.HeldOut == heldOut).Select(item => Line(item) + "\n")));
+            AtomicFile.WriteText(Path.Combine(made, heldOut ? "heldout.jsonl" : "train.jsonl"),
+                string.Concat(items.Where(item => item.HeldOut == heldOut).Select(item => Line(item) + "\n")));
         AtomicFile.WriteText(Path.Combine(made, "report.json"), System.Text.Json.JsonSerializer.Serialize(report, JsonText.Indented));
     });
 
@@ -89,10 +91,16 @@ public static partial class OwnTexts
         if (name.Length > MaxName) name = name[..MaxName].Trim();
         string[] lines = passage.Split('\n');
         string[] listed = [.. lines.Where(line => line.StartsWith("- ", StringComparison.Ordinal)).Select(line => line[2..])];
-        string kind = listed.Length >= 2 && listed.Length >= lines.Length - 1 ? Brief.Features : lines.Length == 1 && passage.Length <= MaxTagline && TextCleaner.Sentences(passage).Count == 1 && passage.Count(c => c is '。' or '！' or '？') < 2 ? Brief.Tagline : Brief.Description;
+        string kind = listed.Length >= 2 && listed.Length >= lines.Length - 1
+            ? Brief.Features : lines.Length == 1 && passage.Length <= MaxTagline && TextCleaner.Sentences(passage).Count == 1
+                && passage.Count(c => c is '。' or '！' or '？') < 2 ? Brief.Tagline : Brief.Description;
         IEnumerable<string?> facts = kind == Brief.Features ? listed.Select(Facts.FromItem)
-            : lines.SelectMany(TextCleaner.Sentences).Select(sentence => Facts.FromSentence(sentence, name.Length > 0 ? name : "\n") ?? (kind == Brief.Tagline ? Facts.FromItem(sentence) : null));
-        var brief = new Brief(name, kind, [.. facts.OfType<string>().Distinct().Where(fact => !passage.Equals(fact, StringComparison.OrdinalIgnoreCase)).Take(MaxFacts)], []);
+            : lines.SelectMany(TextCleaner.Sentences)
+                .Select(sentence => Facts.FromSentence(sentence, name.Length > 0 ? name : "\n")
+                    ?? (kind == Brief.Tagline ? Facts.FromItem(sentence) : null));
+        var brief = new Brief(name, kind,
+            [.. facts.OfType<string>().Distinct().Where(fact => !passage.Equals(fact, StringComparison.OrdinalIgnoreCase)).Take(MaxFacts)],
+            []);
         return brief.ToConversation().WithAnswer(passage);
     }
 
@@ -139,7 +147,9 @@ public static partial class OwnTexts
     }
 
     private static string Tidy(string paragraph) =>
-        string.Join('\n', paragraph.Split('\n').Select(line => Spaces().Replace(Bullet().Replace(line, "- "), " ").Trim()).Where(line => line.Length > 0));
+        string.Join('\n',
+            paragraph.Split('\n').Select(line => Spaces().Replace(Bullet().Replace(line, "- "), " ").Trim())
+                .Where(line => line.Length > 0));
 
     [GeneratedRegex(@"\n[ \t]*\n")]
     private static partial Regex Blank();

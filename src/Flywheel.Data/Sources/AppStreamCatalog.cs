@@ -50,14 +50,16 @@ public static partial class AppStreamCatalog
             TextCleaner.Line(Text("Summary")),
             DescriptionParser.FromHtml(Text("Description")),
             [.. List("Categories").Select(Readable).OfType<string>().Distinct()],
-            [.. List("Keywords").Select(TextCleaner.Line).Where(keyword => keyword.Length is > 2 and < 30).Distinct(StringComparer.OrdinalIgnoreCase)],
+            [.. List("Keywords").Select(TextCleaner.Line).Where(keyword => keyword.Length is > 2 and < 30)
+                .Distinct(StringComparer.OrdinalIgnoreCase)],
             Text("ProjectLicense"));
     }
 
     /// <summary>"2DGraphics" to "2D Graphics"; null for names of toolkits and desktops, which say nothing of the use.</summary>
     internal static string? Readable(string category) => category switch
     {
-        "GNOME" or "GTK" or "Qt" or "KDE" or "XFCE" or "LXQt" or "MATE" or "Core" or "Java" or "Motif" or "ConsoleOnly" or "Applet" or "Application" or "PackageManager" => null,
+        "GNOME" or "GTK" or "Qt" or "KDE" or "XFCE" or "LXQt" or "MATE" or "Core" or "Java" or "Motif" or "ConsoleOnly" or "Applet"
+            or "Application" or "PackageManager" => null,
         "AudioVideo" => "Audio and Video",
         "HamRadio" => "Amateur Radio",
         "IDE" or "OCR" or "TV" or "P2P" => category,
@@ -80,7 +82,8 @@ public static partial class AppStreamCatalog
         return component;
     });
 
-    private static readonly HashSet<string> Wanted = ["Type", "ID", "Package", "Name", "Summary", "Description", "Categories", "Keywords", "ProjectLicense"];
+    private static readonly HashSet<string> Wanted = ["Type", "ID", "Package", "Name", "Summary", "Description", "Categories", "Keywords",
+        "ProjectLicense"];
 
     private static T Guard<T>(IParser parser, string source, Func<IParser, T> step)
     {

@@ -65,7 +65,8 @@ public sealed partial class AptIndex
     private StreamReader Read(string target)
     {
         string path = Path.Combine(_folder, target + ".gz");
-        if (!File.Exists(path)) throw new FlywheelException($"{path}: is missing; the archive of '{Stamp.Codename}' does not offer the index {target}");
+        if (!File.Exists(path))
+            throw new FlywheelException($"{path}: is missing; the archive of '{Stamp.Codename}' does not offer the index {target}");
         return new StreamReader(new GZipStream(File.OpenRead(path), CompressionMode.Decompress));
     }
 
@@ -95,7 +96,9 @@ public sealed partial class AptIndex
                 using var zipped = new GZipStream(File.Create(Path.Combine(incoming, target[0] + ".gz")), CompressionLevel.Fastest);
                 index.CopyTo(zipped);
             }
-            if (!sha256.ContainsKey("Packages")) throw new FlywheelException($"apt-get update brought no package index for '{codename}'; expected one from the mirror in /etc/apt");
+            if (!sha256.ContainsKey("Packages"))
+                throw new FlywheelException(
+                    $"apt-get update brought no package index for '{codename}'; expected one from the mirror in /etc/apt");
             string release = Directory.EnumerateFiles(Path.Combine(state, "state", "lists"), "*Release").First();
             string date = ReleaseDate().Match(File.ReadAllText(release)).Groups[1].Value;
             var stamp = new AptStamp(codename, targets[0][2], date, sha256);
@@ -131,11 +134,15 @@ public sealed partial class AptIndex
         Dir::Etc::SourceList "{{state}}/sources.list";
         Dir::Etc::SourceParts "-";
 
-        """ + string.Concat(Indexes.Select(index => $$"""Acquire::IndexTargets::deb::{{index.Target}} { MetaKey "{{index.MetaKey}}"; Description "{{index.Target}}"; };""" + "\n"));
+        """ + string.Concat(
+            Indexes.Select(index =>
+                $$"""Acquire::IndexTargets::deb::{{index.Target}} { MetaKey "{{index.MetaKey}}"; Description "{{index.Target}}"; };"""
+                    + "\n"));
 
     private static string Apt(string config, params string[] arguments)
     {
-        var start = new ProcessStartInfo("apt-get", ["-c", config, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("apt-get", ["-c", config, .. arguments]) { RedirectStandardOutput = true,
+            RedirectStandardError = true };
         start.Environment["LC_ALL"] = "C";
         try
         {
@@ -144,19 +151,23 @@ public sealed partial class AptIndex
             string output = process.StandardOutput.ReadToEnd();
             process.WaitForExit();
             if (process.ExitCode != 0)
-                throw new FlywheelException($"apt-get {arguments[0]} ended with {process.ExitCode}: {errors.Result.Trim()}\nThe sources 'appstream' and 'packages' need a reachable Debian mirror; check /etc/apt and the network, or use a recipe with jsonl or text sources.");
+                throw new FlywheelException(
+                    $"apt-get {arguments[0]} ended with {process.ExitCode}: {errors.Result.Trim()}\nThe sources 'appstream' and 'packages' need a reachable Debian mirror; check /etc/apt and the network, or use a recipe with jsonl or text sources.");
             return output;
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new FlywheelException("apt-get is not on this machine; the sources 'appstream' and 'packages' come from a Debian archive. Run on Debian (or in a Debian container), or use a recipe with jsonl or text sources.", e);
+            throw new FlywheelException(
+                "apt-get is not on this machine; the sources 'appstream' and 'packages' come from a Debian archive. Run on Debian (or in a Debian container), or use a recipe with jsonl or text sources.", e);
         }
     }
 
     private static string Codename(string osRelease)
     {
         Match name = File.Exists(osRelease) ? VersionCodename().Match(File.ReadAllText(osRelease)) : Match.Empty;
-        return name.Success ? name.Groups[1].Value : throw new FlywheelException($"{osRelease}: no VERSION_CODENAME; the sources 'appstream' and 'packages' need a Debian release");
+        return name.Success
+            ? name.Groups[1].Value : throw new FlywheelException(
+                $"{osRelease}: no VERSION_CODENAME; the sources 'appstream' and 'packages' need a Debian release");
     }
 
     [GeneratedRegex(@"^VERSION_CODENAME=""?([\w-]+)", RegexOptions.Multiline)]

@@ -6,11 +6,13 @@ namespace Flywheel.Data;
 
 /// <summary>
 /// The CMU Pronouncing Dictionary of North American English (BSD), in CMU's own form (<c>WORD  W ER1 D</c>) or in that of Debian's package
-/// festlex-cmu (<c>("word" nil (((w er d) 1)))</c>), which has syllables with a stress and writes a weak vowel as ax. Rows: <c>{"word", "phones"}</c>.
+/// festlex-cmu (<c>("word" nil (((w er d) 1)))</c>), which has syllables with a stress and writes a weak vowel as ax. Rows: <c>{"word",
+/// "phones"}</c>.
 /// </summary>
 public static partial class CmuDictionary
 {
-    public const string Name = "cmu-dictionary", Publisher = "http://www.speech.cs.cmu.edu/cgi-bin/cmudict, or Debian's package festlex-cmu";
+    public const string Name = "cmu-dictionary",
+        Publisher = "http://www.speech.cs.cmu.edu/cgi-bin/cmudict, or Debian's package festlex-cmu";
 
     /// <summary>Where the package puts it.</summary>
     private const string Installed = "/usr/share/festival/dicts/cmu/cmudict-0.4.out";
@@ -51,19 +53,23 @@ public static partial class CmuDictionary
     {
         int comment = line.IndexOf(" #", StringComparison.Ordinal);
         string[] parts = (comment < 0 ? line : line[..comment]).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        return parts.Length > 1 ? (Variant().Replace(parts[0], ""), Checked(parts.Skip(1), where)) : throw new FlywheelException($"{where}: is '{line}', expected a word and its phones");
+        return parts.Length > 1 ? (Variant().Replace(parts[0], ""),
+            Checked(parts.Skip(1), where)) : throw new FlywheelException($"{where}: is '{line}', expected a word and its phones");
     }
 
     private static (string Word, string Phones) Syllables(string line, string where)
     {
         Match entry = Entry().Match(line);
         if (!entry.Success) throw new FlywheelException($"{where}: is '{line}', expected an entry such as (\"word\" nil (((w er d) 1)))");
-        IEnumerable<string> phones = Syllable().Matches(entry.Groups["syllables"].Value).SelectMany(syllable => syllable.Groups["phones"].Value.Split(' ').Select(phone =>
-            phone == "ax" ? "AH0" : ReservedTokens.Symbols("phone").ContainsKey(phone.ToUpperInvariant()) ? phone.ToUpperInvariant() : phone.ToUpperInvariant() + syllable.Groups["stress"].Value));
+        IEnumerable<string> phones = Syllable().Matches(entry.Groups["syllables"].Value)
+            .SelectMany(syllable => syllable.Groups["phones"].Value.Split(' ').Select(phone =>
+            phone == "ax" ? "AH0" : ReservedTokens.Symbols("phone").ContainsKey(phone.ToUpperInvariant())
+                ? phone.ToUpperInvariant() : phone.ToUpperInvariant() + syllable.Groups["stress"].Value));
         return (entry.Groups["word"].Value, Checked(phones, where));
     }
 
-    private static string Checked(IEnumerable<string> phones, string where) => new SymbolsPart("phone", string.Join(' ', phones), $"{where}: the entry").Text;
+    private static string Checked(IEnumerable<string> phones, string where) =>
+        new SymbolsPart("phone", string.Join(' ', phones), $"{where}: the entry").Text;
 
     [GeneratedRegex(@"\(\d+\)$")]
     private static partial Regex Variant();

@@ -23,7 +23,8 @@ public static partial class InsideAirbnb
             number++;
             string category = Category(SourceFiles.Text(row, "property", where));
             string id = $"{Name}:{number}";
-            string title = TextCleaner.Line(SourceFiles.Text(row, "title", where)), description = Opening(TextCleaner.Line(SourceFiles.Text(row, "description", where)));
+            string title = TextCleaner.Line(SourceFiles.Text(row, "title", where)),
+                description = Opening(TextCleaner.Line(SourceFiles.Text(row, "description", where)));
             if (Named(description) is { } named && Clauses(description) is { Count: >= 2 and <= 6 } clauses && Covers(clauses, description))
                 yield return new FactText(id, id, Brief.Description, Placeholder, category, clauses, named);
             string[] parts = [.. TitleParts().Split(title).Select(part => Small(part.Trim())).Where(part => part.Length > 3)];
@@ -43,13 +44,17 @@ public static partial class InsideAirbnb
         foreach ((JsonObject row, string where) in SourceFiles.Rows(path))
         {
             string id = $"{Name}:{++number}", text = TextCleaner.Line(SourceFiles.Text(row, "description", where));
-            if (text.Length >= 120 && !Odd().IsMatch(text)) yield return new SourceItem(id, id, [new TextExample($"{TextCleaner.Line(SourceFiles.Text(row, "title", where))}\n\n{text}")], "CC-BY-4.0");
+            if (text.Length >= 120 && !Odd().IsMatch(text))
+                yield return new SourceItem(id, id,
+                    [new TextExample($"{TextCleaner.Line(SourceFiles.Text(row, "title", where))}\n\n{text}")], "CC-BY-4.0");
         }
     }
 
     private static string Category(string property)
     {
-        string place = property.Replace("Entire ", "", StringComparison.Ordinal).Replace("Private room in ", "Room in ", StringComparison.Ordinal).Replace("rental unit", "apartment", StringComparison.Ordinal);
+        string place = property.Replace("Entire ", "", StringComparison.Ordinal)
+            .Replace("Private room in ", "Room in ", StringComparison.Ordinal)
+            .Replace("rental unit", "apartment", StringComparison.Ordinal);
         return place.Length == 0 ? "Holiday home" : char.ToUpperInvariant(place[0]) + place[1..];
     }
 
@@ -71,7 +76,8 @@ public static partial class InsideAirbnb
         if (text.Length == 0) return null;
         string first = text.Split(' ')[0].TrimEnd(',');
         if (Adjectives.Contains(first.ToLowerInvariant()))
-            return Fragment().IsMatch(TextCleaner.Sentences(text)[0]) ? null : $"{Placeholder} is {("aeiou".Contains(char.ToLowerInvariant(first[0])) && !first.StartsWith("uni", StringComparison.OrdinalIgnoreCase) ? "an" : "a")} {char.ToLowerInvariant(text[0])}{text[1..]}";
+            return Fragment().IsMatch(TextCleaner.Sentences(text)[0])
+                ? null : $"{Placeholder} is {("aeiou".Contains(char.ToLowerInvariant(first[0])) && !first.StartsWith("uni", StringComparison.OrdinalIgnoreCase) ? "an" : "a")} {char.ToLowerInvariant(text[0])}{text[1..]}";
         if (Welcome().IsMatch(text)) return Welcome().Replace(text, $"Welcome to {Placeholder}", 1);
         return Subject().IsMatch(text) ? Subject().Replace(text, $"{Placeholder} $2", 1) : null;
     }
@@ -82,13 +88,18 @@ public static partial class InsideAirbnb
             .Where(clause => clause.Split(' ').Length is >= 2 and <= 7 && !Unfit().IsMatch(clause)).Select(Small).Distinct()];
 
     /// <summary>Whether most of the text's words are in its clauses: the rest would have to be invented.</summary>
-    private static bool Covers(IEnumerable<string> clauses, string text) => clauses.Sum(clause => clause.Split(' ').Length) * 10 >= text.Split(' ').Length * 6;
+    private static bool Covers(IEnumerable<string> clauses, string text) =>
+        clauses.Sum(clause => clause.Split(' ').Length) * 10 >= text.Split(' ').Length * 6;
 
     /// <summary>Without the capital of a sentence's start.</summary>
     private static string Small(string clause) =>
-        clause.Length > 0 && clause.Split(' ')[0] is var first && (Adjectives.Contains(first.ToLowerInvariant()) || first is "The" or "A" or "An" or "Free" or "Fast" or "Walking" or "Close" or "Easy") ? char.ToLowerInvariant(clause[0]) + clause[1..] : clause;
+        clause.Length > 0 && clause.Split(' ')[0] is var first
+            && (Adjectives.Contains(first.ToLowerInvariant())
+                || first is "The" or "A" or "An" or "Free" or "Fast" or "Walking" or "Close" or "Easy")
+                ? char.ToLowerInvariant(clause[0]) + clause[1..] : clause;
 
-    private static readonly HashSet<string> Adjectives = [.. "beautiful cozy cosy bright spacious modern stylish charming lovely large stunning luxury luxurious elegant comfortable newly fully fantastic gorgeous quiet central private boutique unique light sunny contemporary traditional superb peaceful immaculate warm airy perfect small huge historic renovated clean two-bedroom one-bedroom three-bedroom entire self-contained family victorian georgian".Split(' ')];
+    private static readonly HashSet<string> Adjectives =
+        [.. "beautiful cozy cosy bright spacious modern stylish charming lovely large stunning luxury luxurious elegant comfortable newly fully fantastic gorgeous quiet central private boutique unique light sunny contemporary traditional superb peaceful immaculate warm airy perfect small huge historic renovated clean two-bedroom one-bedroom three-bedroom entire self-contained family victorian georgian".Split(' ')];
 
     [GeneratedRegex(@"[^\u0000-\u00ff]|[*|_#/~]|[A-Z]{5,}|!!")]
     private static partial Regex Odd();

@@ -8,7 +8,8 @@ namespace Flywheel.Data;
 /// JSON lines as OpenAI's fine-tuning takes them: conversations, <c>{"messages": [...]}</c>, or preference pairs,
 /// <c>{"input": {"messages": [...]}, "preferred_output": [...], "non_preferred_output": [...]}</c>; a conversation with
 /// <c>"label": true</c> or <c>false</c> is an answer that was liked or not; <c>{"messages": [...], "tokens": [ids], "logprobs":
-/// [...], "reward": 1}</c> is a prompt with an answer as it was sampled. Further fields are lineage; of them <c>id</c> names the item, <c>group</c> keeps items in one split and <c>licence</c> is kept.
+/// [...], "reward": 1}</c> is a prompt with an answer as it was sampled. Further fields are lineage; of them <c>id</c> names the item,
+/// <c>group</c> keeps items in one split and <c>licence</c> is kept.
 /// </summary>
 public static class JsonlSource
 {
@@ -58,14 +59,16 @@ public static class JsonlSource
         {
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
-        if (node is not JsonObject row) throw new FlywheelException("is not a JSON object, expected {\"messages\": [...]} or a preference pair");
+        if (node is not JsonObject row)
+            throw new FlywheelException("is not a JSON object, expected {\"messages\": [...]} or a preference pair");
         try
         {
             Example example = row.ContainsKey("tokens") ? Sampled(row)
                 : row.ContainsKey("label") ? Judged(row)
                 : row.ContainsKey("messages") ? new ConversationExample(WithAnswer(Messages(row, "messages")))
                 : row.ContainsKey("preferred_output") || row.ContainsKey("non_preferred_output") ? Pair(row)
-                : throw new FlywheelException($"has the fields {string.Join(", ", row.Select(field => field.Key))}, expected messages, or input with preferred_output and non_preferred_output");
+                : throw new FlywheelException(
+                    $"has the fields {string.Join(", ", row.Select(field => field.Key))}, expected messages, or input with preferred_output and non_preferred_output");
             Conversation asked = example switch
             {
                 PairExample pair => pair.Preferred,
@@ -74,7 +77,11 @@ public static class JsonlSource
                 _ => ((ConversationExample)example).Conversation,
             };
             // Answers to one prompt stay together.
-            string group = Text(row, "group") ?? "prompt:" + string.Join('\n', asked.Messages.TakeWhile(message => message.Role != Role.Assistant).Select(message => message.Text));
+            string group =
+                Text(row, "group")
+                    ?? "prompt:"
+                        + string.Join('\n',
+                            asked.Messages.TakeWhile(message => message.Role != Role.Assistant).Select(message => message.Text));
             return new SourceItem(Text(row, "id") ?? id, group, [example], Text(row, "licence") ?? "");
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
@@ -87,40 +94,49 @@ public static class JsonlSource
     private static JudgedExample Judged(JsonObject row) =>
         new(WithAnswer(Messages(row, "messages")), row["label"] is JsonValue value && value.TryGetValue(out bool liked)
             ? liked
-            : throw new FlywheelException($"field 'label' is {row["label"]?.ToJsonString(JsonText.Compact) ?? "null"}, expected true or false"));
+            : throw new FlywheelException(
+                $"field 'label' is {row["label"]?.ToJsonString(JsonText.Compact) ?? "null"}, expected true or false"));
 
     private static SampledExample Sampled(JsonObject row)
     {
         int[] tokens = Numbers<int>("tokens", "token ids");
         float[] logProbs = Numbers<float>("logprobs", "log-probabilities, at most 0, one for each token");
         if (tokens.Length == 0 || logProbs.Length != tokens.Length || logProbs.Any(value => !(value <= 0 && float.IsFinite(value))))
-            throw new FlywheelException($"fields 'tokens' and 'logprobs' have {tokens.Length} and {logProbs.Length} numbers, expected as many log-probabilities, at most 0, as tokens");
+            throw new FlywheelException(
+                $"fields 'tokens' and 'logprobs' have {tokens.Length} and {logProbs.Length} numbers, expected as many log-probabilities, at most 0, as tokens");
         float reward = row["reward"] is JsonValue value && value.TryGetValue(out float number) && float.IsFinite(number) ? number
-            : throw new FlywheelException($"field 'reward' is {row["reward"]?.ToJsonString(JsonText.Compact) ?? "missing"}, expected a number");
+            : throw new FlywheelException(
+                $"field 'reward' is {row["reward"]?.ToJsonString(JsonText.Compact) ?? "missing"}, expected a number");
         return new SampledExample(Messages(row, "messages"), tokens, logProbs, reward);
 
-        T[] Numbers<T>(string field, string expected) => row[field] is JsonArray array && array.All(item => item is JsonValue number && number.TryGetValue<T>(out _))
+        T[] Numbers<T>(string field, string expected) =>
+            row[field] is JsonArray array && array.All(item => item is JsonValue number && number.TryGetValue<T>(out _))
             ? [.. array.Select(item => item!.GetValue<T>())]
-            : throw new FlywheelException($"field '{field}' is {(row.ContainsKey(field) ? "no list of numbers" : "missing")}, expected {expected}");
+            : throw new FlywheelException(
+                $"field '{field}' is {(row.ContainsKey(field) ? "no list of numbers" : "missing")}, expected {expected}");
     }
 
     private static PairExample Pair(JsonObject row)
     {
         if (row["input"] is not JsonObject input) throw new FlywheelException("field 'input' is missing, expected {\"messages\": [...]}");
         Conversation prompt = Messages(input, "messages", "input.");
-        Conversation Answered(string field) => WithAnswer(prompt with { Messages = [.. prompt.Messages, .. Messages(row, field).Messages] }, field);
+        Conversation Answered(string field) =>
+            WithAnswer(prompt with { Messages = [.. prompt.Messages, .. Messages(row, field).Messages] }, field);
         return new PairExample(Answered("preferred_output"), Answered("non_preferred_output"));
     }
 
     private static Conversation Messages(JsonObject row, string field, string within = "") =>
         row[field] is JsonArray messages
             ? Conversation.FromJson(messages, row["tools"], row["chat_template_kwargs"], row["modalities"])
-            : throw new FlywheelException($"field '{within}{field}' is {(row.ContainsKey(field) ? "no array" : "missing")}, expected an array of messages");
+            : throw new FlywheelException(
+                $"field '{within}{field}' is {(row.ContainsKey(field) ? "no array" : "missing")}, expected an array of messages");
 
     private static Conversation WithAnswer(Conversation conversation, string field = "messages") =>
         conversation.Messages[^1] is { Role: Role.Assistant, Text.Length: > 0 } or { Role: Role.Assistant, ToolCalls.Count: > 0 }
             ? conversation
-            : throw new FlywheelException($"field '{field}' ends with {(conversation.Messages[^1].Role == Role.Assistant ? "an empty answer" : $"a message of the {conversation.Messages[^1].Role.ToString().ToLowerInvariant()}")}, expected the assistant's answer");
+            : throw new FlywheelException(
+                $"field '{field}' ends with {(conversation.Messages[^1].Role == Role.Assistant ? "an empty answer" : $"a message of the {conversation.Messages[^1].Role.ToString().ToLowerInvariant()}")}, expected the assistant's answer");
 
-    private static string? Text(JsonObject row, string field) => row[field] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+    private static string? Text(JsonObject row, string field) =>
+        row[field] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 }

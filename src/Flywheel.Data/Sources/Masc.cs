@@ -20,7 +20,9 @@ public static partial class Masc
         {
             string id = $"{Name}:{++number}";
             if (SourceFiles.Text(row, "kind", where) != "written") continue;
-            string[] paragraphs = [.. SourceFiles.Text(row, "text", where).Split('\n').Select(line => Hyphen().Replace(TextCleaner.Line(line), "$1-$2")).Where(line => line.Length > 0).Chunk(6).Select(lines => string.Join(' ', lines))];
+            string[] paragraphs =
+                [.. SourceFiles.Text(row, "text", where).Split('\n').Select(line => Hyphen().Replace(TextCleaner.Line(line), "$1-$2"))
+                    .Where(line => line.Length > 0).Chunk(6).Select(lines => string.Join(' ', lines))];
             yield return new SourceItem(id, id, [new TextExample(string.Join("\n\n", paragraphs))]);
         }
     }

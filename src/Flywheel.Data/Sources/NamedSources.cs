@@ -25,18 +25,25 @@ internal static class NamedSources
             case "task":
                 return (TaskItems.Conversations(TaskFolder.Open(path), seed, home), path);
             case "grammar":
-                CopyGrammar grammar = CopyGrammar.Load(path, source.Corpora != false ? files.Find("corpora", "corpora.tar.gz", "https://github.com/dariusk/corpora") : null);
+                CopyGrammar grammar = CopyGrammar.Load(path,
+                    source.Corpora != false ? files.Find("corpora", "corpora.tar.gz", "https://github.com/dariusk/corpora") : null);
                 return (GrammarSource.Read(grammar, source.Limit, seed), path);
             case SchemaGuidedDialogue.Name:
                 string dialogues = files.Find(SchemaGuidedDialogue.Name, "train.jsonl.gz", SchemaGuidedDialogue.Publisher);
-                return (source.As == "copy" ? Render(SchemaGuidedDialogue.Statements(dialogues)) : SchemaGuidedDialogue.Dialogues(dialogues), SchemaGuidedDialogue.Publisher);
+                return (source.As == "copy"
+                    ? Render(SchemaGuidedDialogue.Statements(dialogues)) : SchemaGuidedDialogue.Dialogues(dialogues),
+                    SchemaGuidedDialogue.Publisher);
             case Rnnlg.Name:
-                return (Render(Rnnlg.Domains.SelectMany(domain => Rnnlg.Read(files.Find(Rnnlg.Name, $"{domain.File}-train.jsonl.gz", Rnnlg.Publisher), domain.Category))), Rnnlg.Publisher);
+                return (Render(
+                    Rnnlg.Domains.SelectMany(domain =>
+                        Rnnlg.Read(files.Find(Rnnlg.Name, $"{domain.File}-train.jsonl.gz", Rnnlg.Publisher), domain.Category))),
+                        Rnnlg.Publisher);
             case InsideAirbnb.Name:
                 string listings = files.Find(InsideAirbnb.Name, "listings.jsonl.gz", InsideAirbnb.Publisher);
                 return (source.As == "copy" ? Render(InsideAirbnb.Read(listings)) : InsideAirbnb.Texts(listings), InsideAirbnb.Publisher);
             case PersonaChat.Name:
-                return (PersonaChat.Read(files.Find(PersonaChat.Name, "conversations.jsonl.gz", PersonaChat.Publisher)), PersonaChat.Publisher);
+                return (PersonaChat.Read(files.Find(PersonaChat.Name, "conversations.jsonl.gz", PersonaChat.Publisher)),
+                    PersonaChat.Publisher);
             case Masc.Name:
                 return (Masc.Read(files.Find(Masc.Name, "texts.jsonl.gz", Masc.Publisher)), Masc.Publisher);
             default:
@@ -45,6 +52,7 @@ internal static class NamedSources
 
         // Held-out items are asked about once; training repeats with other names and other forms of the brief.
         IEnumerable<SourceItem> Render(IEnumerable<FactText> texts) =>
-            texts.Select(text => FactTextRenderer.Render(text, StableHash.SplitOf(text.Group) == Split.Validation ? 1 : source.Repeat, seed));
+            texts.Select(text =>
+                FactTextRenderer.Render(text, StableHash.SplitOf(text.Group) == Split.Validation ? 1 : source.Repeat, seed));
     }
 }

@@ -43,7 +43,8 @@ public static partial class PackageCatalog
                 "packages:" + name, family, ProperName(name, blocks), synopsis, blocks,
                 Section(stanza.GetValueOrDefault("Section", "")), [.. tags.Select(TagFact).OfType<string>()])));
         }
-        return [.. found.OrderByDescending(entry => entry.IsProgram).ThenBy(entry => entry.Package.Length).ThenBy(entry => entry.Package, StringComparer.Ordinal).Select(entry => entry.Product)];
+        return [.. found.OrderByDescending(entry => entry.IsProgram).ThenBy(entry => entry.Package.Length)
+            .ThenBy(entry => entry.Package, StringComparer.Ordinal).Select(entry => entry.Product)];
     }
 
     /// <summary>The name as its own description writes it: "gimp" is "GIMP" there, "telegram-desktop" is "Telegram".</summary>
@@ -52,7 +53,9 @@ public static partial class PackageCatalog
         if (blocks.Count > 0 && Introduced().Match(blocks[0].Text) is { Success: true } introduced)
         {
             string name = introduced.Groups[1].Value, plain = Letters(name), plainPackage = Letters(package);
-            if (plain.Length > 2 && (plainPackage.StartsWith(plain, StringComparison.Ordinal) || plain.StartsWith(plainPackage, StringComparison.Ordinal))) return name;
+            if (plain.Length > 2
+                && (plainPackage.StartsWith(plain, StringComparison.Ordinal) || plain.StartsWith(plainPackage, StringComparison.Ordinal)))
+                return name;
         }
         foreach (Block block in blocks)
             foreach (Match word in Word().Matches(block.Text))

@@ -4,7 +4,8 @@ using Flywheel.Model;
 namespace Flywheel.Data;
 
 /// <summary>
-/// Short descriptions of Debian's packages in English and in another language, as its translators wrote them (Translation-XX; each under the
+/// Short descriptions of Debian's packages in English and in another language, as its translators wrote them (Translation-XX; each under
+/// the
 /// package's licence). Rows: <c>{"package", "english", "translation"}</c>.
 /// </summary>
 public static class PackageTranslations
@@ -24,7 +25,8 @@ public static class PackageTranslations
         // The sum is of the English text that was translated: a translation of an older text is none of this one.
         var texts = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (IReadOnlyDictionary<string, string> stanza in ControlFile.Read(english))
-            if (stanza.TryGetValue("Description-md5", out string? sum) && stanza.TryGetValue("Description-en", out string? text)) texts.TryAdd(sum, FirstLine(text));
+            if (stanza.TryGetValue("Description-md5", out string? sum) && stanza.TryGetValue("Description-en", out string? text))
+                texts.TryAdd(sum, FirstLine(text));
         var seen = new HashSet<(string, string)>();
         foreach (IReadOnlyDictionary<string, string> stanza in ControlFile.Read(other))
         {

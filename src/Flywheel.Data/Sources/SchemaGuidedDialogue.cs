@@ -9,16 +9,20 @@ namespace Flywheel.Data;
 /// </summary>
 public static class SchemaGuidedDialogue
 {
-    public const string Name = "schema-guided-dialogue", Publisher = "https://github.com/google-research-datasets/dstc8-schema-guided-dialogue";
+    public const string Name = "schema-guided-dialogue",
+        Publisher = "https://github.com/google-research-datasets/dstc8-schema-guided-dialogue";
 
     private const int MaximumLength = 220;
 
     /// <summary>Slots whose value is what the sentence is about, and what that thing is.</summary>
     private static readonly Dictionary<string, string> Names = new()
     {
-        ["restaurant_name"] = "Restaurant", ["hotel_name"] = "Hotel", ["event_name"] = "Event", ["movie_name"] = "Film", ["movie_title"] = "Film", ["song_name"] = "Song",
-        ["track"] = "Song", ["property_name"] = "Apartment", ["attraction_name"] = "Attraction", ["place_name"] = "House", ["stylist_name"] = "Hair salon",
-        ["dentist_name"] = "Dentist", ["therapist_name"] = "Therapist", ["doctor_name"] = "Doctor", ["title"] = "Film", ["car_name"] = "Rental car", ["album"] = "Album",
+        ["restaurant_name"] = "Restaurant", ["hotel_name"] = "Hotel", ["event_name"] = "Event", ["movie_name"] = "Film",
+        ["movie_title"] = "Film", ["song_name"] = "Song",
+        ["track"] = "Song", ["property_name"] = "Apartment", ["attraction_name"] = "Attraction", ["place_name"] = "House",
+        ["stylist_name"] = "Hair salon",
+        ["dentist_name"] = "Dentist", ["therapist_name"] = "Therapist", ["doctor_name"] = "Doctor", ["title"] = "Film",
+        ["car_name"] = "Rental car", ["album"] = "Album",
     };
 
     /// <summary>The assistant's statements that name a thing and say something of it.</summary>
@@ -42,8 +46,11 @@ public static class SchemaGuidedDialogue
                     else facts.Add($"{slot.Replace('_', ' ')}: {value switch { "True" => "yes", "False" => "no", _ => value }}");
                 }
                 bool stated = name.Length > 2 && text.Contains(name, StringComparison.Ordinal)
-                    && facts.All(fact => fact.EndsWith(": yes", StringComparison.Ordinal) || fact.EndsWith(": no", StringComparison.Ordinal) || text.Contains(fact[(fact.IndexOf(':') + 2)..], StringComparison.OrdinalIgnoreCase));
-                if (stated && facts.Count > 0) yield return new FactText($"{Name}:{id}:{number}", $"{Name}:{id}", "reply", name, category, facts, TextCleaner.Line(text));
+                    && facts.All(fact => fact.EndsWith(": yes", StringComparison.Ordinal) || fact.EndsWith(": no", StringComparison.Ordinal)
+                        || text.Contains(fact[(fact.IndexOf(':') + 2)..], StringComparison.OrdinalIgnoreCase));
+                if (stated && facts.Count > 0)
+                    yield return new FactText($"{Name}:{id}:{number}", $"{Name}:{id}", "reply", name, category, facts,
+                        TextCleaner.Line(text));
             }
         }
     }
@@ -55,17 +62,24 @@ public static class SchemaGuidedDialogue
         foreach ((JsonObject row, string where) in SourceFiles.Rows(path))
         {
             string id = $"{Name}:{SourceFiles.Text(row, "id", where)}";
-            Message[] messages = [.. Turns(row, where).Select(turn => turn.System ? Message.Assistant(TextCleaner.Line(turn.Text)) : Message.User(TextCleaner.Line(turn.Text)))];
-            if (Alternates.Cut(messages) is { Count: > 1 } kept) yield return new SourceItem(id, id, [new ConversationExample(new Conversation([.. kept]))], "CC-BY-SA-4.0");
+            Message[] messages =
+                [.. Turns(row, where)
+                    .Select(turn =>
+                        turn.System ? Message.Assistant(TextCleaner.Line(turn.Text)) : Message.User(TextCleaner.Line(turn.Text)))];
+            if (Alternates.Cut(messages) is { Count: > 1 } kept)
+                yield return new SourceItem(id, id, [new ConversationExample(new Conversation([.. kept]))], "CC-BY-SA-4.0");
         }
     }
 
     private static IEnumerable<(bool System, string Text, JsonArray Acts)> Turns(JsonObject row, string where)
     {
-        if (row["turns"] is not JsonArray turns) throw new FlywheelException($"{where}: field 'turns' is missing, expected a list of turns");
+        if (row["turns"] is not JsonArray turns)
+            throw new FlywheelException($"{where}: field 'turns' is missing, expected a list of turns");
         foreach (JsonNode? node in turns)
         {
-            if (node is not JsonObject turn) throw new FlywheelException($"{where}: field 'turns' holds {node?.ToJsonString(JsonText.Compact) ?? "null"}, expected objects with s, t and a");
+            if (node is not JsonObject turn)
+                throw new FlywheelException(
+                    $"{where}: field 'turns' holds {node?.ToJsonString(JsonText.Compact) ?? "null"}, expected objects with s, t and a");
             yield return (SourceFiles.Text(turn, "s", where) == "S", SourceFiles.Text(turn, "t", where), turn["a"] as JsonArray ?? []);
         }
     }
@@ -74,7 +88,9 @@ public static class SchemaGuidedDialogue
     {
         foreach (JsonNode? node in acts)
         {
-            if (node is not JsonArray { Count: 3 } act || act[2] is not JsonArray values) throw new FlywheelException($"{where}: field 'a' holds {node?.ToJsonString(JsonText.Compact) ?? "null"}, expected [act, slot, [values]]");
+            if (node is not JsonArray { Count: 3 } act || act[2] is not JsonArray values)
+                throw new FlywheelException(
+                    $"{where}: field 'a' holds {node?.ToJsonString(JsonText.Compact) ?? "null"}, expected [act, slot, [values]]");
             yield return ((string?)act[0] ?? "", (string?)act[1] ?? "", values.Count > 0 ? (string?)values[0] ?? "" : "");
         }
     }

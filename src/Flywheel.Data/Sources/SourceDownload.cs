@@ -35,14 +35,16 @@ public static class SourceDownload
         }
         catch (Exception e) when (e is HttpRequestException or IOException or OperationCanceledException)
         {
-            throw new FlywheelException($"{address} could not be fetched: {e.Message}; the file may be put at {path} by hand, or into the folder {Path.GetFileName(Path.GetDirectoryName(path))} of a mirror that FLYWHEEL_MIRROR names", e);
+            throw new FlywheelException(
+                $"{address} could not be fetched: {e.Message}; the file may be put at {path} by hand, or into the folder {Path.GetFileName(Path.GetDirectoryName(path))} of a mirror that FLYWHEEL_MIRROR names", e);
         }
         string found;
         using (FileStream file = File.OpenRead(part)) found = Convert.ToHexStringLower(SHA256.HashData(file));
         if (found != sha256)
         {
             File.Delete(part);
-            throw new FlywheelException($"{address} has the SHA-256 {found}, expected {sha256}: the publisher has changed it, or it was damaged on its way");
+            throw new FlywheelException(
+                $"{address} has the SHA-256 {found}, expected {sha256}: the publisher has changed it, or it was damaged on its way");
         }
         File.Move(part, path, overwrite: true);
         return path;

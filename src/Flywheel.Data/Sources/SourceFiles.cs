@@ -17,13 +17,15 @@ public sealed class SourceFiles(FlywheelHome home)
     public string Find(string dataSet, string file, string publisher)
     {
         return TryFind(dataSet, file)
-            ?? throw new FlywheelException($"{file} of the data set '{dataSet}' is not there; expected it at {string.Join(" or ", Places(dataSet, file))}. It comes from {publisher}; docs/data.md says in which form.");
+            ?? throw new FlywheelException(
+                $"{file} of the data set '{dataSet}' is not there; expected it at {string.Join(" or ", Places(dataSet, file))}. It comes from {publisher}; docs/data.md says in which form.");
     }
 
     /// <summary>The file, or null.</summary>
     public string? TryFind(string dataSet, string file) => Places(dataSet, file).FirstOrDefault(File.Exists);
 
-    private IEnumerable<string> Places(string dataSet, string file) => new[] { _mirror, home.Sources }.OfType<string>().Select(place => Path.Combine(place, dataSet, file));
+    private IEnumerable<string> Places(string dataSet, string file) =>
+        new[] { _mirror, home.Sources }.OfType<string>().Select(place => Path.Combine(place, dataSet, file));
 
     /// <summary>The rows of JSON lines, gzipped where the name says so.</summary>
     /// <exception cref="FlywheelException">Not UTF-8 or not a JSON object; names file and line.</exception>
@@ -42,13 +44,16 @@ public sealed class SourceFiles(FlywheelHome home)
     /// <exception cref="FlywheelException">It is not.</exception>
     public static string Text(JsonObject row, string field, string where) =>
         row[field] is JsonValue value && value.TryGetValue(out string? text) ? text
-            : throw new FlywheelException($"{where}: field '{field}' is {row[field]?.ToJsonString(JsonText.Compact) ?? "missing"}, expected a text");
+            : throw new FlywheelException(
+                $"{where}: field '{field}' is {row[field]?.ToJsonString(JsonText.Compact) ?? "missing"}, expected a text");
 
     /// <summary>A field that must be a list of texts.</summary>
     /// <exception cref="FlywheelException">It is not.</exception>
     public static IReadOnlyList<string> Texts(JsonObject row, string field, string where) =>
-        row[field] is JsonArray list && list.All(item => item is JsonValue value && value.TryGetValue(out string? _)) ? [.. list.Select(item => item!.GetValue<string>())]
-            : throw new FlywheelException($"{where}: field '{field}' is {(row.ContainsKey(field) ? "no list of texts" : "missing")}, expected a list of texts");
+        row[field] is JsonArray list && list.All(item => item is JsonValue value && value.TryGetValue(out string? _))
+            ? [.. list.Select(item => item!.GetValue<string>())]
+            : throw new FlywheelException(
+                $"{where}: field '{field}' is {(row.ContainsKey(field) ? "no list of texts" : "missing")}, expected a list of texts");
 
     private static JsonObject Parse(string line, string where)
     {

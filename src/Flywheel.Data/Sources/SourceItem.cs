@@ -30,7 +30,8 @@ public sealed record TextExample(string Text) : Example
 public sealed record ConversationExample(Conversation Conversation) : Example
 {
     /// <summary>Symbols are no text: a vocabulary has them already.</summary>
-    public override IEnumerable<string> Texts => Conversation.Messages.Select(message => string.Join('\n', message.Parts.OfType<TextPart>().Select(part => part.Text)));
+    public override IEnumerable<string> Texts =>
+        Conversation.Messages.Select(message => string.Join('\n', message.Parts.OfType<TextPart>().Select(part => part.Text)));
 
     public override IEnumerable<string> Identity => Conversation.Messages.Select(message => message.Text);
 }

@@ -10,14 +10,17 @@ public static class TextSource
     public static IEnumerable<SourceItem> Read(string path)
     {
         string[] files = File.Exists(path) ? [path]
-            : Directory.Exists(path) ? [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(file => Path.GetExtension(file) is ".txt" or ".md").Order(StringComparer.Ordinal)]
+            : Directory.Exists(path)
+            ? [.. Directory.EnumerateFiles(path, "*", SearchOption.AllDirectories).Where(file => Path.GetExtension(file) is ".txt" or ".md")
+                .Order(StringComparer.Ordinal)]
             : throw new FlywheelException($"{path}: no such file or folder; expected plain text");
         if (files.Length == 0) throw new FlywheelException($"{path}: holds no .txt or .md file");
         string root = File.Exists(path) ? Path.GetDirectoryName(Path.GetFullPath(path))! : path;
         foreach (string file in files)
         {
             string name = Path.GetRelativePath(root, file);
-            yield return new SourceItem("text:" + name, "text:" + name, [new TextExample(Utf8File.ReadText(file).ReplaceLineEndings("\n").Trim())]);
+            yield return new SourceItem("text:" + name, "text:" + name,
+                [new TextExample(Utf8File.ReadText(file).ReplaceLineEndings("\n").Trim())]);
         }
     }
 }

@@ -49,7 +49,9 @@ internal sealed unsafe class AdapterWeights
         try
         {
             var weights = new AdapterWeights(folder, number, arena);
-            weights.Layers = [.. Enumerable.Range(0, shape.Config.NumLayers).Select(index => weights.ReadLayer(folder, shape, kernels, $"model.layers.{index}."))];
+            weights.Layers =
+                [.. Enumerable.Range(0, shape.Config.NumLayers)
+                    .Select(index => weights.ReadLayer(folder, shape, kernels, $"model.layers.{index}."))];
             int widest = weights.Layers.SelectMany(layer => layer).Max(pair => pair?.B.NumColumns ?? 0);
             weights.Lowered = arena.Allocate<float>((long)maxRows * widest);
             return weights;
@@ -83,7 +85,8 @@ internal sealed unsafe class AdapterWeights
         ];
 
         // Parts that the adapter leaves alone take no columns.
-        LowRank? Join(string[] modules, int rows, int columns, Func<int, (int Part, int Row)> source, Action<ReadOnlySpan<float>, Span<float>>? spread = null)
+        LowRank? Join(string[] modules, int rows, int columns, Func<int, (int Part, int Row)> source,
+            Action<ReadOnlySpan<float>, Span<float>>? spread = null)
         {
             var parts = new (float[] A, float[] B, int First)?[modules.Length];
             int ranks = 0;
@@ -94,7 +97,9 @@ internal sealed unsafe class AdapterWeights
                 ranks += rank;
             }
             if (ranks == 0) return null;
-            float[][] lines = [.. parts.Where(part => part is not null).SelectMany(part => part!.Value.A.Chunk(part.Value.A.Length / rank))]; // [R][K]
+            // [R][K]
+            float[][] lines =
+                [.. parts.Where(part => part is not null).SelectMany(part => part!.Value.A.Chunk(part.Value.A.Length / rank))];
             return new LowRank(
                 Matrix.Create(_arena, kernels, TensorType.F32, ranks, columns, (row, values) =>
                 {

@@ -52,7 +52,8 @@ internal sealed class LoadedAdapters(EngineLoop loop)
                 weights.Use();
                 return weights;
             }
-            throw new FlywheelException($"adapter is '{name}', expected {(_byName.Count == 0 ? "none: no adapter is loaded" : $"one of those that are loaded: {string.Join(", ", _byName.Keys)}")}");
+            throw new FlywheelException(
+                $"adapter is '{name}', expected {(_byName.Count == 0 ? "none: no adapter is loaded" : $"one of those that are loaded: {string.Join(", ", _byName.Keys)}")}");
         }
     }
 

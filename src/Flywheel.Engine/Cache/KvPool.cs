@@ -10,10 +10,12 @@ namespace Flywheel.Engine;
 /// </summary>
 internal sealed unsafe class KvPool(DecoderShape shape, KvType type, long maxPages) : IDisposable
 {
-    /// <summary>Pages are made so many bytes at a time, because a step reads a little of every page: small memory pages would cost a TLB miss each.</summary>
+    /// <summary>Pages are made so many bytes at a time, because a step reads a little of every page: small memory pages would cost a TLB
+    /// miss each.</summary>
     private const long SlabBytes = 32 << 20;
 
-    /// <summary>So many are made ahead, at most: the first touch of memory takes up to milliseconds a page, which streams would wait for.</summary>
+    /// <summary>So many are made ahead, at most: the first touch of memory takes up to milliseconds a page, which streams would wait
+    /// for.</summary>
     private const int PagesAhead = 768, BytesAhead = 512 << 20;
 
     private readonly NativeArena _arena = new();

@@ -36,7 +36,8 @@ internal sealed unsafe class PageTables : IDisposable
 
     public float** Of(PagedText text) => (float**)(_tables + (long)text.Slot * _pagesPerSlot);
 
-    /// <summary>Takes over pages that exist, and the beginning of one that goes on differently; false when another sequence is computing the next one.</summary>
+    /// <summary>Takes over pages that exist, and the beginning of one that goes on differently; false when another sequence is computing
+    /// the next one.</summary>
     public bool TakeShared(PagedText text)
     {
         while (text.Nodes.Count == text.NumPages && MayShare(text, text.NumCached))
@@ -82,7 +83,8 @@ internal sealed unsafe class PageTables : IDisposable
         float* page = _cache.Rent();
         bool follows = text.Nodes.Count == text.NumPages;
         Of(text)[text.NumPages] = page;
-        if (follows && MayShare(text, position) && _cache.Add(Last(text), Tokens(text, text.NumPages), page, ready: false) is { } node) text.Nodes.Add(node);
+        if (follows && MayShare(text, position) && _cache.Add(Last(text), Tokens(text, text.NumPages), page, ready: false) is { } node)
+            text.Nodes.Add(node);
         text.NumPages++;
     }
 

@@ -39,7 +39,8 @@ internal sealed unsafe class PrefixCache(KvPool pool)
 
     private readonly Dictionary<ulong, PageNode> _nodes = [];
 
-    /// <summary>A page that begins with so many tokens after a parent: the newest that is computed, or else the first that will be.</summary>
+    /// <summary>A page that begins with so many tokens after a parent: the newest that is computed, or else the first that will
+    /// be.</summary>
     private readonly Dictionary<ulong, PageNode> _beginnings = [];
     private readonly Stack<PageNode> _spare = new();
     private PageNode? _oldest, _newest;
@@ -49,13 +50,16 @@ internal sealed unsafe class PrefixCache(KvPool pool)
 
     /// <summary>The page of these tokens after a parent, if it is there or on its way.</summary>
     public PageNode? Find(PageNode? parent, ReadOnlySpan<int> tokens) =>
-        _nodes.TryGetValue(HashOf(parent, tokens), out PageNode? node) && node.Parent == parent && tokens.SequenceEqual(node.Tokens) ? node : null;
+        _nodes.TryGetValue(HashOf(parent, tokens), out PageNode? node) && node.Parent == parent && tokens.SequenceEqual(node.Tokens)
+            ? node : null;
 
-    /// <summary>A page after a parent that begins as these tokens do, if there is one or one is on its way, and how many are the same.</summary>
+    /// <summary>A page after a parent that begins as these tokens do, if there is one or one is on its way, and how many are the
+    /// same.</summary>
     public PageNode? FindBeginning(PageNode? parent, ReadOnlySpan<int> tokens, out int numSame)
     {
         numSame = 0;
-        if (tokens.Length < LeastBeginning || !_beginnings.TryGetValue(HashOf(parent, tokens[..LeastBeginning]), out PageNode? node) || node.Parent != parent) return null;
+        if (tokens.Length < LeastBeginning || !_beginnings.TryGetValue(HashOf(parent, tokens[..LeastBeginning]), out PageNode? node)
+            || node.Parent != parent) return null;
         numSame = tokens.CommonPrefixLength(node.Tokens);
         return numSame < LeastBeginning ? null : node;
     }

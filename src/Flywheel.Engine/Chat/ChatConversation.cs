@@ -25,8 +25,10 @@ internal static class ChatConversation
             : new JsonObject { ["type"] = "object" };
         if (conversation.Tools.Count == 0) return schema is null ? null : Grammars.Grammar.FromJsonSchema(schema);
         bool parallel = options?.AllowMultipleToolCalls ?? true;
-        if (options?.ToolMode is not RequiredChatToolMode required) return Grammars.Grammar.OfTools(form, conversation.Tools, ToolUse.Auto, parallel, schema);
-        ToolDefinition[] callable = [.. conversation.Tools.Where(tool => required.RequiredFunctionName is null || tool.Name == required.RequiredFunctionName)];
+        if (options?.ToolMode is not RequiredChatToolMode required)
+            return Grammars.Grammar.OfTools(form, conversation.Tools, ToolUse.Auto, parallel, schema);
+        ToolDefinition[] callable =
+            [.. conversation.Tools.Where(tool => required.RequiredFunctionName is null || tool.Name == required.RequiredFunctionName)];
         return callable.Length == 0
             ? throw new FlywheelException($"function '{required.RequiredFunctionName}' is required, and not among the tools")
             : Grammars.Grammar.OfTools(form, callable, ToolUse.Required, parallel && required.RequiredFunctionName is null);
@@ -48,21 +50,26 @@ internal static class ChatConversation
                     parts.Add(new TextPart(text.Text));
                     break;
                 case FunctionCallContent call:
-                    calls.Add(new ToolCall(call.CallId, call.Name, JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions)));
+                    calls.Add(new ToolCall(call.CallId, call.Name,
+                        JsonSerializer.Serialize(call.Arguments ?? new Dictionary<string, object?>(), AIJsonUtilities.DefaultOptions)));
                     break;
                 case FunctionResultContent result:
-                    yield return new Message(Role.Tool, [new TextPart(result.Result as string ?? JsonSerializer.Serialize(result.Result, AIJsonUtilities.DefaultOptions))]) { ToolCallId = result.CallId };
+                    yield return new Message(Role.Tool,
+                        [new TextPart(result.Result as string ?? JsonSerializer.Serialize(result.Result, AIJsonUtilities.DefaultOptions))])
+                        { ToolCallId = result.CallId };
                     break;
                 case UsageContent or TextReasoningContent:
                     break; // told by us or by others; not said by anyone
                 default:
-                    throw new FlywheelException($"content of kind {content.GetType().Name} is not supported, expected text, function calls and their results");
+                    throw new FlywheelException(
+                        $"content of kind {content.GetType().Name} is not supported, expected text, function calls and their results");
             }
         if (parts.Count > 0 || calls.Count > 0) yield return new Message(role, parts) { ToolCalls = calls };
     }
 
     private static ToolDefinition Tool(AITool tool) => tool is AIFunctionDeclaration function
-        ? new ToolDefinition(function.Name, function.Description is { Length: > 0 } description ? description : null, function.JsonSchema.GetRawText(),
+        ? new ToolDefinition(function.Name, function.Description is { Length: > 0 } description ? description : null,
+            function.JsonSchema.GetRawText(),
             function.AdditionalProperties.TryGetValue("strict", out object? strict) && strict is true)
         : throw new FlywheelException($"tool '{tool.Name}' is a {tool.GetType().Name}; only functions are supported");
 }

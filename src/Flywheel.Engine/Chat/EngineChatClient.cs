@@ -20,12 +20,14 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
     private readonly ChatTemplate _template = engine.Model.ChatTemplate;
     private readonly ChatClientMetadata _metadata = new("flywheel", null, NameOf(engine.Model));
 
-    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default) =>
+    public Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null,
+        CancellationToken cancellationToken = default) =>
         GetStreamingResponseAsync(messages, options, cancellationToken).ToChatResponseAsync(cancellationToken);
 
     /// <exception cref="FlywheelException">The request asks for what the model or the engine cannot do; the message says what.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
-    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(IEnumerable<ChatMessage> messages,
+        ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(messages);
         Conversation conversation = ChatConversation.From(messages, options);
@@ -43,12 +45,17 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
             if (text.Length > 0) yield return Update(new TextContent(text));
         }
         if (stream.FinishReason == FinishReason.Cancelled) throw new OperationCanceledException(cancellationToken);
-        if (reader is not null && Content(reader.Flush(cut: stream.FinishReason == FinishReason.Length)) is { Length: > 0 } rest) yield return Update(new TextContent(rest));
+        if (reader is not null && Content(reader.Flush(cut: stream.FinishReason == FinishReason.Length)) is { Length: > 0 } rest)
+            yield return Update(new TextContent(rest));
 
-        List<AIContent> last = [.. calls.Select((call, i) => FunctionCallContent.CreateFromParsedArguments(call.Arguments.ToString(), $"call_{id[9..]}_{i}", call.Name, Arguments))];
-        last.Add(new UsageContent(new UsageDetails { InputTokenCount = request.PromptTokens.Length, OutputTokenCount = count, TotalTokenCount = request.PromptTokens.Length + count }));
+        List<AIContent> last =
+            [.. calls.Select((call, i) =>
+                FunctionCallContent.CreateFromParsedArguments(call.Arguments.ToString(), $"call_{id[9..]}_{i}", call.Name, Arguments))];
+        last.Add(new UsageContent(new UsageDetails { InputTokenCount = request.PromptTokens.Length, OutputTokenCount = count,
+            TotalTokenCount = request.PromptTokens.Length + count }));
         ChatResponseUpdate end = Update([.. last]);
-        end.FinishReason = stream.FinishReason == FinishReason.Length ? ChatFinishReason.Length : calls.Count > 0 ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop;
+        end.FinishReason = stream.FinishReason == FinishReason.Length ? ChatFinishReason.Length : calls.Count > 0
+            ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop;
         yield return end;
 
         string Content(IReadOnlyList<ToolPiece> pieces)
@@ -61,7 +68,8 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
             return string.Concat(pieces.Select(piece => piece.Content));
         }
 
-        ChatResponseUpdate Update(params AIContent[] contents) => new(ChatRole.Assistant, contents) { ResponseId = id, MessageId = id, ModelId = request.Adapter ?? _metadata.DefaultModelId };
+        ChatResponseUpdate Update(params AIContent[] contents) =>
+            new(ChatRole.Assistant, contents) { ResponseId = id, MessageId = id, ModelId = request.Adapter ?? _metadata.DefaultModelId };
     }
 
     public object? GetService(Type serviceType, object? serviceKey = null)
@@ -108,7 +116,8 @@ public sealed class EngineChatClient(InferenceEngine engine, Func<ulong> drawSee
         string name = NameOf(engine.Model);
         if (modelId is null || modelId == name || modelId == engine.Model.Hash) return null;
         return engine.Adapters.ContainsKey(modelId) ? modelId
-            : throw new FlywheelException($"model '{modelId}' is not here; expected {string.Join(", ", engine.Adapters.Keys.Prepend(name))}");
+            : throw new FlywheelException(
+                $"model '{modelId}' is not here; expected {string.Join(", ", engine.Adapters.Keys.Prepend(name))}");
     }
 
     private static Dictionary<string, object?>? Arguments(string json) => JsonSerializer.Deserialize<Dictionary<string, object?>>(json);

@@ -24,7 +24,8 @@ internal sealed unsafe partial class Decoder
         for (int s = 0; s < NumSegments; s++)
         {
             if (Segments[s].Adapter is not { } adapter) continue;
-            if (_numGroups > 0 && _groups[_numGroups - 1] is var last && last.Adapter == adapter && last.FirstRow + last.NumRows == Segments[s].FirstRow) _groups[_numGroups - 1].NumRows += Segments[s].NumRows;
+            if (_numGroups > 0 && _groups[_numGroups - 1] is var last && last.Adapter == adapter
+                && last.FirstRow + last.NumRows == Segments[s].FirstRow) _groups[_numGroups - 1].NumRows += Segments[s].NumRows;
             else _groups[_numGroups++] = new AdapterGroup(adapter, Segments[s].FirstRow, Segments[s].NumRows);
         }
     }
@@ -32,7 +33,8 @@ internal sealed unsafe partial class Decoder
     private int LowerPieces(int layer, Adapted matrix)
     {
         int units = 0;
-        for (int g = 0; g < _numGroups; g++) units = Math.Max(units, (_groups[g].Adapter.Layers[layer][(int)matrix]?.A.NumRows ?? 0) / Matrix.RowUnit);
+        for (int g = 0; g < _numGroups; g++)
+            units = Math.Max(units, (_groups[g].Adapter.Layers[layer][(int)matrix]?.A.NumRows ?? 0) / Matrix.RowUnit);
         return units * RowParts;
     }
 
@@ -50,7 +52,9 @@ internal sealed unsafe partial class Decoder
             if (group.Adapter.Layers[layer][(int)matrix] is not { } pair || unit >= pair.A.NumRows) continue;
             (int from, int to) = Share(group.NumRows, 1, part, RowParts);
             int lowered = pair.B.NumColumns, first = group.FirstRow + from;
-            if (from < to) pair.A.Multiply(new StepInput { Floats = x + (long)first * columns }, to - from, group.Adapter.Lowered + (long)first * lowered, lowered, add: false, unit, unit + Matrix.RowUnit);
+            if (from < to)
+                pair.A.Multiply(new StepInput { Floats = x + (long)first * columns }, to - from,
+                    group.Adapter.Lowered + (long)first * lowered, lowered, add: false, unit, unit + Matrix.RowUnit);
         }
     }
 

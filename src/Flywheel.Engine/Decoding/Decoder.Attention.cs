@@ -79,7 +79,8 @@ internal sealed unsafe partial class Decoder
             for (int row = 0; row < segment.NumRows; row += TileRows)
             {
                 int rows = Math.Min(TileRows, segment.NumRows - row);
-                _tiles[tiles++] = new Tile { Segment = s, FirstRow = row, NumRows = rows, NumSpans = AttentionJob.NumSpans(segment.Start + row + rows) };
+                _tiles[tiles++] = new Tile { Segment = s, FirstRow = row, NumRows = rows,
+                    NumSpans = AttentionJob.NumSpans(segment.Start + row + rows) };
                 total += _tiles[tiles - 1].NumSpans * rows;
             }
         }
@@ -95,7 +96,8 @@ internal sealed unsafe partial class Decoder
             partials += kvHeads * tile.NumSpans * AttentionJob.ResultFloats(_pool.NumBlocks, tile.NumRows * GroupSize);
             _unfinished.AsSpan(t * kvHeads, kvHeads).Fill(tile.NumParts);
         }
-        if (partials > _partialFloats) _partials = _arena.Allocate<float>(_partialFloats = 2 * partials); // so texts that grow seldom allocate
+        // so texts that grow seldom allocate
+        if (partials > _partialFloats) _partials = _arena.Allocate<float>(_partialFloats = 2 * partials);
         return parts * kvHeads;
     }
 
@@ -232,7 +234,8 @@ internal sealed unsafe partial class Decoder
             float* output = _attention + (long)row * _shape.AttentionColumns + (kvHead * GroupSize + line % GroupSize) * d;
             var inverse = Vector256.Create(1 / job.Total(result)[line]);
             float* sums = result + line * KvTile.Size;
-            for (int c = 0; c < d; c += Vector256<float>.Count) (Vector256.Load(sums + c / KvTile.Size * job.BlockFloats + c % KvTile.Size) * inverse).Store(output + c);
+            for (int c = 0; c < d; c += Vector256<float>.Count)
+                (Vector256.Load(sums + c / KvTile.Size * job.BlockFloats + c % KvTile.Size) * inverse).Store(output + c);
         }
     }
 }

@@ -60,7 +60,8 @@ internal sealed unsafe partial class Decoder
 
     public Decoder(NativeArena arena, DecoderWeights weights, KernelTable kernels, KvPool pool, int teamSize, int maxRows, int maxLogitRows)
     {
-        (_arena, _weights, _shape, _kernels, _pool, _teamSize, _maxRows) = (arena, weights, weights.Shape, kernels, pool, teamSize, maxRows);
+        (_arena, _weights, _shape, _kernels, _pool, _teamSize, _maxRows) = (arena, weights, weights.Shape, kernels, pool, teamSize,
+            maxRows);
         Tokens = arena.Allocate<int>(maxRows);
         LogitRows = arena.Allocate<int>(maxLogitRows);
         Logits = arena.Allocate<float>((long)maxLogitRows * _shape.Vocab);
@@ -91,7 +92,8 @@ internal sealed unsafe partial class Decoder
         StepInput Input(int rows) => new()
         {
             Floats = arena.Allocate<float>((long)rows * widest),
-            Quantized = new Int8Rows { Values = arena.Allocate<sbyte>((long)rows * widest), Blocks = arena.Allocate<Int8Block>((long)rows * widest / KernelTable.Block) },
+            Quantized = new Int8Rows { Values = arena.Allocate<sbyte>((long)rows * widest),
+                Blocks = arena.Allocate<Int8Block>((long)rows * widest / KernelTable.Block) },
         };
     }
 
@@ -130,7 +132,8 @@ internal sealed unsafe partial class Decoder
 
     private int QkvColumns => _weights.Layers[0].Qkv.NumRows;
 
-    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Cache, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp, GateUp, LowerDown, Down, States, PrepareHead, Head }
+    private enum Kind { Embed, PrepareQkv, LowerQkv, Qkv, Cache, Attend, PrepareOutput, LowerOutput, Output, PrepareGateUp, LowerGateUp,
+        GateUp, LowerDown, Down, States, PrepareHead, Head }
 
     private readonly record struct Phase(Kind Kind, int Layer);
 
@@ -183,7 +186,9 @@ internal sealed unsafe partial class Decoder
         (Kind kind, int index) = _phases[phase];
         int pieces = _pieces[phase];
         LayerWeights layer = _weights.Layers[index];
-        (int from, int to) = Share(kind == Kind.PrepareHead ? NumLogitRows : kind == Kind.States ? NumStateRows : NumRows, 1, piece, pieces); // of kinds that go by rows
+        // of kinds that go by rows
+        (int from, int to) = Share(kind == Kind.PrepareHead ? NumLogitRows : kind == Kind.States ? NumStateRows : NumRows, 1, piece,
+            pieces);
         switch (kind)
         {
             case Kind.Embed:
@@ -200,7 +205,8 @@ internal sealed unsafe partial class Decoder
                 Lower(index, Adapted.Qkv, piece);
                 break;
             case Kind.Qkv:
-                Multiply(layer.Qkv, Input(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, phase, id), NumRows, _qkv, QkvColumns, add: false, index, Adapted.Qkv, piece, pieces);
+                Multiply(layer.Qkv, Input(_x, _shape.Hidden, layer.AttentionNorm, layer.Qkv, phase, id), NumRows, _qkv, QkvColumns,
+                    add: false, index, Adapted.Qkv, piece, pieces);
                 break;
             case Kind.Cache:
                 for (int row = from; row < to; row++) CacheRow(index, layer, row);
@@ -209,13 +215,15 @@ internal sealed unsafe partial class Decoder
                 AttendPiece(index, layer, piece, id);
                 break;
             case Kind.PrepareOutput:
-                for (int row = from; row < to; row++) PrepareRow(_attention, _shape.AttentionColumns, null, layer.Output, _shared, row, row);
+                for (int row = from; row < to; row++)
+                    PrepareRow(_attention, _shape.AttentionColumns, null, layer.Output, _shared, row, row);
                 break;
             case Kind.LowerOutput:
                 Lower(index, Adapted.Output, piece);
                 break;
             case Kind.Output:
-                Multiply(layer.Output, Input(_attention, _shape.AttentionColumns, null, layer.Output, phase, id), NumRows, _x, _shape.Hidden, add: true, index, Adapted.Output, piece, pieces);
+                Multiply(layer.Output, Input(_attention, _shape.AttentionColumns, null, layer.Output, phase, id), NumRows, _x,
+                    _shape.Hidden, add: true, index, Adapted.Output, piece, pieces);
                 break;
             case Kind.PrepareGateUp:
                 for (int row = from; row < to; row++) PrepareRow(_x, _shape.Hidden, layer.FeedForwardNorm, layer.GateUp, _shared, row, row);
@@ -233,7 +241,9 @@ internal sealed unsafe partial class Decoder
                 Multiply(layer.Down, _down, NumRows, _x, _shape.Hidden, add: true, index, Adapted.Down, piece, pieces);
                 break;
             case Kind.States:
-                for (int i = from; i < to; i++) _kernels.RmsNorm(_x + (long)StateRows[i] * _shape.Hidden, _weights.FinalNorm, States + (long)i * _shape.Hidden, _shape.Hidden, _shape.Config.HiddenSize, _shape.Config.RmsNormEps);
+                for (int i = from; i < to; i++)
+                    _kernels.RmsNorm(_x + (long)StateRows[i] * _shape.Hidden, _weights.FinalNorm, States + (long)i * _shape.Hidden,
+                        _shape.Hidden, _shape.Config.HiddenSize, _shape.Config.RmsNormEps);
                 break;
             case Kind.PrepareHead: // the rows that are wanted move to the front
                 for (int i = from; i < to; i++) PrepareRow(_x, _shape.Hidden, _weights.FinalNorm, _weights.Head, _shared, LogitRows[i], i);
@@ -269,7 +279,8 @@ internal sealed unsafe partial class Decoder
     private void Quantize(float* x, int count, in StepInput input, long at) =>
         _kernels.Quantize(x, count, input.Quantized.Values + at, input.Quantized.Blocks + at / KernelTable.Block);
 
-    private void Multiply(Matrix matrix, in StepInput input, int rows, float* y, long ldy, bool add, int layer, Adapted? adapted, int piece, int pieces)
+    private void Multiply(Matrix matrix, in StepInput input, int rows, float* y, long ldy, bool add, int layer, Adapted? adapted, int piece,
+        int pieces)
     {
         (int from, int to) = Share(matrix.NumRows, Matrix.RowUnit, piece, pieces);
         matrix.Multiply(input, rows, y, ldy, add, from, to);

@@ -22,7 +22,8 @@ internal sealed unsafe class EmbeddingSequence(int[] tokens, int hiddenSize, Poo
     {
         get
         {
-            double scale = normalize ? 1 / Math.Max(TensorPrimitives.Norm<double>(_sum), double.Epsilon) : pooling == Pooling.Mean ? 1.0 / PromptLength : 1;
+            double scale = normalize ? 1 / Math.Max(TensorPrimitives.Norm<double>(_sum), double.Epsilon) : pooling == Pooling.Mean
+                ? 1.0 / PromptLength : 1;
             return [.. _sum.Select(value => (float)(value * scale))];
         }
     }

@@ -29,11 +29,13 @@ internal readonly record struct ExactNumber(BigInteger Unscaled, int Scale) : IC
     {
         number = default;
         int e = json.AsSpan().IndexOfAny('e', 'E'), exponent = 0;
-        if (e >= 0 && !int.TryParse(json.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent)) return false;
+        if (e >= 0 && !int.TryParse(json.AsSpan(e + 1), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out exponent))
+            return false;
         string digits = e < 0 ? json : json[..e];
         int point = digits.IndexOf('.'), scale = point < 0 ? 0 : digits.Length - point - 1;
         if (digits.Length > MaxDigits || Math.Abs((long)exponent) > MaxDigits) return false;
-        if (!BigInteger.TryParse(digits.Replace(".", ""), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out BigInteger unscaled)) return false;
+        if (!BigInteger.TryParse(digits.Replace(".", ""), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture,
+            out BigInteger unscaled)) return false;
         number = Of(unscaled, scale - exponent);
         return true;
     }

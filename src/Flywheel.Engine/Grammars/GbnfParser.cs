@@ -108,7 +108,9 @@ internal sealed class GbnfParser(string text)
         if (end < 0 || line >= 0 && _at + line < end) throw Fault("'>' is missing");
         string name = text[(_at - 1)..(end + 1)];
         int id = -1;
-        if (name.StartsWith("<[", StringComparison.Ordinal) && (!name.EndsWith("]>", StringComparison.Ordinal) || !int.TryParse(name.AsSpan(2, name.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out id)))
+        if (name.StartsWith("<[", StringComparison.Ordinal)
+            && (!name.EndsWith("]>", StringComparison.Ordinal)
+                || !int.TryParse(name.AsSpan(2, name.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out id)))
             throw Fault($"'{name}' is no token, expected its number in brackets or its spelling: <[5]>, <|end|>");
         _at = end + 1;
         _tokens.Add(new GrammarToken(id, name, negated));
@@ -166,7 +168,8 @@ internal sealed class GbnfParser(string text)
                         SkipBlank(newLines: false);
                         most = _at < text.Length && text[_at] != '}' ? Number() : GrammarElement.Unbounded;
                     }
-                    if (_at == text.Length || text[_at] != '}' || most < least) throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
+                    if (_at == text.Length || text[_at] != '}' || most < least)
+                        throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
                     break;
                 default: return item;
             }
@@ -176,7 +179,8 @@ internal sealed class GbnfParser(string text)
             {
                 (1, 1) => item,
                 (0, 1) => [Reference([item, []])],
-                _ => [new GrammarElement(ElementKind.Repeat, item is [{ Kind: ElementKind.Rule } only] ? only.Rule : Reference([item]).Rule, Least: least, Most: most)],
+                _ => [new GrammarElement(ElementKind.Repeat, item is [{ Kind: ElementKind.Rule } only] ? only.Rule : Reference([item]).Rule,
+                    Least: least, Most: most)],
             };
         }
         return item;
@@ -208,7 +212,8 @@ internal sealed class GbnfParser(string text)
 
     private int Hex(int digits)
     {
-        if (_at + digits > text.Length || !int.TryParse(text.AsSpan(_at, digits), NumberStyles.AllowHexSpecifier, null, out int value) || !Rune.IsValid(value)) throw Fault($"an escape needs {digits} hexadecimal digits of a character");
+        if (_at + digits > text.Length || !int.TryParse(text.AsSpan(_at, digits), NumberStyles.AllowHexSpecifier, null, out int value)
+            || !Rune.IsValid(value)) throw Fault($"an escape needs {digits} hexadecimal digits of a character");
         _at += digits;
         return value;
     }
@@ -218,7 +223,8 @@ internal sealed class GbnfParser(string text)
         SkipBlank(newLines: false);
         int start = _at;
         while (_at < text.Length && char.IsAsciiDigit(text[_at])) _at++;
-        if (!int.TryParse(text.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value) || value > MaxRepetitions) throw Fault($"a repetition's number is missing or above {MaxRepetitions}");
+        if (!int.TryParse(text.AsSpan(start, _at - start), NumberStyles.None, CultureInfo.InvariantCulture, out int value)
+            || value > MaxRepetitions) throw Fault($"a repetition's number is missing or above {MaxRepetitions}");
         SkipBlank(newLines: false);
         return value;
     }
@@ -250,7 +256,8 @@ internal sealed class GbnfParser(string text)
         return new GrammarElement(ElementKind.Rule, rule);
     }
 
-    private static GrammarElement[] Bytes((byte Low, byte High)[] ranges) => [.. ranges.Select(range => new GrammarElement(ElementKind.Bytes, Low: range.Low, High: range.High))];
+    private static GrammarElement[] Bytes((byte Low, byte High)[] ranges) =>
+        [.. ranges.Select(range => new GrammarElement(ElementKind.Bytes, Low: range.Low, High: range.High))];
 
     private void SkipBlank(bool newLines)
     {

@@ -65,7 +65,8 @@ public sealed class Grammar
     /// <param name="parallel">Several calls may stand in one answer.</param>
     /// <param name="content">Schema of an answer without calls; null allows any text.</param>
     /// <exception cref="FlywheelException">A schema that must be kept is malformed or not supported.</exception>
-    public static Grammar OfTools(ToolCallForm form, IReadOnlyList<ToolDefinition> tools, ToolUse use, bool parallel, JsonNode? content = null) =>
+    public static Grammar OfTools(ToolCallForm form, IReadOnlyList<ToolDefinition> tools, ToolUse use, bool parallel,
+        JsonNode? content = null) =>
         Parse(ToolGrammar.Write(form, tools, use, parallel, content));
 
     /// <summary>JSON that fits a schema; see <see cref="JsonSchemaGrammar"/> for what of JSON Schema there is.</summary>

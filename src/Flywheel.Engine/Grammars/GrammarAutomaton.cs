@@ -170,7 +170,8 @@ internal sealed class GrammarAutomaton
         return element.Least - count > reach ? 0 : count;
     }
 
-    /// <summary>Adds to the next state: follows rules and ends from an element until every path stands before a byte or at the end.</summary>
+    /// <summary>Adds to the next state: follows rules and ends from an element until every path stands before a byte or at the
+    /// end.</summary>
     private void Expand(int from, int count, GrammarStack? below)
     {
         _open.Push((from, count, below));
@@ -201,7 +202,9 @@ internal sealed class GrammarAutomaton
                     break;
                 default:
                     if (count >= element.Least) _open.Push((at + 1, 0, below));
-                    if (count < element.Most) Enter(element.Rule, Stack(at, element.Most == GrammarElement.Unbounded ? Math.Min(count + 1, element.Least) : count + 1, below));
+                    if (count < element.Most)
+                        Enter(element.Rule,
+                            Stack(at, element.Most == GrammarElement.Unbounded ? Math.Min(count + 1, element.Least) : count + 1, below));
                     break;
             }
         }

@@ -21,12 +21,14 @@ internal static class GrammarChecks
         {
             rule.RemoveAll(alternative => alternative.Any(element => !element.IsWritten && !Optional(element) && !ends[element.Rule]));
             for (int i = 0; i < rule.Count; i++)
-                if (rule[i].Any(element => Optional(element) && !ends[element.Rule])) rule[i] = [.. rule[i].Where(element => !Optional(element) || ends[element.Rule])];
+                if (rule[i].Any(element => Optional(element) && !ends[element.Rule]))
+                    rule[i] = [.. rule[i].Where(element => !Optional(element) || ends[element.Rule])];
         }
         bool[] empty = Closure(rules, element => false);
         foreach (GrammarElement element in rules.SelectMany(rule => rule).SelectMany(alternative => alternative))
             if (element is { Kind: ElementKind.Repeat, Most: > MaxEmptyRepetitions and < GrammarElement.Unbounded } && empty[element.Rule])
-                throw new FlywheelException($"grammar: what may be empty is repeated up to {element.Most} times, expected at most {MaxEmptyRepetitions}, or without a bound");
+                throw new FlywheelException(
+                    $"grammar: what may be empty is repeated up to {element.Most} times, expected at most {MaxEmptyRepetitions}, or without a bound");
         RefuseLeftRecursion(rules, empty, nameOf);
         return rules;
     }
@@ -84,7 +86,8 @@ internal static class GrammarChecks
                 }
                 else if (state[top.Next.Current] == 1)
                 {
-                    string? name = nameOf(top.Next.Current) ?? path.Select(step => nameOf(step.Rule)).FirstOrDefault(known => known is not null);
+                    string? name =
+                        nameOf(top.Next.Current) ?? path.Select(step => nameOf(step.Rule)).FirstOrDefault(known => known is not null);
                     throw new FlywheelException($"grammar: '{name ?? "a rule"}' can begin with itself");
                 }
                 else

@@ -76,11 +76,13 @@ internal sealed class GrammarMasks
     /// <summary>The state after a token.</summary>
     public GrammarState Advance(GrammarState state, int id, ReadOnlySpan<byte> bytes)
     {
-        lock (_lock) return _tokens.Length == 0 ? _automaton.Advance(state, bytes) : _automaton.Advance(state, bytes, token => Means(_tokens[token], id));
+        lock (_lock) return _tokens.Length == 0
+            ? _automaton.Advance(state, bytes) : _automaton.Advance(state, bytes, token => Means(_tokens[token], id));
     }
 
     /// <summary>"Any token but" does not mean those that end an answer: it may end where the grammar does.</summary>
-    private bool Means((int Id, bool Negated) token, int id) => token.Negated ? id != token.Id && _trie.Has(id) && !_endTokens.Contains(id) : id == token.Id;
+    private bool Means((int Id, bool Negated) token, int id) =>
+        token.Negated ? id != token.Id && _trie.Has(id) && !_endTokens.Contains(id) : id == token.Id;
 
     private int Resolve(GrammarToken token)
     {
@@ -99,7 +101,8 @@ internal sealed class GrammarMasks
         {
             Make(state);
             foreach (byte b in samples)
-                if (_automaton.Advance(state, b) is { IsDead: false } next && seen.Count < StatesAhead && seen.Add(next)) queue.Enqueue(next);
+                if (_automaton.Advance(state, b) is { IsDead: false } next && seen.Count < StatesAhead && seen.Add(next))
+                    queue.Enqueue(next);
         }
     }
 
@@ -142,7 +145,8 @@ internal sealed class GrammarMasks
         return near;
     }
 
-    /// <summary>Allows the tokens among nodes that can be read from a state; nodes at which a token leaves for a hole become exits.</summary>
+    /// <summary>Allows the tokens among nodes that can be read from a state; nodes at which a token leaves for a hole become
+    /// exits.</summary>
     private void Walk(int node, int end, GrammarState from, List<(int Node, int[] Holes)>? exits)
     {
         if (node == end) return;
@@ -152,7 +156,8 @@ internal sealed class GrammarMasks
         {
             int depth = _trie.Depth(node);
             GrammarState next = _automaton.Advance(_path[depth], _trie.Byte(node));
-            if (_automaton.Work > _workLimit) throw new FlywheelException("grammar: what may follow here is too ambiguous to be found in time; make it simpler");
+            if (_automaton.Work > _workLimit)
+                throw new FlywheelException("grammar: what may follow here is too ambiguous to be found in time; make it simpler");
             if (next.IsDead)
             {
                 node = _trie.End(node);

@@ -7,7 +7,8 @@ namespace Flywheel.Engine.Grammars;
 internal static class JsonFormats
 {
     // Leap days in years that have them: divisible by 4, of centuries only those divisible by 400.
-    private const string Date = "(?:[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    private const string Date =
+        "(?:[12][0-9]{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
         + "|(?:[12][0-9](?:0[48]|[2468][048]|[13579][26])|(?:12|16|20|24|28)00)-02-29)";
 
     private const string Time = "(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\\.[0-9]{1,6})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])";
@@ -24,7 +25,8 @@ internal static class JsonFormats
     private const string Byte = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])";
 
     // Never two slashes at the beginning: what follows them would be a host.
-    private const string Path = "(?:/(?:[a-zA-Z0-9._~!$&'()*+,;=:@-]+(?:/[a-zA-Z0-9._~!$&'()*+,;=:@-]*)*)?)?(?:\\?[a-zA-Z0-9._~!$&'()*+,;=:@/?-]*)?(?:#[a-zA-Z0-9._~!$&'()*+,;=:@/?-]*)?";
+    private const string Path =
+        "(?:/(?:[a-zA-Z0-9._~!$&'()*+,;=:@-]+(?:/[a-zA-Z0-9._~!$&'()*+,;=:@-]*)*)?)?(?:\\?[a-zA-Z0-9._~!$&'()*+,;=:@/?-]*)?(?:#[a-zA-Z0-9._~!$&'()*+,;=:@/?-]*)?";
 
     public static IReadOnlyDictionary<string, string> Patterns { get; } = new Dictionary<string, string>
     {
@@ -50,7 +52,8 @@ internal static class JsonFormats
             var forms = new List<string> { $"(?:{Group}:){{7}}{Group}" };
             for (int before = 0; before <= 7; before++)
             {
-                string head = before == 0 ? ":" : $"(?:{Group}:){{{before}}}", tail = before == 7 ? "" : $"(?:{Group}(?::{Group}){{0,{6 - before}}})?";
+                string head = before == 0 ? ":" : $"(?:{Group}:){{{before}}}",
+                    tail = before == 7 ? "" : $"(?:{Group}(?::{Group}){{0,{6 - before}}})?";
                 forms.Add($"{head}:{tail}");
             }
             return string.Join('|', forms);

@@ -35,8 +35,10 @@ internal sealed class JsonMultipleGrammar(BigInteger multiple, int scale, Func<s
         for (int length = scale + 1; length <= Math.Max(scale + 1, Text(high).Length); length++)
         {
             // Only a whole part of one digit may begin with a zero.
-            BigInteger first = BigInteger.Max(low, length == scale + 1 ? 0 : BigInteger.Pow(10, length - 1)), last = BigInteger.Min(high, BigInteger.Pow(10, length) - 1);
-            if (first <= last && Tight(Text(first).PadLeft(length, '0'), Text(last).PadLeft(length, '0'), BigInteger.Zero) is { } digits) yield return digits;
+            BigInteger first = BigInteger.Max(low, length == scale + 1 ? 0 : BigInteger.Pow(10, length - 1)),
+                last = BigInteger.Min(high, BigInteger.Pow(10, length) - 1);
+            if (first <= last && Tight(Text(first).PadLeft(length, '0'), Text(last).PadLeft(length, '0'), BigInteger.Zero) is { } digits)
+                yield return digits;
         }
     }
 
@@ -61,11 +63,14 @@ internal sealed class JsonMultipleGrammar(BigInteger multiple, int scale, Func<s
     {
         if (left == 0) return wanted.IsZero ? "\"\"" : null;
         if (_known.TryGetValue((left, wanted), out string? known)) return known;
-        if (_known.Count == MaxRules) throw new FlywheelException($"{path}: multiples of so large a number are not supported: they become more than {MaxRules} rules");
+        if (_known.Count == MaxRules)
+            throw new FlywheelException(
+                $"{path}: multiples of so large a number are not supported: they become more than {MaxRules} rules");
         _known[(left, wanted)] = null; // not met again: what follows has fewer digits left
         var options = new List<string>();
         for (int digit = 0; digit <= 9; digit++)
-            if (Free(left - 1, Mod(wanted - (digit * BigInteger.Pow(10, left - 1)))) is { } others) options.Add($"{Point(left)}\"{digit}\" {others}");
+            if (Free(left - 1, Mod(wanted - (digit * BigInteger.Pow(10, left - 1)))) is { } others)
+                options.Add($"{Point(left)}\"{digit}\" {others}");
         return _known[(left, wanted)] = options.Count == 0 ? null : newRule(string.Join(" | ", options));
     }
 

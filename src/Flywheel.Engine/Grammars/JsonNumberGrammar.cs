@@ -49,8 +49,11 @@ internal static class JsonNumberGrammar
         ExactNumber from = least is { } l && l > -Whole ? l : -Whole, to = most is { } m && m < Whole ? m : Whole;
         (bool above, bool below) = (aboveLeast || from == -Whole, belowMost || to == Whole);
         return Any(
-            from > to || to < BigInteger.Zero ? null : NotNegative(from > BigInteger.Zero ? from : BigInteger.Zero, above && from >= BigInteger.Zero, to, below),
-            from > to || from >= BigInteger.Zero ? null : Negative(NotNegative(to < BigInteger.Zero ? Minus(to) : BigInteger.Zero, below && to <= BigInteger.Zero, Minus(from), above)),
+            from > to || to < BigInteger.Zero
+                ? null : NotNegative(from > BigInteger.Zero ? from : BigInteger.Zero, above && from >= BigInteger.Zero, to, below),
+            from > to || from >= BigInteger.Zero
+                ? null : Negative(NotNegative(to < BigInteger.Zero ? Minus(to) : BigInteger.Zero, below && to <= BigInteger.Zero,
+                    Minus(from), above)),
             Signed(BigInteger.Max(low, Whole), high),
             Signed(low, BigInteger.Min(high, -Whole)));
 
@@ -59,7 +62,8 @@ internal static class JsonNumberGrammar
 
     /// <summary>Integers from low to high.</summary>
     private static string? Signed(BigInteger low, BigInteger high) =>
-        Any(high.Sign < 0 ? null : Between(BigInteger.Max(low, 0), high), low.Sign >= 0 ? null : Negative(Between(BigInteger.Max(-high, 1), -low)));
+        Any(high.Sign < 0 ? null : Between(BigInteger.Max(low, 0), high),
+            low.Sign >= 0 ? null : Negative(Between(BigInteger.Max(-high, 1), -low)));
 
     private static string? NotNegative(ExactNumber low, bool aboveLow, ExactNumber high, bool belowHigh)
     {
@@ -100,7 +104,8 @@ internal static class JsonNumberGrammar
     private static string AtLeast(string digits, bool above)
     {
         if (digits.Length == 0) return above ? $"\"0\"{{0,5}} [1-9] {Digits}" : Digits;
-        return Any(digits[0] == '9' ? null : $"[{(char)(digits[0] + 1)}-9] {Digits}", Then($"\"{digits[0]}\"", AtLeast(digits[1..], above)))!;
+        return Any(digits[0] == '9' ? null : $"[{(char)(digits[0] + 1)}-9] {Digits}",
+            Then($"\"{digits[0]}\"", AtLeast(digits[1..], above)))!;
     }
 
     private static string? AtMost(string digits, bool below) =>

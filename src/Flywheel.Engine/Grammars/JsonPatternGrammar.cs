@@ -17,7 +17,8 @@ internal sealed class JsonPatternGrammar
     private const int LastCharacter = 0xFFFF, MaxDepth = 50;
 
     private static readonly (int, int)[] Digit = [('0', '9')], Word = [('0', '9'), ('A', 'Z'), ('_', '_'), ('a', 'z')],
-        Space = [(9, 13), (32, 32), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)],
+        Space = [(9, 13), (32, 32), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F),
+            (0x3000, 0x3000), (0xFEFF, 0xFEFF)],
         LineEnds = [('\n', '\n'), ('\r', '\r'), (0x2028, 0x2029)];
 
     private readonly string _pattern;
@@ -42,7 +43,8 @@ internal sealed class JsonPatternGrammar
             // A repetition of single characters can be counted; anything else cannot be cut without losing its form.
             node = node is Repeat { Item: Characters } repeat
                 ? repeat with { Min = Math.Max(repeat.Min, minLength), Max = (int)Math.Min(repeat.Max, Math.Min(most, int.MaxValue)) }
-                : throw new FlywheelException($"{path}: matches have {node.Least} to {(node.Most == double.PositiveInfinity ? "any number of" : node.Most)} characters, not within minLength and maxLength; give the length in the pattern");
+                : throw new FlywheelException(
+                    $"{path}: matches have {node.Least} to {(node.Most == double.PositiveInfinity ? "any number of" : node.Most)} characters, not within minLength and maxLength; give the length in the pattern");
             if (((Repeat)node).Min > ((Repeat)node).Max) return "nothing";
         }
         return node.Gbnf;
@@ -121,7 +123,8 @@ internal sealed class JsonPatternGrammar
                 _at++;
                 if (Accept('?') && !Accept(':'))
                 {
-                    if (!Accept('<') || _at == _pattern.Length || _pattern[_at] is '=' or '!') throw Fault("looking around is not supported");
+                    if (!Accept('<') || _at == _pattern.Length || _pattern[_at] is '=' or '!')
+                        throw Fault("looking around is not supported");
                     _at = _pattern.IndexOf('>', _at) + 1;
                     if (_at == 0) throw Fault("'>' is missing");
                 }
@@ -152,9 +155,11 @@ internal sealed class JsonPatternGrammar
             case '{':
                 int close = _pattern.IndexOf('}', _at);
                 string[] bounds = close < 0 ? [] : _pattern[(_at + 1)..close].Split(',');
-                if (bounds.Length is not (1 or 2) || !Number(bounds[0], out min)) throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
+                if (bounds.Length is not (1 or 2) || !Number(bounds[0], out min))
+                    throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
                 if (bounds.Length == 1) max = min;
-                else if (bounds[1].Length > 0 && (!Number(bounds[1], out max) || max < min)) throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
+                else if (bounds[1].Length > 0 && (!Number(bounds[1], out max) || max < min))
+                    throw Fault("a repetition is not of the form {2}, {2,} or {2,4}");
                 _at = close;
                 break;
             default: return item;
@@ -164,7 +169,8 @@ internal sealed class JsonPatternGrammar
         if (_at < _pattern.Length && _pattern[_at] is '*' or '+' or '?' or '{') throw Fault($"'{_pattern[_at]}' repeats a repetition");
         return new Repeat(item, min, max);
 
-        static bool Number(string text, out int value) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value <= 100_000;
+        static bool Number(string text, out int value) =>
+            int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value <= 100_000;
     }
 
     private Characters Class()
@@ -224,7 +230,9 @@ internal sealed class JsonPatternGrammar
 
     private int Hex(int digits)
     {
-        if (_at + digits > _pattern.Length || !int.TryParse(_pattern.AsSpan(_at, digits), NumberStyles.AllowHexSpecifier, null, out int value) || !Rune.IsValid(value)) throw Fault($"an escape needs {digits} hexadecimal digits of a character");
+        if (_at + digits > _pattern.Length
+            || !int.TryParse(_pattern.AsSpan(_at, digits), NumberStyles.AllowHexSpecifier, null, out int value) || !Rune.IsValid(value))
+            throw Fault($"an escape needs {digits} hexadecimal digits of a character");
         _at += digits;
         return value;
     }
@@ -317,7 +325,9 @@ internal sealed class JsonPatternGrammar
             }
         }
 
-        private static string Symbol(int c) => c < 128 && char.IsAsciiLetterOrDigit((char)c) ? $"{(char)c}" : c <= 0xFF ? $"\\x{c:X2}" : c <= 0xFFFF ? $"\\u{c:X4}" : $"\\U{c:X8}";
+        private static string Symbol(int c) =>
+            c < 128 && char.IsAsciiLetterOrDigit((char)c) ? $"{(char)c}" : c <= 0xFF ? $"\\x{c:X2}" : c <= 0xFFFF
+                ? $"\\u{c:X4}" : $"\\U{c:X8}";
 
         private static string Escaped(char c) => JsonSchemaGrammar.Literal(Written(c));
     }
@@ -335,7 +345,8 @@ internal sealed class JsonPatternGrammar
     {
         public override double Least => Items.Sum(item => item.Least);
 
-        public override double Most => Items.Any(item => item.Most == double.PositiveInfinity) ? double.PositiveInfinity : Items.Sum(item => item.Most);
+        public override double Most =>
+            Items.Any(item => item.Most == double.PositiveInfinity) ? double.PositiveInfinity : Items.Sum(item => item.Most);
 
         public override string Gbnf => Items.Count == 0 ? "\"\"" : string.Join(' ', Items.Select(item => item.Gbnf));
     }

@@ -15,7 +15,8 @@ internal sealed partial class JsonSchemaGrammar
         int? most = Count(schema, "maxItems", path);
         // Drafts before 2020-12 write prefixItems as items, and items as additionalItems.
         bool old = schema["items"] is JsonArray;
-        JsonArray prefix = (old ? schema["items"] : schema["prefixItems"]) is { } places ? SchemaMerge.Array(places, $"{path}/{(old ? "items" : "prefixItems")}") : [];
+        JsonArray prefix = (old ? schema["items"] : schema["prefixItems"]) is { } places
+            ? SchemaMerge.Array(places, $"{path}/{(old ? "items" : "prefixItems")}") : [];
         JsonNode? others = old ? schema["additionalItems"] : schema["items"];
         if (SchemaMerge.IsFalse(others)) (others, most) = (null, Math.Min(most ?? int.MaxValue, prefix.Count));
         bool unique = schema["uniqueItems"] is JsonValue flag && flag.TryGetValue(out bool only) && only;
@@ -27,10 +28,13 @@ internal sealed partial class JsonSchemaGrammar
         {
             string item = Visit(others ?? JsonValue.Create(true), path + "/items");
             (int fewest, int? left) = (Math.Max(0, least - prefix.Count), most - prefix.Count);
-            rest = prefix.Count > 0 ? Rule($"(ws \",\" ws {item}){{{fewest},{left}}}") : Rule($"{item} (ws \",\" ws {item}){{{Math.Max(0, fewest - 1)},{left - 1}}}{(fewest == 0 ? " | \"\"" : "")}");
+            rest = prefix.Count > 0
+                ? Rule($"(ws \",\" ws {item}){{{fewest},{left}}}") : Rule(
+                    $"{item} (ws \",\" ws {item}){{{Math.Max(0, fewest - 1)},{left - 1}}}{(fewest == 0 ? " | \"\"" : "")}");
         }
         for (int i = Math.Min(prefix.Count, most ?? int.MaxValue) - 1; i >= 0; i--)
-            rest = Rule($"{(i == 0 ? "" : "ws \",\" ws ")}{Visit(prefix[i], $"{path}/prefixItems/{i}")} {rest}{(i >= least ? " | \"\"" : "")}");
+            rest = Rule(
+                $"{(i == 0 ? "" : "ws \",\" ws ")}{Visit(prefix[i], $"{path}/prefixItems/{i}")} {rest}{(i >= least ? " | \"\"" : "")}");
         return Rule($"\"[\" ws {rest} ws \"]\"");
     }
 
@@ -41,7 +45,8 @@ internal sealed partial class JsonSchemaGrammar
     private string Unique(JsonArray prefix, JsonNode? others, int least, int? most, string path)
     {
         if (prefix.Count > 0 || FiniteValues(others, path + "/items") is not { } values)
-            throw new FlywheelException($"{path}: keyword 'uniqueItems' is supported only for items of listed values (enum, const, boolean, null)");
+            throw new FlywheelException(
+                $"{path}: keyword 'uniqueItems' is supported only for items of listed values (enum, const, boolean, null)");
         string[] literals = [.. values.Select(value => Literal(Compact(value)))];
         int n = literals.Length, last = Math.Min(most ?? n, n);
         if (least > last) return "nothing";
@@ -68,8 +73,11 @@ internal sealed partial class JsonSchemaGrammar
         string InOrder()
         {
             int counted = last < n ? last : Math.Max(1, least);
-            if ((long)n * counted > MaxRules / 4) throw new FlywheelException($"{path}: keyword 'uniqueItems' with {n} values and such bounds is not supported; leave the bounds out");
-            string[] next = [.. Enumerable.Range(0, counted + 1).Select(count => count >= least ? "\"\"" : "nothing")]; // after the last value
+            if ((long)n * counted > MaxRules / 4)
+                throw new FlywheelException(
+                    $"{path}: keyword 'uniqueItems' with {n} values and such bounds is not supported; leave the bounds out");
+            // after the last value
+            string[] next = [.. Enumerable.Range(0, counted + 1).Select(count => count >= least ? "\"\"" : "nothing")];
             for (int i = n - 1; i >= 0; i--)
             {
                 string[] here = new string[counted + 1];
@@ -91,7 +99,8 @@ internal sealed partial class JsonSchemaGrammar
         var values = new List<JsonNode?>();
         IEnumerable<JsonNode?>? listed = flat["enum"] is { } given ? Fitting(given, flat, path)
             : flat["type"] is { } type && SchemaMerge.TypesOf(type, path) is var types && types.All(name => name is "boolean" or "null")
-                ? [.. types.Contains("boolean") ? new JsonNode?[] { true, false } : [], .. types.Contains("null") ? new JsonNode?[] { null } : []]
+                ? [.. types.Contains("boolean") ? new JsonNode?[] { true, false } : [],
+                    .. types.Contains("null") ? new JsonNode?[] { null } : []]
                 : null;
         if (listed is null) return null;
         foreach (JsonNode? value in listed)

@@ -14,41 +14,58 @@ internal sealed partial class JsonSchemaGrammar
     private string Object(JsonObject schema, string path)
     {
         JsonObject properties = Fields(schema, "properties", path), patterns = Fields(schema, "patternProperties", path);
-        string[] required = [.. SchemaMerge.Array(schema["required"] ?? new JsonArray(), path + "/required", mayBeEmpty: true).Select(name => SchemaMerge.Text(name, path + "/required"))];
+        string[] required =
+            [.. SchemaMerge.Array(schema["required"] ?? new JsonArray(), path + "/required", mayBeEmpty: true)
+                .Select(name => SchemaMerge.Text(name, path + "/required"))];
         JsonNode? additional = schema["additionalProperties"];
         if (schema["unevaluatedProperties"] is { } unevaluated)
         {
-            if (!SchemaMerge.IsFalse(unevaluated)) throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is supported only as false");
+            if (!SchemaMerge.IsFalse(unevaluated))
+                throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is supported only as false");
             additional = JsonValue.Create(false);
         }
         int least = Count(schema, "minProperties", path) ?? 0;
         int? most = Count(schema, "maxProperties", path);
 
-        List<(string Name, string Rule, bool Required)> members = [.. properties.Select(property => (property.Key, Visit(AlsoOfPatterns(property.Key, property.Value), $"{path}/properties/{property.Key}"), required.Contains(property.Key)))];
+        List<(string Name, string Rule, bool Required)> members =
+            [.. properties.Select(property => (property.Key,
+                Visit(AlsoOfPatterns(property.Key, property.Value), $"{path}/properties/{property.Key}"),
+                required.Contains(property.Key)))];
         foreach (string name in required.Distinct().Where(name => !properties.ContainsKey(name)))
-            members.Add((name, Visit(AlsoOfPatterns(name, Matching(name).Any() ? null : additional), path + "/additionalProperties"), true));
+            members.Add((name, Visit(AlsoOfPatterns(name, Matching(name).Any() ? null : additional), path + "/additionalProperties"),
+                true));
         // What declares properties has no others by itself; to say only which are not there is no declaration.
-        bool declares = schema["properties"] is not null && (properties.Count == 0 || properties.Any(property => !SchemaMerge.IsFalse(property.Value)));
+        bool declares = schema["properties"] is not null
+            && (properties.Count == 0 || properties.Any(property => !SchemaMerge.IsFalse(property.Value)));
         bool open = patterns.Count > 0 || !SchemaMerge.IsFalse(additional) && (additional is not null || !declares);
-        if (open && members.Count == 0 && additional is null or JsonValue && least == 0 && most is null && schema["propertyNames"] is null && patterns.Count == 0) return "object";
+        if (open && members.Count == 0 && additional is null or JsonValue && least == 0 && most is null && schema["propertyNames"] is null
+            && patterns.Count == 0) return "object";
 
         string others = "nothing";
         if (open)
         {
-            if (least > Math.Max(1, required.Length)) throw new FlywheelException($"{path}/minProperties is {least}: names of additional properties could repeat, so that at most 1 is supported");
+            if (least > Math.Max(1, required.Length))
+                throw new FlywheelException(
+                    $"{path}/minProperties is {least}: names of additional properties could repeat, so that at most 1 is supported");
             string name = "string";
-            if (patterns.Count > 0 && schema["propertyNames"] is not null) throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without 'patternProperties'");
-            if (patterns.Count > 0 && additional is not null && !SchemaMerge.IsFalse(additional)) throw new FlywheelException($"{path}: keyword 'patternProperties' is supported only without 'additionalProperties', or with false");
+            if (patterns.Count > 0 && schema["propertyNames"] is not null)
+                throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without 'patternProperties'");
+            if (patterns.Count > 0 && additional is not null && !SchemaMerge.IsFalse(additional))
+                throw new FlywheelException(
+                    $"{path}: keyword 'patternProperties' is supported only without 'additionalProperties', or with false");
             if (schema["propertyNames"] is { } names)
             {
-                if (members.Count > 0) throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without declared properties");
-                name = Visit(new JsonObject { ["allOf"] = new JsonArray(names.DeepClone(), new JsonObject { ["type"] = "string" }) }, path + "/propertyNames");
+                if (members.Count > 0)
+                    throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without declared properties");
+                name = Visit(new JsonObject { ["allOf"] = new JsonArray(names.DeepClone(), new JsonObject { ["type"] = "string" }) },
+                    path + "/propertyNames");
             }
             else if (members.Count > 0) name = OtherNames([.. members.Select(member => member.Name)]);
             others = patterns.Count > 0 ? OfPatterns(patterns, [.. members.Select(member => member.Name)], path + "/patternProperties")
                 : Rule($"{name} ws \":\" ws {Visit(additional ?? JsonValue.Create(true), path + "/additionalProperties")}");
         }
-        else if (schema["propertyNames"] is not null) throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without declared properties");
+        else if (schema["propertyNames"] is not null)
+            throw new FlywheelException($"{path}: keyword 'propertyNames' is supported only without declared properties");
 
         // Above this, one more property changes nothing.
         bool counted = least > required.Length || most is not null && (open || most < members.Count);
@@ -77,7 +94,8 @@ internal sealed partial class JsonSchemaGrammar
         }
         return Rule($"\"{{\" ws {rest[0]} ws \"}}\"");
 
-        IEnumerable<KeyValuePair<string, JsonNode?>> Matching(string name) => patterns.Where(pattern => SchemaValues.Matches(pattern.Key, name, path + "/patternProperties"));
+        IEnumerable<KeyValuePair<string, JsonNode?>> Matching(string name) =>
+            patterns.Where(pattern => SchemaValues.Matches(pattern.Key, name, path + "/patternProperties"));
 
         JsonNode AlsoOfPatterns(string name, JsonNode? own)
         {
@@ -100,7 +118,8 @@ internal sealed partial class JsonSchemaGrammar
             string notOf = string.Concat(groups.Select(group => $"\\U{group.Key.Value:X8}"));
             List<string> options = [$"[^\"\\\\\\x00-\\x1F{notOf}] [^\"\\\\\\x00-\\x1F]*"];
             // Names with characters that JSON escapes are never reached: what is written here has no escapes.
-            options.AddRange(groups.Where(group => group.Key.Value is >= 0x20 and not ('"' or '\\')).Select(group => $"\"\\U{group.Key.Value:X8}\" {From([.. group], at + 1)}"));
+            options.AddRange(groups.Where(group => group.Key.Value is >= 0x20 and not ('"' or '\\'))
+                .Select(group => $"\"\\U{group.Key.Value:X8}\" {From([.. group], at + 1)}"));
             if (!left.Any(name => Runes(name).Length == at)) options.Add("\"\"");
             return Rule(string.Join(" | ", options));
         }
@@ -113,10 +132,13 @@ internal sealed partial class JsonSchemaGrammar
         foreach ((string pattern, int i) in patterns.Select((pair, i) => (pair.Key, i)))
         {
             if (declared.FirstOrDefault(name => SchemaValues.Matches(pattern, name, path)) is { } twice)
-                throw new FlywheelException($"{path}: the declared property '{twice}' matches '{pattern}', so that its name could repeat, which is not supported");
+                throw new FlywheelException(
+                    $"{path}: the declared property '{twice}' matches '{pattern}', so that its name could repeat, which is not supported");
             for (int j = 0; j < i; j++)
-                if (beginnings[i].StartsWith(beginnings[j], StringComparison.Ordinal) || beginnings[j].StartsWith(beginnings[i], StringComparison.Ordinal))
-                    throw new FlywheelException($"{path}: a name could match '{patterns.GetAt(j).Key}' and '{pattern}' at once, which is not supported; let them begin differently (^a_, ^b_)");
+                if (beginnings[i].StartsWith(beginnings[j], StringComparison.Ordinal)
+                    || beginnings[j].StartsWith(beginnings[i], StringComparison.Ordinal))
+                    throw new FlywheelException(
+                        $"{path}: a name could match '{patterns.GetAt(j).Key}' and '{pattern}' at once, which is not supported; let them begin differently (^a_, ^b_)");
         }
         return Rule(string.Join(" | ", patterns.Select(pattern =>
             $"\"\\\"\" {JsonPatternGrammar.Convert(pattern.Key, 0, null, path)} \"\\\"\" ws \":\" ws {Visit(pattern.Value, $"{path}/{pattern.Key}")}")));

@@ -16,12 +16,15 @@ internal sealed partial class JsonSchemaGrammar
         {
             if (schema.FirstOrDefault(pair => pair.Key is "pattern" or "minLength" or "maxLength").Key is { } other)
                 throw new FlywheelException($"{path}: keyword '{other}' is not supported beside texts that are excluded");
-            return OtherNames([.. SchemaMerge.Array(not["enum"], path + "/not/enum").Select(value => SchemaMerge.Text(value, path + "/not/enum"))]);
+            return OtherNames(
+                [.. SchemaMerge.Array(not["enum"], path + "/not/enum").Select(value => SchemaMerge.Text(value, path + "/not/enum"))]);
         }
-        if (schema["pattern"] is { } pattern) return Quoted(JsonPatternGrammar.Convert(SchemaMerge.Text(pattern, path + "/pattern"), least, most, path + "/pattern"));
+        if (schema["pattern"] is { } pattern)
+            return Quoted(JsonPatternGrammar.Convert(SchemaMerge.Text(pattern, path + "/pattern"), least, most, path + "/pattern"));
         string plain = least == 0 && most is null ? "string" : Quoted($"char{{{least},{most}}}");
         // A format is an annotation. One that is known is kept, unless that cannot be said together with lengths.
-        if (schema["format"] is not { } format || !JsonFormats.Patterns.TryGetValue(SchemaMerge.Text(format, path + "/format"), out string? known)) return plain;
+        if (schema["format"] is not { } format
+            || !JsonFormats.Patterns.TryGetValue(SchemaMerge.Text(format, path + "/format"), out string? known)) return plain;
         return JsonPatternGrammar.TryConvert(known, least, most) is { } formatted ? Quoted(formatted) : plain;
 
         string Quoted(string content) => Rule($"\"\\\"\" {content} \"\\\"\"");
@@ -34,8 +37,11 @@ internal sealed partial class JsonSchemaGrammar
         if (schema["multipleOf"] is { } multiple)
         {
             ExactNumber of = SchemaMerge.Exact(multiple, path, "multipleOf");
-            if (of.Unscaled.Sign <= 0) throw new FlywheelException($"{path}/multipleOf is {multiple.ToJsonString()}, expected a number above 0");
-            string[] options = [.. new[] { 0, of.Scale }.Distinct().Take(type == "integer" ? 1 : 2).Select(scale => Multiples(of, scale)).OfType<string>()];
+            if (of.Unscaled.Sign <= 0)
+                throw new FlywheelException($"{path}/multipleOf is {multiple.ToJsonString()}, expected a number above 0");
+            string[] options =
+                [.. new[] { 0, of.Scale }.Distinct().Take(type == "integer" ? 1 : 2).Select(scale => Multiples(of, scale))
+                    .OfType<string>()];
             return Choice(options);
         }
         if (least is null && most is null) return type;
@@ -49,7 +55,8 @@ internal sealed partial class JsonSchemaGrammar
         // With so many digits after the point, read without it: then all are integers.
         string? Multiples(ExactNumber of, int scale)
         {
-            BigInteger step = scale > 0 ? of.Shift(scale).Unscaled : of.Unscaled / BigInteger.GreatestCommonDivisor(of.Unscaled, BigInteger.Pow(10, of.Scale));
+            BigInteger step = scale > 0
+                ? of.Shift(scale).Unscaled : of.Unscaled / BigInteger.GreatestCommonDivisor(of.Unscaled, BigInteger.Pow(10, of.Scale));
             (BigInteger low, BigInteger high) = JsonNumberGrammar.Range(Above(least?.Shift(scale)), Below(most?.Shift(scale)));
             if (step.IsOne && scale == 0) return JsonNumberGrammar.Integers(low, high) is { } integers ? Rule(integers) : null;
             return new JsonMultipleGrammar(step, scale, Rule, path + "/multipleOf").Between(low, high) is { } digits ? Rule(digits) : null;
@@ -60,7 +67,8 @@ internal sealed partial class JsonSchemaGrammar
         {
             ExactNumber? bound = Limit(inclusive, above);
             if (schema[exclusive] is JsonValue flag && flag.TryGetValue(out bool on)) return (bound, on && bound is not null);
-            return Limit(exclusive, above) is { } strict && (bound is not { } other || (above ? other <= strict : other >= strict)) ? (strict, true) : (bound, false);
+            return Limit(exclusive, above) is { } strict && (bound is not { } other || (above ? other <= strict : other >= strict))
+                ? (strict, true) : (bound, false);
         }
 
         // Beyond what is written, a bound binds nothing, or everything.
@@ -70,7 +78,9 @@ internal sealed partial class JsonSchemaGrammar
             ExactNumber number = SchemaMerge.Exact(node, path, key);
             BigInteger largest = BigInteger.Pow(10, JsonNumberGrammar.MaxDigits);
             if (number < -largest || number > largest)
-                return above == number.Unscaled.Sign < 0 ? null : throw new FlywheelException($"{path}/{key} is {node.ToJsonString()}: numbers of more than {JsonNumberGrammar.MaxDigits} digits are not supported");
+                return above == number.Unscaled.Sign < 0
+                    ? null : throw new FlywheelException(
+                        $"{path}/{key} is {node.ToJsonString()}: numbers of more than {JsonNumberGrammar.MaxDigits} digits are not supported");
             return number;
         }
     }

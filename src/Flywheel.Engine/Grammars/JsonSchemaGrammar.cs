@@ -68,7 +68,9 @@ internal sealed partial class JsonSchemaGrammar
     private JsonObject Arguments(JsonNode schema)
     {
         JsonObject flat = _merge.Join(_merge.Flatten(schema, "#"), new() { ["type"] = "object" }, "#");
-        if (!flat.Any(pair => pair.Key is "properties" or "additionalProperties" or "patternProperties" or "propertyNames" or "minProperties" or "anyOf" or "enum")) flat["properties"] = new JsonObject();
+        if (!flat.Any(pair =>
+            pair.Key is "properties" or "additionalProperties" or "patternProperties" or "propertyNames" or "minProperties" or "anyOf"
+                or "enum")) flat["properties"] = new JsonObject();
         return flat;
     }
 
@@ -132,22 +134,29 @@ internal sealed partial class JsonSchemaGrammar
         return rule;
     }
 
-    private string NewRule() => ++_numRules <= MaxRules ? $"s{_numRules}" : throw new FlywheelException($"the schema becomes more than {MaxRules} rules; make it smaller");
+    private string NewRule() =>
+        ++_numRules <= MaxRules
+            ? $"s{_numRules}" : throw new FlywheelException($"the schema becomes more than {MaxRules} rules; make it smaller");
 
     private void Add(string rule, string expression)
     {
         _rules.Append(rule).Append(" ::= ").Append(expression).Append('\n');
-        if (_rules.Length > MaxLength) throw new FlywheelException($"the schema becomes a grammar of more than {MaxLength} characters; make it smaller");
+        if (_rules.Length > MaxLength)
+            throw new FlywheelException($"the schema becomes a grammar of more than {MaxLength} characters; make it smaller");
     }
 
-    private static string Choice(IEnumerable<string> options) => options.ToArray() switch { [] => "nothing", [var only] => only, var several => string.Join(" | ", several) };
+    private static string Choice(IEnumerable<string> options) =>
+        options.ToArray() switch { [] => "nothing", [var only] => only, var several => string.Join(" | ", several) };
 
-    public static string Literal(string text) => "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r").Replace("\t", "\\t") + "\"";
+    public static string Literal(string text) =>
+        "\"" + text.Replace("\\", "\\\\").Replace("\"", "\\\"").Replace("\n", "\\n").Replace("\r", "\\r").Replace("\t", "\\t") + "\"";
 
     public static string Compact(JsonNode? value) => value?.ToJsonString(JsonText.Compact) ?? "null";
 
     private static int? Count(JsonObject schema, string key, string path) =>
         schema[key] is not { } node ? null
-            : node is JsonValue value && value.GetValueKind() == JsonValueKind.Number && SchemaMerge.Exact(value, path, key) is { IsInteger: true, Unscaled: var count } && count >= 0 && count <= MaxCount ? (int)count
+            : node is JsonValue value && value.GetValueKind() == JsonValueKind.Number
+                && SchemaMerge.Exact(value, path, key) is { IsInteger: true, Unscaled: var count } && count >= 0 && count <= MaxCount
+                ? (int)count
             : throw new FlywheelException($"{path}/{key} is {node.ToJsonString()}, expected a number from 0 to {MaxCount}");
 }

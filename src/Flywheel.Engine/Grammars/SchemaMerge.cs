@@ -16,16 +16,21 @@ internal sealed class SchemaMerge(JsonNode root)
     /// <summary>Keywords that say what fits. All others are annotations, by the standard, and pass.</summary>
     private static readonly HashSet<string> Known =
     [
-        "type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "$ref", "$id", "nullable", "properties", "required", "additionalProperties",
-        "unevaluatedProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties", "dependentRequired", "dependentSchemas", "items", "prefixItems",
-        "additionalItems", "minItems", "maxItems", "uniqueItems", "pattern", "format", "minLength", "maxLength", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+        "type", "enum", "const", "anyOf", "oneOf", "allOf", "not", "if", "then", "else", "$ref", "$id", "nullable", "properties",
+        "required", "additionalProperties",
+        "unevaluatedProperties", "patternProperties", "propertyNames", "minProperties", "maxProperties", "dependentRequired",
+        "dependentSchemas", "items", "prefixItems",
+        "additionalItems", "minItems", "maxItems", "uniqueItems", "pattern", "format", "minLength", "maxLength", "minimum", "maximum",
+        "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
     ];
 
     /// <summary>Keywords that say what fits, and that no grammar is made of.</summary>
-    private static readonly HashSet<string> NotSupported = ["contains", "minContains", "maxContains", "unevaluatedItems", "dependencies", "$dynamicRef", "$recursiveRef"];
+    private static readonly HashSet<string> NotSupported = ["contains", "minContains", "maxContains", "unevaluatedItems", "dependencies",
+        "$dynamicRef", "$recursiveRef"];
 
     /// <summary>Keywords that are written in others' terms before anything is joined.</summary>
-    private static readonly HashSet<string> Rewritten = ["$id", "$ref", "allOf", "oneOf", "nullable", "not", "if", "then", "else", "dependentRequired", "dependentSchemas"];
+    private static readonly HashSet<string> Rewritten = ["$id", "$ref", "allOf", "oneOf", "nullable", "not", "if", "then", "else",
+        "dependentRequired", "dependentSchemas"];
 
     private readonly string? _id = (root as JsonObject)?["$id"] is JsonValue value && value.TryGetValue(out string? id) ? id : null;
     private int _depth, _numFlattened;
@@ -35,15 +40,18 @@ internal sealed class SchemaMerge(JsonNode root)
 
     /// <summary>Whether a schema is a reference and nothing else, so that it can stay one.</summary>
     public static string? PureReference(JsonObject schema) =>
-        schema["$ref"] is JsonValue value && value.TryGetValue(out string? pointer) && schema.All(pair => pair.Key == "$ref" || !Known.Contains(pair.Key) && !NotSupported.Contains(pair.Key)) ? pointer : null;
+        schema["$ref"] is JsonValue value && value.TryGetValue(out string? pointer)
+            && schema.All(pair => pair.Key == "$ref" || !Known.Contains(pair.Key) && !NotSupported.Contains(pair.Key)) ? pointer : null;
 
     /// <summary>A copy without annotations, references, <c>allOf</c> and <c>oneOf</c> at its top; its parts are as they were.</summary>
     public JsonObject Flatten(JsonNode? node, string path)
     {
         if (node is JsonValue flag && flag.TryGetValue(out bool any)) return any ? [] : Nothing;
         if (node is not JsonObject schema) throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a schema");
-        if (++_depth > MaxDepth) throw new FlywheelException($"{path}: references and allOf lead through more than {MaxDepth} schemas, perhaps in a circle");
-        if (++_numFlattened > MaxSchemas) throw new FlywheelException($"{path}: references and allOf multiply to more than {MaxSchemas} schemas; make it smaller");
+        if (++_depth > MaxDepth)
+            throw new FlywheelException($"{path}: references and allOf lead through more than {MaxDepth} schemas, perhaps in a circle");
+        if (++_numFlattened > MaxSchemas)
+            throw new FlywheelException($"{path}: references and allOf multiply to more than {MaxSchemas} schemas; make it smaller");
         JsonObject flat = [];
         foreach ((string key, JsonNode? value) in schema)
         {
@@ -73,7 +81,8 @@ internal sealed class SchemaMerge(JsonNode root)
             string pointer = Text(reference, path + "/$ref");
             flat = Join(flat, Part(Resolve(pointer), pointer), path);
         }
-        if (Rewritten.Any(key => key is not ("$id" or "$ref" or "allOf" or "oneOf" or "nullable") && schema.ContainsKey(key))) flat = JoinConditions(schema, flat, path);
+        if (Rewritten.Any(key => key is not ("$id" or "$ref" or "allOf" or "oneOf" or "nullable") && schema.ContainsKey(key)))
+            flat = JoinConditions(schema, flat, path);
         // All that is declared here is known here, unless it hangs on an option.
         if (!flat.ContainsKey("anyOf") && flat["unevaluatedProperties"] is { } rest)
         {
@@ -87,7 +96,8 @@ internal sealed class SchemaMerge(JsonNode root)
     /// <summary>What holds only if something else does, or does not, becomes options.</summary>
     private JsonObject JoinConditions(JsonObject schema, JsonObject flat, string path)
     {
-        if (schema.ContainsKey("unevaluatedProperties")) throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is not supported beside conditions");
+        if (schema.ContainsKey("unevaluatedProperties"))
+            throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is not supported beside conditions");
         // Options that speak of every type must not bring in those that nobody thought of.
         if (flat["type"] is null && flat.Select(pair => TypeOf(pair.Key)).OfType<string>().Distinct().ToArray() is { Length: > 0 } types)
             flat["type"] = new JsonArray([.. types.Select(type => JsonValue.Create(type))]);
@@ -102,9 +112,16 @@ internal sealed class SchemaMerge(JsonNode root)
             flat = Join(flat, Options(AllOf(condition, schema["then"]), AllOf(otherwise, schema["else"])), path);
         }
         foreach ((string name, JsonNode? needed) in Fields("dependentRequired"))
-            flat = Join(flat, Options(Absent(name), new JsonObject { ["required"] = new JsonArray([name, .. Array(needed, $"{path}/dependentRequired/{name}", mayBeEmpty: true).Select(one => one?.DeepClone())]) }), path);
+            flat = Join(flat,
+                Options(Absent(name),
+                    new JsonObject
+                        { ["required"] =
+                            new JsonArray([name,
+                                .. Array(needed, $"{path}/dependentRequired/{name}", mayBeEmpty: true).Select(one => one?.DeepClone())]) }),
+                                path);
         foreach ((string name, JsonNode? holds) in Fields("dependentSchemas"))
-            flat = Join(flat, Options(Absent(name), AllOf(new JsonObject { ["type"] = "object", ["required"] = new JsonArray(name) }, holds)), path);
+            flat = Join(flat,
+                Options(Absent(name), AllOf(new JsonObject { ["type"] = "object", ["required"] = new JsonArray(name) }, holds)), path);
         return flat;
 
         JsonObject Fields(string key) => schema[key] switch
@@ -128,7 +145,8 @@ internal sealed class SchemaMerge(JsonNode root)
     private JsonObject Part(JsonNode? node, string path)
     {
         JsonObject flat = Flatten(node, path);
-        return flat.ContainsKey("unevaluatedProperties") ? throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is not supported here") : flat;
+        return flat.ContainsKey("unevaluatedProperties")
+            ? throw new FlywheelException($"{path}: keyword 'unevaluatedProperties' is not supported here") : flat;
     }
 
     /// <summary>What a reference within the schema points to.</summary>
@@ -136,20 +154,24 @@ internal sealed class SchemaMerge(JsonNode root)
     {
         string local = _id is not null && pointer.StartsWith(_id, StringComparison.Ordinal) ? pointer[_id.Length..] : pointer;
         if (local.Length == 0) return root;
-        if (local[0] != '#') throw new FlywheelException($"$ref '{pointer}' is not supported, expected one within the schema: '#', '#/...' or '#anchor'");
-        if (local.Length > 1 && local[1] != '/') return Anchor(root, local[1..]) ?? throw new FlywheelException($"$ref '{pointer}' leads nowhere");
+        if (local[0] != '#')
+            throw new FlywheelException($"$ref '{pointer}' is not supported, expected one within the schema: '#', '#/...' or '#anchor'");
+        if (local.Length > 1 && local[1] != '/')
+            return Anchor(root, local[1..]) ?? throw new FlywheelException($"$ref '{pointer}' leads nowhere");
         JsonNode? target = root;
         foreach (string part in local.Split('/').Skip(1))
         {
             string key = Uri.UnescapeDataString(part).Replace("~1", "/").Replace("~0", "~");
-            target = target is JsonArray array && int.TryParse(key, out int index) && index >= 0 && index < array.Count ? array[index] : (target as JsonObject)?[key];
+            target = target is JsonArray array && int.TryParse(key, out int index) && index >= 0 && index < array.Count
+                ? array[index] : (target as JsonObject)?[key];
             if (target is null) throw new FlywheelException($"$ref '{pointer}' leads nowhere");
         }
         return target;
 
         static JsonNode? Anchor(JsonNode? node, string name) => node switch
         {
-            JsonObject fields => fields["$anchor"] is JsonValue value && value.TryGetValue(out string? anchor) && anchor == name ? fields : fields.Select(field => Anchor(field.Value, name)).FirstOrDefault(found => found is not null),
+            JsonObject fields => fields["$anchor"] is JsonValue value && value.TryGetValue(out string? anchor) && anchor == name
+                ? fields : fields.Select(field => Anchor(field.Value, name)).FirstOrDefault(found => found is not null),
             JsonArray items => items.Select(item => Anchor(item, name)).FirstOrDefault(found => found is not null),
             _ => null,
         };
@@ -163,23 +185,38 @@ internal sealed class SchemaMerge(JsonNode root)
         JsonObject joined = [];
         foreach (string key in a.Select(pair => pair.Key).Union(b.Select(pair => pair.Key)))
         {
-            if (key is "properties" or "additionalProperties" or "patternProperties" or "items" or "prefixItems" or "additionalItems") continue; // below
+            // below
+            if (key is "properties" or "additionalProperties" or "patternProperties" or "items" or "prefixItems" or "additionalItems")
+                continue;
             JsonNode? one = a[key], other = b[key];
             joined[key] = one is null ? other?.DeepClone() : other is null || JsonNode.DeepEquals(one, other) ? one.DeepClone() : key switch
             {
                 "type" => Types(one, other, path),
-                "enum" => new JsonArray([.. Array(one, path + "/enum", mayBeEmpty: true).Where(value => Array(other, path + "/enum", mayBeEmpty: true).Any(also => JsonNode.DeepEquals(value, also))).Select(value => value?.DeepClone())]),
-                "required" => new JsonArray([.. Array(one, path + "/required", mayBeEmpty: true).Concat(Array(other, path + "/required", mayBeEmpty: true)).Select(name => Text(name, path + "/required")).Distinct().Select(name => JsonValue.Create(name))]),
-                "minLength" or "minItems" or "minProperties" or "minimum" or "exclusiveMinimum" => (Exact(one, path, key) > Exact(other, path, key) ? one : other).DeepClone(),
-                "maxLength" or "maxItems" or "maxProperties" or "maximum" or "exclusiveMaximum" => (Exact(one, path, key) < Exact(other, path, key) ? one : other).DeepClone(),
+                "enum" =>
+                    new JsonArray(
+                        [.. Array(one, path + "/enum", mayBeEmpty: true)
+                            .Where(value => Array(other, path + "/enum", mayBeEmpty: true).Any(also => JsonNode.DeepEquals(value, also)))
+                            .Select(value => value?.DeepClone())]),
+                "required" =>
+                    new JsonArray(
+                        [.. Array(one, path + "/required", mayBeEmpty: true).Concat(Array(other, path + "/required", mayBeEmpty: true))
+                            .Select(name => Text(name, path + "/required")).Distinct().Select(name => JsonValue.Create(name))]),
+                "minLength" or "minItems" or "minProperties" or "minimum" or "exclusiveMinimum" =>
+                    (Exact(one, path, key) > Exact(other, path, key) ? one : other).DeepClone(),
+                "maxLength" or "maxItems" or "maxProperties" or "maximum" or "exclusiveMaximum" =>
+                    (Exact(one, path, key) < Exact(other, path, key) ? one : other).DeepClone(),
                 "propertyNames" => AllOf(one, other),
                 "uniqueItems" => JsonValue.Create(true),
                 "multipleOf" => CommonMultiple(one, other, path),
                 "format" => one.DeepClone(), // an annotation, of which the first is as good as the other
-                "not" => new JsonObject { ["enum"] = new JsonArray([.. Array(one["enum"], path).Concat(Array(other["enum"], path)).Select(value => value?.DeepClone())]) },
+                "not" => new JsonObject
+                    { ["enum"] =
+                        new JsonArray(
+                            [.. Array(one["enum"], path).Concat(Array(other["enum"], path)).Select(value => value?.DeepClone())]) },
                 "unevaluatedProperties" => JsonValue.Create(false),
                 "anyOf" => Products(Array(one, path + "/anyOf"), Array(other, path + "/anyOf"), path),
-                _ => throw new FlywheelException($"{path}: keyword '{key}' stands in several schemas that hold at once, which is not supported"),
+                _ => throw new FlywheelException(
+                    $"{path}: keyword '{key}' stands in several schemas that hold at once, which is not supported"),
             };
         }
         JoinProperties(a, b, joined, path);
@@ -192,8 +229,10 @@ internal sealed class SchemaMerge(JsonNode root)
         if ((a["patternProperties"] ?? b["patternProperties"]) is { } patterns)
         {
             JsonObject without = a.ContainsKey("patternProperties") ? b : a, with = without == a ? b : a;
-            if (without.ContainsKey("patternProperties") || without.ContainsKey("additionalProperties") || with.ContainsKey("additionalProperties") && without.ContainsKey("properties"))
-                throw new FlywheelException($"{path}: keyword 'patternProperties' stands in one of several schemas that hold at once, beside 'additionalProperties', which is not supported");
+            if (without.ContainsKey("patternProperties") || without.ContainsKey("additionalProperties")
+                || with.ContainsKey("additionalProperties") && without.ContainsKey("properties"))
+                throw new FlywheelException(
+                    $"{path}: keyword 'patternProperties' stands in one of several schemas that hold at once, beside 'additionalProperties', which is not supported");
             joined["patternProperties"] = patterns.DeepClone();
         }
         var (mine, theirs) = (a["properties"] as JsonObject, b["properties"] as JsonObject);
@@ -202,7 +241,8 @@ internal sealed class SchemaMerge(JsonNode root)
         {
             JsonObject properties = [];
             foreach (string name in (mine ?? []).Select(pair => pair.Key).Union((theirs ?? []).Select(pair => pair.Key)))
-                properties[name] = AllOf(mine is not null && mine.TryGetPropertyValue(name, out JsonNode? own) ? own : others, theirs is not null && theirs.TryGetPropertyValue(name, out JsonNode? also) ? also : theirOthers);
+                properties[name] = AllOf(mine is not null && mine.TryGetPropertyValue(name, out JsonNode? own) ? own : others,
+                    theirs is not null && theirs.TryGetPropertyValue(name, out JsonNode? also) ? also : theirOthers);
             joined["properties"] = properties;
         }
         if (others is not null || theirOthers is not null) joined["additionalProperties"] = AllOf(others, theirOthers);
@@ -214,12 +254,16 @@ internal sealed class SchemaMerge(JsonNode root)
             throw new FlywheelException($"{path}: lists of items by place are joined only as 'prefixItems'");
         JsonArray mine = a["prefixItems"] as JsonArray ?? [], theirs = b["prefixItems"] as JsonArray ?? [];
         if (mine.Count + theirs.Count > 0)
-            joined["prefixItems"] = new JsonArray([.. Enumerable.Range(0, Math.Max(mine.Count, theirs.Count)).Select(i => AllOf(i < mine.Count ? mine[i] : a["items"], i < theirs.Count ? theirs[i] : b["items"]))]);
+            joined["prefixItems"] =
+                new JsonArray(
+                    [.. Enumerable.Range(0, Math.Max(mine.Count, theirs.Count))
+                        .Select(i => AllOf(i < mine.Count ? mine[i] : a["items"], i < theirs.Count ? theirs[i] : b["items"]))]);
         if (a["items"] is not null || b["items"] is not null) joined["items"] = AllOf(a["items"], b["items"]);
     }
 
     private static JsonNode AllOf(JsonNode? a, JsonNode? b) =>
-        a is null || b is null || JsonNode.DeepEquals(a, b) ? (a ?? b ?? JsonValue.Create(true)).DeepClone() : new JsonObject { ["allOf"] = new JsonArray(a.DeepClone(), b.DeepClone()) };
+        a is null || b is null || JsonNode.DeepEquals(a, b)
+            ? (a ?? b ?? JsonValue.Create(true)).DeepClone() : new JsonObject { ["allOf"] = new JsonArray(a.DeepClone(), b.DeepClone()) };
 
     private static JsonArray Products(JsonArray a, JsonArray b, string path) => (long)a.Count * b.Count > MaxOptions
         ? throw new FlywheelException($"{path}: {a.Count} and {b.Count} options hold at once, expected at most {MaxOptions} combinations")
@@ -229,7 +273,8 @@ internal sealed class SchemaMerge(JsonNode root)
     {
         HashSet<string> mine = TypesOf(a, path), theirs = TypesOf(b, path);
         var both = mine.Where(theirs.Contains).ToHashSet();
-        if (mine.Contains("integer") && theirs.Contains("number") || mine.Contains("number") && theirs.Contains("integer")) both.Add("integer");
+        if (mine.Contains("integer") && theirs.Contains("number") || mine.Contains("number") && theirs.Contains("integer"))
+            both.Add("integer");
         return [.. both.Select(type => JsonValue.Create(type))];
     }
 
@@ -238,14 +283,16 @@ internal sealed class SchemaMerge(JsonNode root)
         (ExactNumber one, ExactNumber other) = (Exact(a, path, "multipleOf"), Exact(b, path, "multipleOf"));
         int scale = Math.Max(one.Scale, other.Scale);
         (BigInteger x, BigInteger y) = (one.Shift(scale).Unscaled, other.Shift(scale).Unscaled);
-        if (x.Sign <= 0 || y.Sign <= 0) throw new FlywheelException($"{path}/multipleOf is {(x.Sign <= 0 ? a : b).ToJsonString()}, expected a number above 0");
+        if (x.Sign <= 0 || y.Sign <= 0)
+            throw new FlywheelException($"{path}/multipleOf is {(x.Sign <= 0 ? a : b).ToJsonString()}, expected a number above 0");
         return JsonNode.Parse($"{x / BigInteger.GreatestCommonDivisor(x, y) * y}e-{scale}")!;
     }
 
     /// <summary>The type that a keyword speaks of.</summary>
     public static string? TypeOf(string keyword) => keyword switch
     {
-        "properties" or "required" or "additionalProperties" or "unevaluatedProperties" or "patternProperties" or "propertyNames" or "minProperties" or "maxProperties" => "object",
+        "properties" or "required" or "additionalProperties" or "unevaluatedProperties" or "patternProperties" or "propertyNames"
+            or "minProperties" or "maxProperties" => "object",
         "items" or "prefixItems" or "additionalItems" or "minItems" or "maxItems" or "uniqueItems" => "array",
         "pattern" or "format" or "minLength" or "maxLength" => "string",
         "minimum" or "maximum" or "exclusiveMinimum" or "exclusiveMaximum" or "multipleOf" => "number",
@@ -270,15 +317,18 @@ internal sealed class SchemaMerge(JsonNode root)
         for (int i = 0; i < flat.Length; i++)
             for (int j = 0; j < i; j++)
                 if (!Excludes(flat[i], flat[j], path, 0) || !Excludes(flat[j], flat[i], path, 0))
-                    throw new FlywheelException($"{path}: a value could fit options {j} and {i} at once, which oneOf forbids; use anyOf, or tell them apart by type or by a required property with const");
+                    throw new FlywheelException(
+                        $"{path}: a value could fit options {j} and {i} at once, which oneOf forbids; use anyOf, or tell them apart by type or by a required property with const");
     }
 
     /// <summary>Whether nothing that is written for <paramref name="a"/> fits <paramref name="b"/>, as far as can be seen.</summary>
     private bool Excludes(JsonObject a, JsonObject b, string path, int depth)
     {
         if (a.ContainsKey("anyOf") || depth > 4) return false;
-        HashSet<string>? mine = a["type"] is { } type ? TypesOf(type, path) : null, theirs = b["type"] is { } other ? TypesOf(other, path) : null;
-        if (mine is not null && theirs is not null && !mine.Overlaps(theirs) && !(mine.Contains("integer") && theirs.Contains("number")) && !(mine.Contains("number") && theirs.Contains("integer"))) return true;
+        HashSet<string>? mine = a["type"] is { } type ? TypesOf(type, path) : null,
+            theirs = b["type"] is { } other ? TypesOf(other, path) : null;
+        if (mine is not null && theirs is not null && !mine.Overlaps(theirs) && !(mine.Contains("integer") && theirs.Contains("number"))
+            && !(mine.Contains("number") && theirs.Contains("integer"))) return true;
         if (a["enum"] is JsonArray values)
         {
             if (b["enum"] is JsonArray others) return !values.Any(value => others.Any(also => JsonNode.DeepEquals(value, also)));
@@ -291,9 +341,12 @@ internal sealed class SchemaMerge(JsonNode root)
         bool closed = properties is not null && (a["additionalProperties"] is null || IsFalse(a["additionalProperties"]));
         return closed && needed.Any(name => !properties!.ContainsKey(name) && !always.Contains(name))
             || IsFalse(b["additionalProperties"]) && always.Any(name => their?.ContainsKey(name) != true)
-            || always.Any(name => properties?[name] is { } own && their?[name] is { } also && Excludes(Flatten(own, path), Flatten(also, path), path, depth + 1));
+            || always.Any(name => properties?[name] is { } own && their?[name] is { } also
+                && Excludes(Flatten(own, path), Flatten(also, path), path, depth + 1));
 
-        static HashSet<string> Names(JsonObject schema) => [.. (schema["required"] as JsonArray ?? []).Select(name => name is JsonValue value && value.TryGetValue(out string? text) ? text : "")];
+        static HashSet<string> Names(JsonObject schema) =>
+            [.. (schema["required"] as JsonArray ?? []).Select(name =>
+                name is JsonValue value && value.TryGetValue(out string? text) ? text : "")];
     }
 
     public static bool IsFalse(JsonNode? node) => node is JsonValue value && value.TryGetValue(out bool flag) && !flag;
@@ -303,18 +356,23 @@ internal sealed class SchemaMerge(JsonNode root)
         JsonValueKind.Object => type == "object",
         JsonValueKind.Array => type == "array",
         JsonValueKind.String => type == "string",
-        JsonValueKind.Number => type == "number" || type == "integer" && ExactNumber.TryParse(value!.ToJsonString(), out ExactNumber number) && number.IsInteger,
+        JsonValueKind.Number => type == "number"
+            || type == "integer" && ExactNumber.TryParse(value!.ToJsonString(), out ExactNumber number) && number.IsInteger,
         JsonValueKind.Null => type == "null",
         _ => type == "boolean",
     };
 
     public static JsonArray Array(JsonNode? node, string path, bool mayBeEmpty = false) =>
-        node is JsonArray array && (mayBeEmpty || array.Count > 0) ? array : throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected an array{(mayBeEmpty ? "" : " that is not empty")}");
+        node is JsonArray array && (mayBeEmpty || array.Count > 0)
+            ? array : throw new FlywheelException(
+                $"{path} is {node?.ToJsonString() ?? "null"}, expected an array{(mayBeEmpty ? "" : " that is not empty")}");
 
     public static string Text(JsonNode? node, string path) =>
-        node is JsonValue value && value.TryGetValue(out string? text) ? text : throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a text");
+        node is JsonValue value && value.TryGetValue(out string? text)
+            ? text : throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a text");
 
     public static ExactNumber Exact(JsonNode? node, string path, string key) =>
-        node is JsonValue && node.GetValueKind() == JsonValueKind.Number && ExactNumber.TryParse(node.ToJsonString(), out ExactNumber number) ? number
+        node is JsonValue && node.GetValueKind() == JsonValueKind.Number
+            && ExactNumber.TryParse(node.ToJsonString(), out ExactNumber number) ? number
             : throw new FlywheelException($"{path}/{key} is {node?.ToJsonString() ?? "null"}, expected a number");
 }

@@ -14,7 +14,9 @@ internal static class SchemaNegation
 
     /// <summary>A schema of strings but some, which is as far as it can be taken apart.</summary>
     public static bool IsOtherStrings(JsonObject schema) =>
-        (schema["type"] is JsonArray { Count: 1 } types ? Text(types[0]) : Text(schema["type"])) == "string" && schema["not"] is JsonObject { Count: 1 } not && not["enum"] is JsonArray values && values.All(value => Text(value) is not null);
+        (schema["type"] is JsonArray { Count: 1 } types ? Text(types[0]) : Text(schema["type"])) == "string"
+            && schema["not"] is JsonObject { Count: 1 } not && not["enum"] is JsonArray values
+            && values.All(value => Text(value) is not null);
 
     /// <param name="schema">Without references, <c>allOf</c> and <c>oneOf</c>.</param>
     /// <param name="path">Of it, for errors.</param>
@@ -43,9 +45,12 @@ internal static class SchemaNegation
             case "not":
                 return [(value ?? throw Refused("a malformed 'not'")).DeepClone()];
             case "required":
-                return SchemaMerge.Array(value, path + "/required", mayBeEmpty: true).Select(name => OfType("object", "properties", new JsonObject { [SchemaMerge.Text(name, path + "/required")] = false }));
+                return SchemaMerge.Array(value, path + "/required", mayBeEmpty: true)
+                    .Select(name =>
+                        OfType("object", "properties", new JsonObject { [SchemaMerge.Text(name, path + "/required")] = false }));
             case "properties":
-                if (value is not JsonObject properties) throw new FlywheelException($"{path}/properties is {value?.ToJsonString() ?? "null"}, expected an object");
+                if (value is not JsonObject properties)
+                    throw new FlywheelException($"{path}/properties is {value?.ToJsonString() ?? "null"}, expected an object");
                 return properties.Select(property =>
                 {
                     JsonObject option = OfType("object", "properties", new JsonObject { [property.Key] = Not(property.Value) });
@@ -66,13 +71,18 @@ internal static class SchemaNegation
             default: throw Refused($"keyword '{key}'");
         }
 
-        IEnumerable<JsonNode> Number(string opposite) => value is JsonValue && value.GetValueKind() == JsonValueKind.Number ? [OfType("number", opposite, value.DeepClone())] : throw Refused($"'{key}' that is no number");
+        IEnumerable<JsonNode> Number(string opposite) =>
+            value is JsonValue && value.GetValueKind() == JsonValueKind.Number
+                ? [OfType("number", opposite, value.DeepClone())] : throw Refused($"'{key}' that is no number");
 
-        IEnumerable<JsonNode> Below(string type, string opposite) => Count() is > 0 and var count ? [OfType(type, opposite, count - 1)] : [];
+        IEnumerable<JsonNode> Below(string type, string opposite) =>
+            Count() is > 0 and var count ? [OfType(type, opposite, count - 1)] : [];
 
         IEnumerable<JsonNode> Above(string type, string opposite) => [OfType(type, opposite, Count() + 1)];
 
-        int Count() => SchemaMerge.Exact(value, path, key) is { IsInteger: true } number && number >= System.Numerics.BigInteger.Zero && number <= new System.Numerics.BigInteger(100_000) ? (int)number.Unscaled : throw Refused($"'{key}' that is no count");
+        int Count() =>
+            SchemaMerge.Exact(value, path, key) is { IsInteger: true } number && number >= System.Numerics.BigInteger.Zero
+                && number <= new System.Numerics.BigInteger(100_000) ? (int)number.Unscaled : throw Refused($"'{key}' that is no count");
 
         FlywheelException Refused(string what) => new($"{path}: {what} inside 'not' or 'if' is not supported");
     }
@@ -80,15 +90,18 @@ internal static class SchemaNegation
     private static IEnumerable<JsonNode> OtherValues(JsonArray values)
     {
         var kinds = values.ToLookup(value => value?.GetValueKind() ?? JsonValueKind.Null);
-        if (kinds.Contains(JsonValueKind.Object) || kinds.Contains(JsonValueKind.Array)) throw new FlywheelException("objects and arrays as values inside 'not' or 'if' are not supported");
+        if (kinds.Contains(JsonValueKind.Object) || kinds.Contains(JsonValueKind.Array))
+            throw new FlywheelException("objects and arrays as values inside 'not' or 'if' are not supported");
         bool[] flags = [.. new[] { true, false }.Where(flag => !kinds.Contains(flag ? JsonValueKind.True : JsonValueKind.False))];
         string[] whole = [.. AllTypes.Where(type => !values.Any(value => SchemaMerge.IsOfType(value, type)))];
         if (whole.Length > 0) yield return OfTypes(whole);
         if (flags.Length == 1) yield return new JsonObject { ["enum"] = new JsonArray(flags[0]) };
         if (kinds.Contains(JsonValueKind.String))
-            yield return OfType("string", "not", new JsonObject { ["enum"] = new JsonArray([.. kinds[JsonValueKind.String].Select(value => value!.DeepClone())]) });
+            yield return OfType("string", "not",
+                new JsonObject { ["enum"] = new JsonArray([.. kinds[JsonValueKind.String].Select(value => value!.DeepClone())]) });
         JsonNode? before = null;
-        foreach (JsonNode number in kinds[JsonValueKind.Number].Select(number => number!).OrderBy(number => SchemaMerge.Exact(number, "enum", "value")))
+        foreach (JsonNode number in kinds[JsonValueKind.Number].Select(number => number!)
+            .OrderBy(number => SchemaMerge.Exact(number, "enum", "value")))
         {
             yield return Between(before, number);
             before = number;
@@ -104,7 +117,8 @@ internal static class SchemaNegation
         }
     }
 
-    private static JsonObject OfTypes(string[] types) => new() { ["type"] = new JsonArray([.. types.Select(type => JsonValue.Create(type))]) };
+    private static JsonObject OfTypes(string[] types) =>
+        new() { ["type"] = new JsonArray([.. types.Select(type => JsonValue.Create(type))]) };
 
     private static JsonObject OfType(string type, string key, JsonNode value) => new() { ["type"] = type, [key] = value };
 

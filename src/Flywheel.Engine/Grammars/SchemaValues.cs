@@ -25,7 +25,8 @@ internal sealed class SchemaValues(Func<string, JsonNode?> resolve)
     {
         if (node is JsonValue flag && flag.TryGetValue(out bool any)) return any;
         if (node is not JsonObject schema) throw new FlywheelException($"{path} is {node?.ToJsonString() ?? "null"}, expected a schema");
-        if (++_depth > MaxDepth) throw new FlywheelException($"{path}: references lead through more than {MaxDepth} schemas, perhaps in a circle");
+        if (++_depth > MaxDepth)
+            throw new FlywheelException($"{path}: references lead through more than {MaxDepth} schemas, perhaps in a circle");
         bool fits = schema.All(pair => Fits(value, pair.Key, pair.Value, schema, path));
         _depth--;
         return fits;
@@ -37,7 +38,8 @@ internal sealed class SchemaValues(Func<string, JsonNode?> resolve)
         switch (key)
         {
             case "$ref": return Fits(value, resolve(SchemaMerge.Text(given, at)), at);
-            case "type": return SchemaMerge.TypesOf(given, path).Any(type => SchemaMerge.IsOfType(value, type)) || value is null && schema["nullable"] is JsonValue flag && flag.TryGetValue(out bool nullable) && nullable;
+            case "type": return SchemaMerge.TypesOf(given, path).Any(type => SchemaMerge.IsOfType(value, type))
+                || value is null && schema["nullable"] is JsonValue flag && flag.TryGetValue(out bool nullable) && nullable;
             case "enum": return SchemaMerge.Array(given, at, mayBeEmpty: true).Any(one => JsonNode.DeepEquals(one, value));
             case "const": return JsonNode.DeepEquals(given, value);
             case "allOf": return SchemaMerge.Array(given, at).All(one => Fits(value, one, at));
@@ -60,13 +62,17 @@ internal sealed class SchemaValues(Func<string, JsonNode?> resolve)
     {
         "required" => SchemaMerge.Array(given, at, mayBeEmpty: true).All(name => value.ContainsKey(SchemaMerge.Text(name, at))),
         "properties" => Fields(given, at).All(pair => !value.TryGetPropertyValue(pair.Key, out JsonNode? own) || Fits(own, pair.Value, at)),
-        "patternProperties" => Fields(given, at).All(pair => value.All(own => !Matches(pair.Key, own.Key, at) || Fits(own.Value, pair.Value, at))),
+        "patternProperties" => Fields(given, at)
+            .All(pair => value.All(own => !Matches(pair.Key, own.Key, at) || Fits(own.Value, pair.Value, at))),
         "additionalProperties" => value.All(own => (schema["properties"] as JsonObject)?.ContainsKey(own.Key) == true
-            || (schema["patternProperties"] as JsonObject)?.Any(pattern => Matches(pattern.Key, own.Key, at)) == true || Fits(own.Value, given, at)),
+            || (schema["patternProperties"] as JsonObject)?.Any(pattern => Matches(pattern.Key, own.Key, at)) == true
+            || Fits(own.Value, given, at)),
         "propertyNames" => value.All(own => Fits(JsonValue.Create(own.Key), given, at)),
         "minProperties" => value.Count >= Exact(given, at),
         "maxProperties" => value.Count <= Exact(given, at),
-        "dependentRequired" => Fields(given, at).All(pair => !value.ContainsKey(pair.Key) || SchemaMerge.Array(pair.Value, at, mayBeEmpty: true).All(name => value.ContainsKey(SchemaMerge.Text(name, at)))),
+        "dependentRequired" => Fields(given, at)
+            .All(pair => !value.ContainsKey(pair.Key)
+                || SchemaMerge.Array(pair.Value, at, mayBeEmpty: true).All(name => value.ContainsKey(SchemaMerge.Text(name, at)))),
         "dependentSchemas" => Fields(given, at).All(pair => !value.ContainsKey(pair.Key) || Fits(value, pair.Value, at)),
         _ => true,
     };
@@ -79,7 +85,8 @@ internal sealed class SchemaValues(Func<string, JsonNode?> resolve)
         "additionalItems" => schema["items"] is not JsonArray places || value.Skip(places.Count).All(item => Fits(item, given, at)),
         "minItems" => value.Count >= Exact(given, at),
         "maxItems" => value.Count <= Exact(given, at),
-        "uniqueItems" => SchemaMerge.IsFalse(given) || value.Select((item, i) => value.Take(i).All(other => !JsonNode.DeepEquals(item, other))).All(unique => unique),
+        "uniqueItems" => SchemaMerge.IsFalse(given)
+            || value.Select((item, i) => value.Take(i).All(other => !JsonNode.DeepEquals(item, other))).All(unique => unique),
         _ => true,
     };
 
@@ -99,8 +106,10 @@ internal sealed class SchemaValues(Func<string, JsonNode?> resolve)
         {
             "minimum" => Is("exclusiveMinimum") ? number > Bound() : number >= Bound(),
             "maximum" => Is("exclusiveMaximum") ? number < Bound() : number <= Bound(),
-            "exclusiveMinimum" => given is JsonValue && given.GetValueKind() is JsonValueKind.True or JsonValueKind.False || number > Bound(),
-            "exclusiveMaximum" => given is JsonValue && given.GetValueKind() is JsonValueKind.True or JsonValueKind.False || number < Bound(),
+            "exclusiveMinimum" => given is JsonValue && given.GetValueKind() is JsonValueKind.True or JsonValueKind.False
+                || number > Bound(),
+            "exclusiveMaximum" => given is JsonValue && given.GetValueKind() is JsonValueKind.True or JsonValueKind.False
+                || number < Bound(),
             "multipleOf" => IsMultiple(number, Bound()),
             _ => true,
         };
@@ -116,17 +125,24 @@ internal sealed class SchemaValues(Func<string, JsonNode?> resolve)
         }
     }
 
-    /// <summary>Whether a text matches a pattern, as the grammar of the pattern reads it: no backtracking, and one understanding of patterns.</summary>
+    /// <summary>Whether a text matches a pattern, as the grammar of the pattern reads it: no backtracking, and one understanding of
+    /// patterns.</summary>
     public static bool Matches(string pattern, string text, string path)
     {
-        Grammar grammar = Grammar.Parse($"root ::= \"\\\"\" {JsonPatternGrammar.Convert(pattern, 0, null, path)} \"\\\"\"\n{JsonSchemaGrammar.Primitives}");
+        Grammar grammar =
+            Grammar.Parse(
+                $"root ::= \"\\\"\" {JsonPatternGrammar.Convert(pattern, 0, null, path)} \"\\\"\"\n{JsonSchemaGrammar.Primitives}");
         var automaton = new GrammarAutomaton(grammar);
-        return automaton.Advance(automaton.Start, Encoding.UTF8.GetBytes($"\"{string.Concat(text.Select(JsonPatternGrammar.Written))}\"")).Accepts;
+        return automaton.Advance(automaton.Start,
+            Encoding.UTF8.GetBytes($"\"{string.Concat(text.Select(JsonPatternGrammar.Written))}\"")).Accepts;
     }
 
-    private static int Exact(JsonNode? given, string at) => SchemaMerge.Exact(given, at, "") is { IsInteger: true } number && number <= new BigInteger(int.MaxValue) && number >= BigInteger.Zero
+    private static int Exact(JsonNode? given, string at) =>
+        SchemaMerge.Exact(given, at, "") is { IsInteger: true } number && number <= new BigInteger(int.MaxValue)
+            && number >= BigInteger.Zero
         ? (int)number.Unscaled
         : throw new FlywheelException($"{at} is {given?.ToJsonString() ?? "null"}, expected a count");
 
-    private static JsonObject Fields(JsonNode? given, string at) => given as JsonObject ?? throw new FlywheelException($"{at} is {given?.ToJsonString() ?? "null"}, expected an object");
+    private static JsonObject Fields(JsonNode? given, string at) =>
+        given as JsonObject ?? throw new FlywheelException($"{at} is {given?.ToJsonString() ?? "null"}, expected an object");
 }

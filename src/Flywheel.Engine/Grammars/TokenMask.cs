@@ -19,7 +19,8 @@ internal sealed class TokenMask
         int[] ids = new int[count];
         count = 0;
         for (int word = 0; word < bits.Length; word++)
-            for (ulong left = bits[word]; left != 0; left &= left - 1) ids[count++] = word * 64 + System.Numerics.BitOperations.TrailingZeroCount(left);
+            for (ulong left = bits[word]; left != 0; left &= left - 1)
+                ids[count++] = word * 64 + System.Numerics.BitOperations.TrailingZeroCount(left);
         return new TokenMask(null, ids);
     }
 

@@ -30,18 +30,22 @@ internal static class ToolGrammar
     {
         var schemas = new JsonSchemaGrammar();
         string Literal(string text) => ToolLiterals.Write(text, form.IsJson);
-        string Call(ToolDefinition tool) => $"{JsonSchemaGrammar.Literal(form.IsJson ? JsonSchemaGrammar.Compact(JsonValue.Create(tool.Name)) : tool.Name)} {Literal(form.Between)} {Arguments(schemas, tool, use)}";
+        string Call(ToolDefinition tool) =>
+            $"{JsonSchemaGrammar.Literal(form.IsJson ? JsonSchemaGrammar.Compact(JsonValue.Create(tool.Name)) : tool.Name)} {Literal(form.Between)} {Arguments(schemas, tool, use)}";
         string call = $"({string.Join(" | ", tools.Select(Call))}) {Literal(form.After)}";
         string more = parallel && form.IsParallel ? $"({Literal(form.Separator)} {Literal(form.Before)} call)*" : "";
         string afterTag = $"{Literal(form.AfterTag)} call {more} {Literal(form.End)}";
         string? answer = content is null ? null : schemas.Add(content);
-        var text = new StringBuilder($"root ::= {(use == ToolUse.Required ? "calls" : answer is not null ? $"{answer} | calls" : form.Tag.Length > 0 ? "text0" : "bare")}\n");
+        var text =
+            new StringBuilder(
+                $"root ::= {(use == ToolUse.Required ? "calls" : answer is not null ? $"{answer} | calls" : form.Tag.Length > 0 ? "text0" : "bare")}\n");
         text.Append($"calls ::= {(form.Tag.Length > 0 ? JsonSchemaGrammar.Literal(form.Tag) : "")} {afterTag}\ncall ::= {call}\n");
         if (use == ToolUse.Auto && answer is null)
         {
             if (form.Tag.Length > 0) AppendText(text, form.Tag, afterTag);
             // Where calls are bare, an answer that begins as they do is one.
-            else text.Append($"bare ::= \"\" | [ \\t\\n\\r] bare | calls | [^ \\t\\n\\r{Opening(form)}] any\nany ::= \"\" | [^\\x00] any\n");
+            else text.Append(
+                $"bare ::= \"\" | [ \\t\\n\\r] bare | calls | [^ \\t\\n\\r{Opening(form)}] any\nany ::= \"\" | [^\\x00] any\n");
         }
         return text.Append(schemas.Rules).ToString();
     }

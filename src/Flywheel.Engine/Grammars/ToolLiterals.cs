@@ -24,7 +24,12 @@ internal static partial class ToolLiterals
             // A model may write less white space than its template, but what the template itself writes must fit.
             if (isSpace && !IsShort(sign)) parts.Add($"(ws | {JsonSchemaGrammar.Literal(sign)})");
             else if (isSpace ? !wasSpace : json && !wasSpace) parts.Add("ws");
-            if (!isSpace) parts.Add(string.Join(' ', sign.Split(ToolCallForm.Id).Select((text, i) => $"{(i > 0 ? $"[a-zA-Z0-9]{{{IdLength}}} " : "")}{(text.Length > 0 ? JsonSchemaGrammar.Literal(text) : "")}")));
+            if (!isSpace)
+                parts.Add(
+                    string.Join(' ',
+                        sign.Split(ToolCallForm.Id)
+                            .Select((text, i) =>
+                                $"{(i > 0 ? $"[a-zA-Z0-9]{{{IdLength}}} " : "")}{(text.Length > 0 ? JsonSchemaGrammar.Literal(text) : "")}")));
             wasSpace = isSpace;
         }
         if (json && !wasSpace) parts.Add("ws");
@@ -32,7 +37,8 @@ internal static partial class ToolLiterals
     }
 
     /// <summary>The rule <c>ws</c> has it.</summary>
-    private static bool IsShort(string space) => space is " " or "\n" || space.Length <= 20 && space[0] == '\n' && space.AsSpan(1).IndexOfAnyExcept(' ', '\t') < 0;
+    private static bool IsShort(string space) =>
+        space is " " or "\n" || space.Length <= 20 && space[0] == '\n' && space.AsSpan(1).IndexOfAnyExcept(' ', '\t') < 0;
 
     /// <summary>As a pattern.</summary>
     public static string Pattern(string literal, bool json)
@@ -46,7 +52,8 @@ internal static partial class ToolLiterals
         return pattern.Append(json ? @"\s*" : "").ToString();
     }
 
-    private static IEnumerable<string> Signs(string literal, bool json) => (json ? JsonSigns() : PlainSigns()).Matches(literal).Select(match => match.Value);
+    private static IEnumerable<string> Signs(string literal, bool json) =>
+        (json ? JsonSigns() : PlainSigns()).Matches(literal).Select(match => match.Value);
 
     [GeneratedRegex("\\s+|[{}\\[\\],:]|\"[^\"]*\"|[^\\s{}\\[\\],:\"]+|\"")]
     private static partial Regex JsonSigns();

@@ -4,7 +4,8 @@ using System.Text;
 namespace Flywheel.Engine.Grammars;
 
 /// <summary>
-/// Text of words that are known: a grammar under which an answer may say the words of a list and the phrases that its request says, and between
+/// Text of words that are known: a grammar under which an answer may say the words of a list and the phrases that its request says, and
+/// between
 /// them spaces and marks, but no other word, whatever the model's weights are. Words are spelt through tries, so that a state of the
 /// grammar is a place in a spelling, however the tokenizer cuts words.
 /// </summary>
@@ -47,7 +48,8 @@ public static class WordGrammar
         if (char.IsLower(text[0])) yield return char.ToUpperInvariant(text[0]) + text[1..];
     }
 
-    /// <summary>Alternatives as groups by what they begin with; empty without any. Equal branches of a capital and its small letter are written once.</summary>
+    /// <summary>Alternatives as groups by what they begin with; empty without any. Equal branches of a capital and its small letter are
+    /// written once.</summary>
     private static string Trie(string[] texts)
     {
         var text = new StringBuilder();
@@ -87,7 +89,8 @@ public static class WordGrammar
         }
         string[] alternatives = [.. branches.GroupBy(branch => branch.Tail).Select(group => group.Count() == 1
             ? Join(Literal(group.First().Head), group.Key)
-            : group.All(branch => branch.Head.Length == 1) ? Join($"[{string.Concat(group.Select(branch => InClass(branch.Head[0])))}]", group.Key)
+            : group.All(branch => branch.Head.Length == 1)
+            ? Join($"[{string.Concat(group.Select(branch => InClass(branch.Head[0])))}]", group.Key)
             : string.Join(" | ", group.Select(branch => Join(Literal(branch.Head), group.Key))))];
         bool bare = alternatives.Length == 1 && !ends && !alternatives[0].Contains('|', StringComparison.Ordinal);
         if (!bare) text.Append('(');
@@ -97,7 +100,8 @@ public static class WordGrammar
     }
 
     private static string Join(string head, string tail) =>
-        tail.Length == 0 ? head : head[^1] == '"' && tail[0] == '"' && tail.IndexOf('"', 1) == tail.Length - 1 ? head[..^1] + tail[1..] : head + tail;
+        tail.Length == 0 ? head : head[^1] == '"' && tail[0] == '"' && tail.IndexOf('"', 1) == tail.Length - 1
+            ? head[..^1] + tail[1..] : head + tail;
 
     private static string Literal(string text) => $"\"{string.Concat(text.Select(c => c is '"' or '\\' ? "\\" + c : Plain(c)))}\"";
 

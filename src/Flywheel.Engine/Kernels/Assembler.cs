@@ -47,12 +47,14 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     public void LoadHalves(int zmm, Address source) => Vector(Map0F38, P66, 0x13, zmm, 0, source, vectorBytes / 2);
 
     /// <summary>sum += four products of unsigned bytes with the signed bytes of one broadcast int, in each lane.</summary>
-    public void DotBytes(int sum, int unsigned, Address signedInt) => Vector(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
+    public void DotBytes(int sum, int unsigned, Address signedInt) =>
+        Vector(Map0F38, P66, 0x50, sum, unsigned, signedInt, 4, broadcast: true);
 
     /// <summary>sum += two products of signed words with those of one broadcast int, in each lane.</summary>
     public void DotWords(int sum, int words, Address pair) => Vector(Map0F38, P66, 0x52, sum, words, pair, 4, broadcast: true);
 
-    public void MultiplyByBroadcast(int zmm, int factor, Address single) => Vector(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
+    public void MultiplyByBroadcast(int zmm, int factor, Address single) =>
+        Vector(Map0F, None, 0x59, zmm, factor, single, 4, broadcast: true);
 
     public void Multiply(int zmm, int a, int b) => Vector(Map0F, None, 0x59, zmm, a, b);
 
@@ -87,7 +89,8 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     }
 
     /// <summary>Unsigned or signed bytes to ints.</summary>
-    public void LoadBytes(int zmm, Address source, bool signed = true) => Vector(Map0F38, P66, (byte)(signed ? 0x21 : 0x31), zmm, 0, source, vectorBytes / 4);
+    public void LoadBytes(int zmm, Address source, bool signed = true) =>
+        Vector(Map0F38, P66, (byte)(signed ? 0x21 : 0x31), zmm, 0, source, vectorBytes / 4);
 
     /// <summary>Signed bytes to words.</summary>
     public void LoadBytesAsWords(int zmm, Address source) => Vector(Map0F38, P66, 0x20, zmm, 0, source, vectorBytes / 2);
@@ -147,7 +150,9 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
 
     public void LoadAddress(Gpr target, Address source) => Wide(0x8D, (int)target, source);
 
-    public void Add(Gpr target, Gpr term) => _code.AddRange([(byte)(0x48 | (int)term >> 3 << 2 | (int)target >> 3), 0x01, (byte)(0xC0 | ((int)term & 7) << 3 | (int)target & 7)]);
+    public void Add(Gpr target, Gpr term) =>
+        _code.AddRange([(byte)(0x48 | (int)term >> 3 << 2 | (int)target >> 3), 0x01,
+            (byte)(0xC0 | ((int)term & 7) << 3 | (int)target & 7)]);
 
     public void Add(Gpr target, int value)
     {
@@ -156,10 +161,13 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     }
 
     /// <summary>Sets the flags for <see cref="JumpIfNotZero"/>: whether the two differ.</summary>
-    public void Compare(Gpr a, Gpr b) => _code.AddRange([(byte)(0x48 | (int)b >> 3 << 2 | (int)a >> 3), 0x39, (byte)(0xC0 | ((int)b & 7) << 3 | (int)a & 7)]);
+    public void Compare(Gpr a, Gpr b) =>
+        _code.AddRange([(byte)(0x48 | (int)b >> 3 << 2 | (int)a >> 3), 0x39, (byte)(0xC0 | ((int)b & 7) << 3 | (int)a & 7)]);
 
     /// <summary>Sets the flags for <see cref="JumpIfZero"/> and <see cref="JumpIfNotZero"/>.</summary>
-    public void Test(Gpr value) => _code.AddRange([(byte)(0x48 | (int)value >> 3 << 2 | (int)value >> 3), 0x85, (byte)(0xC0 | ((int)value & 7) << 3 | (int)value & 7)]);
+    public void Test(Gpr value) =>
+        _code.AddRange([(byte)(0x48 | (int)value >> 3 << 2 | (int)value >> 3), 0x85,
+            (byte)(0xC0 | ((int)value & 7) << 3 | (int)value & 7)]);
 
     /// <param name="address">Any.</param>
     /// <param name="level">Cache that the line comes to: 1, nearest the core, or 2.</param>
@@ -206,7 +214,8 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     /// <summary>Ends a function; code that uses narrower vectors is slow when the upper halves stay in use.</summary>
     public void Return() => _code.AddRange([0xC5, 0xF8, 0x77, 0xC3]);
 
-    /// <summary>The code in executable memory that is never written again and lives as long as the process; 0 when the system refuses.</summary>
+    /// <summary>The code in executable memory that is never written again and lives as long as the process; 0 when the system
+    /// refuses.</summary>
     public nint Publish()
     {
         nint memory = Map(0, (nuint)_code.Count, ReadWrite, PrivateAnonymous, -1, 0);
@@ -267,7 +276,9 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     }
 
     private void Rex(bool wide, int register, Address address) =>
-        _code.Add((byte)(0x40 | (wide ? 8 : 0) | register >> 3 << 2 | (address.Index is { } index ? (int)index >> 3 << 1 : 0) | (int)address.Base >> 3));
+        _code.Add(
+            (byte)(0x40 | (wide ? 8 : 0) | register >> 3 << 2 | (address.Index is { } index ? (int)index >> 3 << 1 : 0)
+                | (int)address.Base >> 3));
 
     /// <summary>ModRM, SIB and displacement. Always with a SIB byte and a displacement: one form fits every register.</summary>
     private void Operand(int register, Address address, int unit)

@@ -55,7 +55,8 @@ internal unsafe struct AttentionJob
     /// <summary>Scratch, one tile in int16.</summary>
     public short* Wide;
 
-    /// <summary>Floats of a result: sums of weighted values [D / 32, NumLines, 32], largest scores [NumLines], sums of weights [NumLines].</summary>
+    /// <summary>Floats of a result: sums of weighted values [D / 32, NumLines, 32], largest scores [NumLines], sums of weights
+    /// [NumLines].</summary>
     public static long ResultFloats(int numBlocks, int numLines) => (long)numLines * (numBlocks * KvTile.Size + 2);
 
     /// <summary>What a line's products with keys are multiplied with.</summary>

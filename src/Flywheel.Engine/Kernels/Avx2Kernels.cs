@@ -30,7 +30,8 @@ internal static unsafe class Avx2Kernels
     private readonly struct MultiplyAddAdjacent : IDotInstruction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat
+        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct,
+            IPanelFormat
         {
             if (TFormat.Largest <= 31) return (sums.AsInt16() + Avx2.MultiplyAddAdjacent(group, x)).AsInt32();
             // Signed numbers give their signs to x.

@@ -29,9 +29,11 @@ internal unsafe struct Avx2MachineAttention : ITileKernels
         product->Run(job->NumLines, Code.AsSpan(Index(job->Type, isKey, 0), 1 + (job->Type == KvType.Int8 ? MaxInt8Lines : MaxLines)));
     }
 
-    public static void Softmax(AttentionJob* job, int line, int count, byte** values, float* result) => VectorAttention.Softmax(job, line, count, values, result);
+    public static void Softmax(AttentionJob* job, int line, int count, byte** values, float* result) =>
+        VectorAttention.Softmax(job, line, count, values, result);
 
-    private static int Index(KvType type, bool isKey, int lines) => ((type == KvType.Int8 ? 2 : 0) + (isKey ? 1 : 0)) * (MaxLines + 1) + lines;
+    private static int Index(KvType type, bool isKey, int lines) =>
+        ((type == KvType.Int8 ? 2 : 0) + (isKey ? 1 : 0)) * (MaxLines + 1) + lines;
 
     private static nint[] AssembleAll()
     {
@@ -46,12 +48,14 @@ internal unsafe struct Avx2MachineAttention : ITileKernels
     private static nint Assemble(KvType type, bool isKey, int lines)
     {
         const int x = 12, products = 13, scale = 14, firstRow = 8; // sums begin at 0
-        const Gpr product = Rdi, b = Rsi, a = Rdx, c = Rcx, tiles = R8, list = R10, aStep = R11, scales = Rax, scaleStep = Rdi; // the last that is read
+        // the last that is read
+        const Gpr product = Rdi, b = Rsi, a = Rdx, c = Rcx, tiles = R8, list = R10, aStep = R11, scales = Rax, scaleStep = Rdi;
         int vectorBytes = type == KvType.Int8 ? Vector / 2 : Vector, lineBytes = Size * sizeof(short);
         var code = new Assembler(Vector);
         foreach ((Gpr register, string field) in new[]
         {
-            (list, nameof(TileProduct.B)), (a, nameof(TileProduct.A)), (aStep, nameof(TileProduct.AStep)), (c, nameof(TileProduct.C)), (tiles, nameof(TileProduct.NumTiles)),
+            (list, nameof(TileProduct.B)), (a, nameof(TileProduct.A)), (aStep, nameof(TileProduct.AStep)), (c, nameof(TileProduct.C)),
+            (tiles, nameof(TileProduct.NumTiles)),
             (scales, nameof(TileProduct.Scales)), (scaleStep, nameof(TileProduct.ScaleStep)),
         }) code.Load(register, new Address(product, (int)Marshal.OffsetOf<TileProduct>(field)));
 

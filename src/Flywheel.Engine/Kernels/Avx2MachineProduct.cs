@@ -22,11 +22,13 @@ internal sealed class Avx2MachineProduct
 
     // Vector registers. One or two rows: sums of floats are 0 to 1 or 3, of integers 2 to 3 or 4 to 7, and one leaves 4 to 7 for what a
     // super-block's blocks share. Four rows: sums of integers are 0 to 7, of floats in memory.
-    private const int Factor = 4, MinimumFactor = 6, Weights = 8, More = 9, X = 10, Product = 11, Second = 12, Ones = 13, Mask = 14, Scale = 15;
+    private const int Factor = 4, MinimumFactor = 6, Weights = 8, More = 9, X = 10, Product = 11, Second = 12, Ones = 13, Mask = 14,
+        Scale = 15;
 
     private const Gpr Sums = Rdx, XRow = R8, XStride = Rax, XStride3 = R11, Meta = R9, MetaStride = R10, MetaStride3 = Rdi, Small = R11;
 
-    /// <summary>[type, rows]; 0 where there is none, and everywhere if the machine lacks something. Made by the first product that asks.</summary>
+    /// <summary>[type, rows]; 0 where there is none, and everywhere if the machine lacks something. Made by the first product that
+    /// asks.</summary>
     private static readonly nint[] s_code = AssembleAll();
 
     private readonly Assembler _code = new(Vector);
@@ -45,7 +47,8 @@ internal sealed class Avx2MachineProduct
     }
 
     /// <summary>What is not there is left to the C# version, which is as fast or seldom wanted.</summary>
-    private static bool Has(TensorType type, int rows) => type == TensorType.Q6_K || (rows < ManyRows && type is TensorType.Q4_0 or TensorType.Q4_K);
+    private static bool Has(TensorType type, int rows) =>
+        type == TensorType.Q6_K || (rows < ManyRows && type is TensorType.Q4_0 or TensorType.Q4_K);
 
     /// <summary>For so many rows (1, 2 or <see cref="ManyRows"/>); 0 where there is none.</summary>
     public static nint Code(TensorType type, int rows) => s_code[Index(type, rows)];
@@ -57,7 +60,8 @@ internal sealed class Avx2MachineProduct
         TensorType[] types = Enum.GetValues<TensorType>();
         var code = new nint[Index(types.Max(), ManyRows) + 1];
         const int halfPrecision = 29; // F16C, a bit of its own beside AVX2's
-        if (!OperatingSystem.IsLinux() || !Avx2.IsSupported || !Fma.IsSupported || (X86Base.CpuId(1, 0).Ecx >> halfPrecision & 1) == 0) return code;
+        if (!OperatingSystem.IsLinux() || !Avx2.IsSupported || !Fma.IsSupported || (X86Base.CpuId(1, 0).Ecx >> halfPrecision & 1) == 0)
+            return code;
         foreach (TensorType type in types)
             foreach (int rows in new[] { 1, 2, ManyRows })
                 if (Has(type, rows)) code[Index(type, rows)] = new Avx2MachineProduct(type, rows)._code.Publish();
@@ -233,7 +237,8 @@ internal sealed class Avx2MachineProduct
 
     private void LoadBias(int vector, int row, int part)
     {
-        _code.BroadcastInt(vector, MetaField(row, _type == TensorType.Q6_K && part == 0 ? nameof(Int8Block.BiasedFirst) : nameof(Int8Block.BiasedSum)));
+        _code.BroadcastInt(vector,
+            MetaField(row, _type == TensorType.Q6_K && part == 0 ? nameof(Int8Block.BiasedFirst) : nameof(Int8Block.BiasedSum)));
         if (part == 1)
         {
             _code.BroadcastInt(Product, MetaField(row, nameof(Int8Block.BiasedFirst)));
@@ -341,7 +346,8 @@ internal sealed class Avx2MachineProduct
 
     private static Address XField(int row, int group) => Row(XRow, row, XStride, XStride3).Plus(4 * group);
 
-    private static Address MetaField(int row, string name) => Row(Meta, row, MetaStride, MetaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(name));
+    private static Address MetaField(int row, string name) =>
+        Row(Meta, row, MetaStride, MetaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(name));
 
     private static Address Row(Gpr first, int row, Gpr stride, Gpr stride3) => row switch
     {

@@ -46,7 +46,8 @@ internal unsafe struct Avx512MachineAttention : ITileKernels
         for (int page = 0; page < numPages; page++)
         {
             float* s = scores + page * job->BlockFloats;
-            V low = Exp(Vector512.Load(s) * factor - most), high = Exp(Vector512.Load(s + 16) * factor - most); // not fused: never above 0, however large
+            // not fused: never above 0, however large
+            V low = Exp(Vector512.Load(s) * factor - most), high = Exp(Vector512.Load(s + 16) * factor - most);
             sum += low;
             sum += high;
             if (isFloat)
@@ -82,7 +83,8 @@ internal unsafe struct Avx512MachineAttention : ITileKernels
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Exp(V x)
     {
-        V t = Avx512F.FusedMultiplyAdd(x, Vector512.Create(1.44269504f), Vector512.Create(ScalarKernels.Rounder)), n = t - Vector512.Create(ScalarKernels.Rounder);
+        V t = Avx512F.FusedMultiplyAdd(x, Vector512.Create(1.44269504f), Vector512.Create(ScalarKernels.Rounder)),
+            n = t - Vector512.Create(ScalarKernels.Rounder);
         V r = Avx512F.FusedMultiplyAdd(n, Vector512.Create(-0.693359375f), x);
         r = Avx512F.FusedMultiplyAdd(n, Vector512.Create(2.12194440e-4f), r);
         V p = Avx512F.FusedMultiplyAdd(Vector512.Create(1.9875691500e-4f), r, Vector512.Create(1.3981999507e-3f));
@@ -101,7 +103,8 @@ internal unsafe struct Avx512MachineAttention : ITileKernels
     {
         var code = new nint[Index(KvType.Int8, true, MaxLines) + 1];
         Array.Fill(code, 1); // what is not used
-        for (int lines = 1; lines <= MaxLines; lines++) code[Index(KvType.Fp32, true, lines)] = code[Index(KvType.Fp32, false, lines)] = Assemble(KvType.Fp32, true, lines);
+        for (int lines = 1; lines <= MaxLines; lines++)
+            code[Index(KvType.Fp32, true, lines)] = code[Index(KvType.Fp32, false, lines)] = Assemble(KvType.Fp32, true, lines);
         for (int lines = 1; lines <= MaxIntLines; lines++)
         {
             foreach (KvType type in new[] { KvType.Int16, KvType.Int8 })
@@ -114,13 +117,16 @@ internal unsafe struct Avx512MachineAttention : ITileKernels
     {
         const int low = 31, high = 30; // sums of floats begin at 0, of integers at 12
         const int firstInt = 12, lowScales = 29, highScales = 28;
-        const Gpr product = Rdi, b = Rsi, a = Rdx, c = Rcx, tiles = R8, ahead = R9, list = R10, aStep = R11, scales = Rax, scaleStep = Rdi; // the last that is read
+        // the last that is read
+        const Gpr product = Rdi, b = Rsi, a = Rdx, c = Rcx, tiles = R8, ahead = R9, list = R10, aStep = R11, scales = Rax, scaleStep = Rdi;
         bool isFloat = type == KvType.Fp32;
-        int rowBytes = type == KvType.Int8 ? Vector : 2 * Vector, numRows = isFloat ? Size : Size / 2, lineBytes = isFloat ? 2 * Vector : Vector;
+        int rowBytes = type == KvType.Int8 ? Vector : 2 * Vector, numRows = isFloat ? Size : Size / 2,
+            lineBytes = isFloat ? 2 * Vector : Vector;
         var code = new Assembler();
         foreach ((Gpr register, string field) in new[]
         {
-            (list, nameof(TileProduct.B)), (a, nameof(TileProduct.A)), (aStep, nameof(TileProduct.AStep)), (c, nameof(TileProduct.C)), (tiles, nameof(TileProduct.NumTiles)),
+            (list, nameof(TileProduct.B)), (a, nameof(TileProduct.A)), (aStep, nameof(TileProduct.AStep)), (c, nameof(TileProduct.C)),
+            (tiles, nameof(TileProduct.NumTiles)),
             (scales, nameof(TileProduct.Scales)), (scaleStep, nameof(TileProduct.ScaleStep)),
         }) code.Load(register, new Address(product, (int)Marshal.OffsetOf<TileProduct>(field)));
         for (int sum = 0; sum < 2 * lines; sum++) code.Zero(sum);

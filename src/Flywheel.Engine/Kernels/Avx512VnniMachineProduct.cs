@@ -5,13 +5,15 @@ using static Flywheel.Engine.Kernels.PanelCode;
 
 namespace Flywheel.Engine.Kernels;
 
-/// <summary>Machine code of one product: a panel of 16 outputs of a block type times a fixed number of rows. See <see cref="ScalarKernels"/> for what it computes.</summary>
+/// <summary>Machine code of one product: a panel of 16 outputs of a block type times a fixed number of rows. See
+/// <see cref="ScalarKernels"/> for what it computes.</summary>
 internal sealed class Avx512VnniMachineProduct
 {
     private const int Outputs = 16, Vector = 4 * Outputs, Groups = 8, DMinimumOffset = Outputs * sizeof(ushort);
 
     // Vector registers: sums of floats are 0 to 11, of integers 12 to 23.
-    private const int FirstInt = 12, Sixteen = 24, LowSix = 24, Temporary = 25, Minimum = 26, LowNibbles = 27, Pairs = 28, Product = 29, Scale = 30, Weights = 31;
+    private const int FirstInt = 12, Sixteen = 24, LowSix = 24, Temporary = 25, Minimum = 26, LowNibbles = 27, Pairs = 28, Product = 29,
+        Scale = 30, Weights = 31;
 
     // With few rows, registers are left for a second sum of integers a row, and for what a super-block's blocks share.
     private const int FewRows = 4, SecondInt = FirstInt + FewRows, HighNibbles = 9, D = 10, DMinimum = 11;
@@ -118,7 +120,8 @@ internal sealed class Avx512VnniMachineProduct
                 _code.Zero(sum);
                 continue;
             }
-            _code.BroadcastInt(sum, MetaField(row, _type == TensorType.Q6_K && half == 0 ? nameof(Int8Block.BiasedFirst) : nameof(Int8Block.BiasedSum)));
+            _code.BroadcastInt(sum,
+                MetaField(row, _type == TensorType.Q6_K && half == 0 ? nameof(Int8Block.BiasedFirst) : nameof(Int8Block.BiasedSum)));
             if (half == 1) _code.SubtractBroadcast(sum, sum, MetaField(row, nameof(Int8Block.BiasedFirst)));
             int shift = 7 - int.Log2(PanelLayout.Bias(_type, int8Bias: 128));
             if (shift > 0) _code.ShiftIntsRight(sum, sum, (byte)shift);
@@ -252,7 +255,8 @@ internal sealed class Avx512VnniMachineProduct
         for (int tile = 1; tile * 4 < _rows; tile++) _code.LoadAddress(bases[tile], new Address(bases[tile - 1], 0, stride, 4));
     }
 
-    private static Address MetaField(int row, string name) => Row(Meta, row, MetaStride, MetaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(name));
+    private static Address MetaField(int row, string name) =>
+        Row(Meta, row, MetaStride, MetaStride3).Plus((int)Marshal.OffsetOf<Int8Block>(name));
 
     private static Address Row(Gpr[] bases, int row, Gpr stride, Gpr stride3) => (row % 4) switch
     {

@@ -34,7 +34,8 @@ internal static unsafe partial class Cores
 
     private static void Set(ulong[] mask)
     {
-        fixed (ulong* words = mask) _ = SetAffinity(0, (nuint)(mask.Length * sizeof(ulong)), words); // a system that forbids it loses pace only
+        // a system that forbids it loses pace only
+        fixed (ulong* words = mask) _ = SetAffinity(0, (nuint)(mask.Length * sizeof(ulong)), words);
     }
 
     private static ulong[] Read()

@@ -53,7 +53,8 @@ internal sealed unsafe class KernelTable
     public required delegate*<float*, float*, int, float, float, void> Exponentials { get; init; }
 
     /// <summary>Fastest first.</summary>
-    public static IReadOnlyList<KernelTable> All { get; } = [Avx512VnniKernels.Table, Avx2Kernels.Table, NeonKernels.Table, VectorKernels.Table, ScalarKernels.Table];
+    public static IReadOnlyList<KernelTable> All { get; } = [Avx512VnniKernels.Table, Avx2Kernels.Table, NeonKernels.Table,
+        VectorKernels.Table, ScalarKernels.Table];
 
     /// <summary>The fastest that this machine runs, or the one named by the environment.</summary>
     /// <exception cref="FlywheelException">The environment names a table that is unknown or does not run here.</exception>
@@ -61,7 +62,8 @@ internal sealed unsafe class KernelTable
     {
         if (string.IsNullOrEmpty(name)) return All.First(table => table.IsSupported);
         return All.FirstOrDefault(table => table.Name == name && table.IsSupported)
-            ?? throw new FlywheelException($"{EnvironmentVariable} is '{name}', expected one of {string.Join(", ", All.Where(table => table.IsSupported).Select(table => table.Name))}");
+            ?? throw new FlywheelException(
+                $"{EnvironmentVariable} is '{name}', expected one of {string.Join(", ", All.Where(table => table.IsSupported).Select(table => table.Name))}");
     }
 
     /// <summary>Whether results are the same bits in every table.</summary>

@@ -68,13 +68,15 @@ internal sealed class KernelTeam : IDisposable
         _tickets = new long[(size + 1) * TicketStep];
         Publish(Idle);
         _parking = [.. Enumerable.Range(0, size).Select(_ => new Parking())];
-        _threads = [.. Enumerable.Range(1, size - 1).Select(id => new Thread(() => Serve(id)) { IsBackground = true, Name = $"kernel {id}" })];
+        _threads =
+            [.. Enumerable.Range(1, size - 1).Select(id => new Thread(() => Serve(id)) { IsBackground = true, Name = $"kernel {id}" })];
         foreach (Thread thread in _threads) thread.Start();
     }
 
     public int Size { get; }
 
-    /// <summary>A team of all cores: each member keeps one, and the calling thread, which <see cref="Run"/> is always called on, the first.</summary>
+    /// <summary>A team of all cores: each member keeps one, and the calling thread, which <see cref="Run"/> is always called on, the
+    /// first.</summary>
     public void BindCaller()
     {
         _isBound = BindsMembers;

@@ -62,14 +62,17 @@ internal static unsafe class KvTile
 
     /// <summary>One number: what the vector kernels are tested against.</summary>
     public static float Read(KvType type, byte* tile, int row, int column, bool isKey) =>
-        type == KvType.Fp32 ? ((float*)tile)[row * Size + column] : ReadInt(type, tile, row, column) * Scales(type, tile)[isKey ? column : row];
+        type == KvType.Fp32
+            ? ((float*)tile)[row * Size + column] : ReadInt(type, tile, row, column) * Scales(type, tile)[isKey ? column : row];
 
-    public static int ReadInt(KvType type, byte* tile, int row, int column) => type == KvType.Int8 ? ((sbyte*)tile)[Place(row, column)] : ((short*)tile)[Place(row, column)];
+    public static int ReadInt(KvType type, byte* tile, int row, int column) =>
+        type == KvType.Int8 ? ((sbyte*)tile)[Place(row, column)] : ((short*)tile)[Place(row, column)];
 
     /// <summary>x [n], a multiple of 8, to the nearest integers of x * inverse.</summary>
     public static void Round(float* x, int* ints, int n, float inverse)
     {
-        for (int i = 0; i < n; i += 8) Vector256.ConvertToInt32(Vector256.Round(Vector256.Load(x + i) * Vector256.Create(inverse))).Store(ints + i);
+        for (int i = 0; i < n; i += 8)
+            Vector256.ConvertToInt32(Vector256.Round(Vector256.Load(x + i) * Vector256.Create(inverse))).Store(ints + i);
     }
 
     /// <summary>The largest size of x [n], a multiple of 8.</summary>

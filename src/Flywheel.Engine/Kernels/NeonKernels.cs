@@ -4,7 +4,8 @@ using System.Runtime.Intrinsics.Arm;
 
 namespace Flywheel.Engine.Kernels;
 
-/// <summary>Integer products for Arm with the dot product instructions (ARMv8.2 and later); the rest is what the portable kernels compile to.</summary>
+/// <summary>Integer products for Arm with the dot product instructions (ARMv8.2 and later); the rest is what the portable kernels compile
+/// to.</summary>
 internal static unsafe class NeonKernels
 {
     public static KernelTable Table { get; } = new()
@@ -26,7 +27,8 @@ internal static unsafe class NeonKernels
     private readonly struct SignedDot : IDotInstruction
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat
+        public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct,
+            IPanelFormat
         {
             Vector128<sbyte> four = x.GetLower();
             return Vector256.Create(

@@ -4,7 +4,8 @@ using static Flywheel.Engine.Kernels.Gpr;
 
 namespace Flywheel.Engine.Kernels;
 
-/// <summary>What machine code of products over stored panels has in common on every instruction set: where a job's parts are, and the walk over its blocks.</summary>
+/// <summary>What machine code of products over stored panels has in common on every instruction set: where a job's parts are, and the walk
+/// over its blocks.</summary>
 internal static class PanelCode
 {
     public const Gpr Job = Rdi, W = Rsi, Scales = Rdx, Blocks = Rcx;
@@ -16,7 +17,8 @@ internal static class PanelCode
 
     public static Address Field(string name) => new(Job, (int)Marshal.OffsetOf<ProductJob>(name));
 
-    /// <summary>Repeats a block until <see cref="Blocks"/> is 0, with <see cref="Scales"/> on its scales or on those of its super-block.</summary>
+    /// <summary>Repeats a block until <see cref="Blocks"/> is 0, with <see cref="Scales"/> on its scales or on those of its
+    /// super-block.</summary>
     /// <param name="code">To write to.</param>
     /// <param name="type">Of the panel.</param>
     /// <param name="small">Register for the small scales that follow a super-block's d (and dmin).</param>

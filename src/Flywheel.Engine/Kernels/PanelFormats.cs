@@ -4,7 +4,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Engine.Kernels;
 
-/// <summary>A block type in panels of 16 outputs, as the generic products see it; everything folds to constants and a few instructions.</summary>
+/// <summary>A block type in panels of 16 outputs, as the generic products see it; everything folds to constants and a few
+/// instructions.</summary>
 internal unsafe interface IPanelFormat
 {
     static abstract TensorType Type { get; }
@@ -12,7 +13,8 @@ internal unsafe interface IPanelFormat
     /// <summary>Largest stored number; 127 stands for signed bytes.</summary>
     static abstract int Largest { get; }
 
-    /// <summary>Four neighbouring inputs of the outputs of a half of the panel, as bytes: group 0 to 7 of a block, of which 4 to 7 are the upper ones.</summary>
+    /// <summary>Four neighbouring inputs of the outputs of a half of the panel, as bytes: group 0 to 7 of a block, of which 4 to 7 are the
+    /// upper ones.</summary>
     static abstract Vector256<byte> Group(byte* block, int group, int half, bool isUpper);
 }
 
@@ -53,7 +55,8 @@ internal readonly unsafe struct Q5Format : IPanelFormat
     public static int Largest => 31;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Group(byte* block, int group, int half, bool isUpper) => Nibbles.Group(block, group, half, isUpper) | Nibbles.FifthBits(block, group, half);
+    public static Vector256<byte> Group(byte* block, int group, int half, bool isUpper) =>
+    Nibbles.Group(block, group, half, isUpper) | Nibbles.FifthBits(block, group, half);
 }
 
 internal readonly unsafe struct Q5KFormat : IPanelFormat
@@ -63,7 +66,8 @@ internal readonly unsafe struct Q5KFormat : IPanelFormat
     public static int Largest => 31;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<byte> Group(byte* block, int group, int half, bool isUpper) => Nibbles.Group(block, group, half, isUpper) | Nibbles.FifthBits(block, group, half);
+    public static Vector256<byte> Group(byte* block, int group, int half, bool isUpper) =>
+    Nibbles.Group(block, group, half, isUpper) | Nibbles.FifthBits(block, group, half);
 }
 
 internal readonly unsafe struct Q6KFormat : IPanelFormat

@@ -112,7 +112,8 @@ internal static unsafe class PanelLayout
             {
                 byte* six = block + k / HalfBlock * SixGroups * plane + column;
                 int group = k % HalfBlock / Group;
-                numbers[k] = (byte)(group < SixGroups ? six[group * plane] & 63 : six[0] >> 6 | six[plane] >> 6 << 2 | six[2 * plane] >> 6 << 4);
+                numbers[k] =
+                    (byte)(group < SixGroups ? six[group * plane] & 63 : six[0] >> 6 | six[plane] >> 6 << 2 | six[2 * plane] >> 6 << 4);
                 continue;
             }
             int value = block[k % HalfBlock / Group * plane + column] >> (k < HalfBlock ? 0 : 4) & 15;
@@ -161,7 +162,8 @@ internal static unsafe class PanelLayout
         if (IsPlain(type))
         {
             int width = type.BlockBytes();
-            for (int k = 0; k * width < row.Length; k++) row.Slice(k * width, width).CopyTo(new Span<byte>(weights + ((long)k * panel + output) * width, width));
+            for (int k = 0; k * width < row.Length; k++)
+                row.Slice(k * width, width).CopyTo(new Span<byte>(weights + ((long)k * panel + output) * width, width));
             return;
         }
         Span<byte> numbers = stackalloc byte[Block * SuperBlocks];
@@ -194,12 +196,14 @@ internal static unsafe class PanelLayout
         }
     }
 
-    public static byte* SuperBlock(TensorType type, byte* scales, int panel, int block) => scales + block / SuperBlocks * ScaleBytes(type, SuperBlocks) * panel;
+    public static byte* SuperBlock(TensorType type, byte* scales, int panel, int block) =>
+        scales + block / SuperBlocks * ScaleBytes(type, SuperBlocks) * panel;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int SmallOffset(TensorType type, int panel) => (type == TensorType.Q6_K ? 2 : 4) * panel;
 
     private static float HalfAt(byte* halves, int index) => (float)((Half*)halves)[index];
 
-    private static void Copy(ReadOnlySpan<byte> half, byte* halves, int index) => ((ushort*)halves)[index] = MemoryMarshal.Read<ushort>(half);
+    private static void Copy(ReadOnlySpan<byte> half, byte* halves, int index) =>
+        ((ushort*)halves)[index] = MemoryMarshal.Read<ushort>(half);
 }

@@ -73,7 +73,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         {
             rows = Math.Min(2, job->NumRows - row);
             ProductJob part = job->From(row);
-            if (TDot.Code(TFormat.Type, rows) is var code && code != 0) ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, void>)code)(&part);
+            if (TDot.Code(TFormat.Type, rows) is var code && code != 0)
+                ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, void>)code)(&part);
             else if (rows == 2) Rows2<TFormat>(part);
             else Row1<TFormat>(part);
         }
@@ -97,7 +98,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
             for (int row = 0; row < rows; row += 4)
             {
                 ProductJob part = job.From(row);
-                if (code != 0) ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, byte*, Floats*, void>)code)(&part, unpacked, sums + row);
+                if (code != 0)
+                    ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, byte*, Floats*, void>)code)(&part, unpacked, sums + row);
                 else Rows4<TFormat>(part, unpacked, sums + row);
             }
             job.Weights += MostBlocks * BlockBytes<TFormat>();
@@ -107,9 +109,11 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         for (int row = 0; row < rows; row++) Store((float*)((byte*)job.Y + row * job.YStride), sums[row], job.Add);
     }
 
-    /// <summary>Of an unpacked block: groups of numbers of both halves of the panel, or of sizes and then signs of both; <see cref="PanelUnpacked"/>.</summary>
+    /// <summary>Of an unpacked block: groups of numbers of both halves of the panel, or of sizes and then signs of both;
+    /// <see cref="PanelUnpacked"/>.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int UnpackedBytes<TFormat>() where TFormat : struct, IPanelFormat => Groups * GroupBytes<TFormat>() + sizeof(PanelUnpacked);
+    private static int UnpackedBytes<TFormat>() where TFormat : struct, IPanelFormat =>
+    Groups * GroupBytes<TFormat>() + sizeof(PanelUnpacked);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int GroupBytes<TFormat>() where TFormat : struct, IPanelFormat => (HasSigns<TFormat>() ? 8 : 4) * Outputs;
@@ -142,7 +146,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         {
             if (HasSigns<TFormat>())
             {
-                Vector256<sbyte> lowSigns = Vector256.LessThan(low.AsSByte(), default), highSigns = Vector256.LessThan(high.AsSByte(), default);
+                Vector256<sbyte> lowSigns = Vector256.LessThan(low.AsSByte(), default),
+                    highSigns = Vector256.LessThan(high.AsSByte(), default);
                 low = Vector256.Abs(low.AsSByte()).AsByte();
                 high = Vector256.Abs(high.AsSByte()).AsByte();
                 lowSigns.Store((sbyte*)to + 64);
@@ -252,7 +257,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     {
         sbyte* x = job.X;
         long stride = job.XStride;
-        Int8Block* meta0 = job.XBlocks, meta1 = (Int8Block*)((byte*)meta0 + job.XBlockStride), meta2 = (Int8Block*)((byte*)meta1 + job.XBlockStride), meta3 = (Int8Block*)((byte*)meta2 + job.XBlockStride);
+        Int8Block* meta0 = job.XBlocks, meta1 = (Int8Block*)((byte*)meta0 + job.XBlockStride),
+            meta2 = (Int8Block*)((byte*)meta1 + job.XBlockStride), meta3 = (Int8Block*)((byte*)meta2 + job.XBlockStride);
         for (long block = job.NumBlocks; block > 0; block--)
         {
             var end = (PanelUnpacked*)(w + Groups * GroupBytes<TFormat>());
@@ -261,7 +267,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
             Ints b = a, c = a, d = a;
             if (TFormat.Type == TensorType.Q6_K || TFormat.Largest == 31)
             {
-                for (int group = 0; group < Groups / 2; group++, w += GroupBytes<TFormat>(), x += 4) AddGroup<TFormat>(w, x, stride, ref a, ref b, ref c, ref d);
+                for (int group = 0; group < Groups / 2; group++, w += GroupBytes<TFormat>(), x += 4)
+                    AddGroup<TFormat>(w, x, stride, ref a, ref b, ref c, ref d);
                 if (TFormat.Type == TensorType.Q6_K)
                 {
                     Scale<TFormat>(ref sums[0], TakeSums<TFormat>(ref a), meta0, end->Scale, isFirst: true);
@@ -301,7 +308,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
 
     /// <summary>Four unpacked weights of every output, times the same four values of each row.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddGroup<TFormat>(byte* w, sbyte* x, long stride, ref Ints a, ref Ints b, ref Ints c, ref Ints d) where TFormat : struct, IPanelFormat
+    private static void AddGroup<TFormat>(byte* w, sbyte* x, long stride, ref Ints a, ref Ints b, ref Ints c, ref Ints d)
+    where TFormat : struct, IPanelFormat
     {
         Vector256<byte> low = Vector256.Load(w), high = Vector256.Load(w + 32);
         if (HasSigns<TFormat>())
@@ -320,7 +328,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void AddSizes(Vector256<byte> low, Vector256<sbyte> lowSigns, Vector256<byte> high, Vector256<sbyte> highSigns, sbyte* x, ref Ints sums)
+    private static void AddSizes(Vector256<byte> low, Vector256<sbyte> lowSigns, Vector256<byte> high, Vector256<sbyte> highSigns, sbyte* x,
+        ref Ints sums)
     {
         Vector256<sbyte> four = Vector256.Create(*(int*)x).AsSByte();
         sums.Low = TDot.AddSizes(sums.Low, low, four ^ lowSigns);
@@ -328,7 +337,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Add<TFormat>(Vector256<byte> low, Vector256<byte> high, sbyte* x, ref Ints sums) where TFormat : struct, IPanelFormat
+    private static void Add<TFormat>(Vector256<byte> low, Vector256<byte> high, sbyte* x, ref Ints sums) where TFormat : struct,
+        IPanelFormat
     {
         Vector256<sbyte> four = Vector256.Create(*(int*)x).AsSByte();
         sums.Low = TDot.Add<TFormat>(sums.Low, low, four);
@@ -354,7 +364,8 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
 
     /// <summary>sum += dot * scale * x's scale.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Scale<TFormat>(ref Floats sum, Ints dot, Int8Block* x, Floats scale, bool isFirst) where TFormat : struct, IPanelFormat
+    private static void Scale<TFormat>(ref Floats sum, Ints dot, Int8Block* x, Floats scale, bool isFirst) where TFormat : struct,
+        IPanelFormat
     {
         F times = Vector256.Create(x->Scale);
         if (PanelLayout.Bias(TFormat.Type, int8Bias: 0) != 0)
@@ -465,15 +476,19 @@ internal unsafe ref struct PanelScales<TFormat>(byte* scales) where TFormat : st
     public void Next() => _small += 2 * Outputs;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Floats Widen(byte* halves) => new() { Low = VectorKernels.Widen((ushort*)halves), High = VectorKernels.Widen((ushort*)halves + 8) };
+    private static Floats Widen(byte* halves) =>
+    new() { Low = VectorKernels.Widen((ushort*)halves), High = VectorKernels.Widen((ushort*)halves + 8) };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Floats Times(Floats factor, byte* small) => new() { Low = factor.Low * Small(small), High = factor.High * Small(small + 8) };
+    private static Floats Times(Floats factor, byte* small) =>
+    new() { Low = factor.Low * Small(small), High = factor.High * Small(small + 8) };
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static F Small(byte* bytes)
     {
-        if (Avx2.IsSupported) return Vector256.ConvertToSingle(TFormat.Type == TensorType.Q6_K ? Avx2.ConvertToVector256Int32((sbyte*)bytes) : Avx2.ConvertToVector256Int32(bytes));
+        if (Avx2.IsSupported)
+            return Vector256.ConvertToSingle(TFormat.Type == TensorType.Q6_K
+                ? Avx2.ConvertToVector256Int32((sbyte*)bytes) : Avx2.ConvertToVector256Int32(bytes));
         if (TFormat.Type == TensorType.Q6_K)
         {
             Vector128<short> words = Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)bytes).AsSByte());

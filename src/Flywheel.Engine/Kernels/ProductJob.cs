@@ -15,7 +15,8 @@ internal unsafe struct Int8Rows
     public Int8Block* Blocks;
 }
 
-/// <summary>What belongs to 32 quantised values. Sums are stored as what a product takes off again for weights that are stored raised by a constant.</summary>
+/// <summary>What belongs to 32 quantised values. Sums are stored as what a product takes off again for weights that are stored raised by a
+/// constant.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal record struct Int8Block
 {

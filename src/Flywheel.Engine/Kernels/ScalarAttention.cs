@@ -40,7 +40,9 @@ internal static unsafe class ScalarAttention
             int sum = 0;
             for (int i = 0; i < Size; i++)
             {
-                if (job->Type == KvType.Fp32) score = MathF.FusedMultiplyAdd(((float*)job->Queries)[query + i], KvTile.Read(job->Type, keys, i, token % Size, isKey: true), score);
+                if (job->Type == KvType.Fp32)
+                    score = MathF.FusedMultiplyAdd(((float*)job->Queries)[query + i],
+                        KvTile.Read(job->Type, keys, i, token % Size, isKey: true), score);
                 else sum += ((short*)job->Queries)[query + i] * KvTile.ReadInt(job->Type, keys, i, token % Size);
             }
             if (job->Type != KvType.Fp32) score = MathF.FusedMultiplyAdd(sum, KvTile.Scales(job->Type, keys)[token % Size], score);
@@ -48,7 +50,8 @@ internal static unsafe class ScalarAttention
         return score;
     }
 
-    /// <summary>Adds the weighted values of one page's first tokens. As integers, the weights have the values' scales in them and are relative to the page's largest.</summary>
+    /// <summary>Adds the weighted values of one page's first tokens. As integers, the weights have the values' scales in them and are
+    /// relative to the page's largest.</summary>
     private static void AddPage(AttentionJob* job, int line, int token, float* weights, int count, float* result)
     {
         byte* values = job->Pages[token / Size] + job->ValueOffset;
@@ -67,14 +70,16 @@ internal static unsafe class ScalarAttention
             int sum = 0;
             for (int j = 0; j < count; j++)
             {
-                if (job->Type == KvType.Fp32) *element = MathF.FusedMultiplyAdd(weights[j], KvTile.Read(job->Type, tile, j, i % Size, isKey: false), *element);
+                if (job->Type == KvType.Fp32)
+                    *element = MathF.FusedMultiplyAdd(weights[j], KvTile.Read(job->Type, tile, j, i % Size, isKey: false), *element);
                 else sum += ints[j] * KvTile.ReadInt(job->Type, tile, j, i % Size);
             }
             if (job->Type != KvType.Fp32) *element = MathF.FusedMultiplyAdd(sum, KvTile.Scale(largest, KvTile.MostInt), *element);
         }
     }
 
-    private static float* Element(AttentionJob* job, float* result, int line, int i) => result + i / Size * job->BlockFloats + line * Size + i % Size;
+    private static float* Element(AttentionJob* job, float* result, int line, int i) =>
+        result + i / Size * job->BlockFloats + line * Size + i % Size;
 
     /// <summary>Adds the result of the next span to that of all spans before it.</summary>
     public static void Fold(AttentionJob* job, float* result, float* next)

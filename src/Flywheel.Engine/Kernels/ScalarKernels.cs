@@ -69,7 +69,8 @@ internal static unsafe class ScalarKernels
             if (type != TensorType.Q6_K) (first, last) = (0, first + last);
             else sum = MathF.FusedMultiplyAdd(first, PanelLayout.Scale(type, job.Scales, Panel, output, block, 0) * meta->Scale, sum);
             sum = MathF.FusedMultiplyAdd(last, PanelLayout.Scale(type, job.Scales, Panel, output, block, 1) * meta->Scale, sum);
-            if (PanelLayout.HasMinimum(type)) sum = MathF.FusedMultiplyAdd(PanelLayout.Minimum(type, job.Scales, Panel, output, block), meta->NegativeSum, sum);
+            if (PanelLayout.HasMinimum(type))
+                sum = MathF.FusedMultiplyAdd(PanelLayout.Minimum(type, job.Scales, Panel, output, block), meta->NegativeSum, sum);
         }
         return sum;
 
@@ -96,7 +97,8 @@ internal static unsafe class ScalarKernels
                 if (i < KernelTable.Block / 2) first = sum;
             }
             float scale = largest / 127f;
-            blocks[start / KernelTable.Block] = new Int8Block { Scale = scale, BiasedSum = -128 * sum, BiasedFirst = -128 * first, NegativeSum = -scale * sum };
+            blocks[start / KernelTable.Block] = new Int8Block { Scale = scale, BiasedSum = -128 * sum, BiasedFirst = -128 * first,
+                NegativeSum = -scale * sum };
         }
     }
 

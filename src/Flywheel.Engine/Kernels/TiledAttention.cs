@@ -50,7 +50,8 @@ internal unsafe interface ITileKernels
 {
     static abstract void Multiply(AttentionJob* job, TileProduct* product, bool isKey);
 
-    /// <summary>Turns a line's first <paramref name="count"/> scores of the span into weights, given the tiles of values of its pages.</summary>
+    /// <summary>Turns a line's first <paramref name="count"/> scores of the span into weights, given the tiles of values of its
+    /// pages.</summary>
     static abstract void Softmax(AttentionJob* job, int line, int count, byte** values, float* result);
 }
 
@@ -75,7 +76,9 @@ internal static unsafe class TiledAttention<TKernels> where TKernels : ITileKern
         for (int line = 0; line < lines; line++)
         {
             int count = Math.Clamp(job->Limits[line] - start, 0, numPages * size);
-            if (count % size != 0) new Span<float>(job->Scores + count / size * stride + line * size + count % size, size - count % size).Fill(float.NegativeInfinity);
+            if (count % size != 0)
+                new Span<float>(job->Scores + count / size * stride + line * size + count % size,
+                    size - count % size).Fill(float.NegativeInfinity);
             TKernels.Softmax(job, line, count, scores.B, result);
             for (int page = (count + size - 1) / size; page < numPages; page++) // other lines see further
             {
@@ -84,11 +87,14 @@ internal static unsafe class TiledAttention<TKernels> where TKernels : ITileKern
             }
         }
 
-        var values = new TileProduct { B = scores.B, A = weights, AStep = step, Scales = job->WeightScales, ScaleStep = lines * sizeof(float), C = result, NumTiles = numPages };
-        for (int block = 0; block < blocks; block++, values.B += numPages, values.C += stride) TKernels.Multiply(job, &values, isKey: false);
+        var values = new TileProduct { B = scores.B, A = weights, AStep = step, Scales = job->WeightScales,
+            ScaleStep = lines * sizeof(float), C = result, NumTiles = numPages };
+        for (int block = 0; block < blocks; block++, values.B += numPages, values.C += stride)
+            TKernels.Multiply(job, &values, isKey: false);
     }
 
-    /// <summary>Tiles in the order in which they are read: keys page by page, values block by block, and the first of the next span's.</summary>
+    /// <summary>Tiles in the order in which they are read: keys page by page, values block by block, and the first of the next
+    /// span's.</summary>
     private static void List(AttentionJob* job, int span, int numPages, byte** tiles)
     {
         int blocks = job->NumBlocks, bytes = KvTile.Bytes(job->Type);
@@ -99,6 +105,7 @@ internal static unsafe class TiledAttention<TKernels> where TKernels : ITileKern
             for (int page = 0; page < numPages; page++) *tiles++ = pages[page] + job->ValueOffset + block * bytes;
         int following = (job->Longest + KvTile.Size - 1) / KvTile.Size - (span + 1) * AttentionJob.SpanPages;
         for (int i = 0; i < TileProduct.NumAhead; i++, tiles++)
-            *tiles = i / blocks < following ? pages[AttentionJob.SpanPages + i / blocks] + job->KeyOffset + i % blocks * bytes : pages[0] + job->KeyOffset;
+            *tiles = i / blocks < following
+                ? pages[AttentionJob.SpanPages + i / blocks] + job->KeyOffset + i % blocks * bytes : pages[0] + job->KeyOffset;
     }
 }

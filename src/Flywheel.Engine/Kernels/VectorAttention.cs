@@ -116,7 +116,8 @@ internal unsafe struct VectorAttention : ITileKernels
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void AddScaled(Vector256<int> low, Vector256<int> high, float* c, float* keyScales, float* scale)
     {
-        V lowScale = keyScales == null ? Vector256.Create(*scale) : Vector256.Load(keyScales), highScale = keyScales == null ? lowScale : Vector256.Load(keyScales + 8);
+        V lowScale = keyScales == null ? Vector256.Create(*scale) : Vector256.Load(keyScales),
+            highScale = keyScales == null ? lowScale : Vector256.Load(keyScales + 8);
         VectorKernels.Add(Vector256.ConvertToSingle(low), lowScale, Vector256.Load(c)).Store(c);
         VectorKernels.Add(Vector256.ConvertToSingle(high), highScale, Vector256.Load(c + 8)).Store(c + 8);
     }
@@ -165,7 +166,8 @@ internal unsafe struct VectorAttention : ITileKernels
         if (adds)
         {
             (p0, p1, p2, p3) = (Vector256.Load(c), Vector256.Load(c + 8), Vector256.Load(c + 16), Vector256.Load(c + 24));
-            (q0, q1, q2, q3) = (Vector256.Load(c + Size), Vector256.Load(c + Size + 8), Vector256.Load(c + Size + 16), Vector256.Load(c + Size + 24));
+            (q0, q1, q2, q3) = (Vector256.Load(c + Size), Vector256.Load(c + Size + 8), Vector256.Load(c + Size + 16),
+                Vector256.Load(c + Size + 24));
         }
         for (int k = 0; k < Size; k++, a++, b += Size)
         {
@@ -221,7 +223,9 @@ internal unsafe struct VectorAttention : ITileKernels
         for (int page = 0; page < numPages; page++)
         {
             float* s = scores + page * job->BlockFloats;
-            most = Vector256.Max(most, Vector256.Max(Vector256.Max(Vector256.Load(s), Vector256.Load(s + 8)), Vector256.Max(Vector256.Load(s + 16), Vector256.Load(s + 24))));
+            most = Vector256.Max(most,
+                Vector256.Max(Vector256.Max(Vector256.Load(s), Vector256.Load(s + 8)),
+                    Vector256.Max(Vector256.Load(s + 16), Vector256.Load(s + 24))));
         }
         most = Vector256.Create(VectorKernels.Largest(most)) * factor;
         V low = V.Zero, high = V.Zero;
@@ -277,7 +281,8 @@ internal unsafe struct VectorAttention : ITileKernels
             for (int block = 0; block < job->NumBlocks; block++)
             {
                 float* sum = result + block * job->BlockFloats + line * Size, term = next + block * job->BlockFloats + line * Size;
-                for (int i = 0; i < Size; i += 8) VectorKernels.Add(Vector256.Load(term + i), weight, Vector256.Load(sum + i) * times).Store(sum + i);
+                for (int i = 0; i < Size; i += 8)
+                    VectorKernels.Add(Vector256.Load(term + i), weight, Vector256.Load(sum + i) * times).Store(sum + i);
             }
         }
     }

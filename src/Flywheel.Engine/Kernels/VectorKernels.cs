@@ -114,7 +114,8 @@ internal static unsafe class VectorKernels
     {
         V inRange = Vector256.GreaterThanOrEqual(x, Vector256.Create(-87f));
         x = Vector256.Min(Vector256.Max(x, Vector256.Create(-87f)), Vector256.Create(88f));
-        V t = Add(x, Vector256.Create(1.44269504f), Vector256.Create(ScalarKernels.Rounder)), n = t - Vector256.Create(ScalarKernels.Rounder);
+        V t = Add(x, Vector256.Create(1.44269504f), Vector256.Create(ScalarKernels.Rounder)),
+            n = t - Vector256.Create(ScalarKernels.Rounder);
         V r = Add(n, Vector256.Create(-0.693359375f), x);
         r = Add(n, Vector256.Create(2.12194440e-4f), r);
         V p = Add(Vector256.Create(1.9875691500e-4f), r, Vector256.Create(1.3981999507e-3f));
@@ -151,7 +152,9 @@ internal static unsafe class VectorKernels
     internal static V Widen(ushort* halves)
     {
         Vector128<short> v = Vector128.Load((short*)halves);
-        Vector256<int> bits = Vector256.ShiftLeft(Avx2.IsSupported ? Avx2.ConvertToVector256Int32(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v)), 13);
+        Vector256<int> bits =
+            Vector256.ShiftLeft(Avx2.IsSupported
+                ? Avx2.ConvertToVector256Int32(v) : Vector256.Create(Vector128.WidenLower(v), Vector128.WidenUpper(v)), 13);
         return (bits & Vector256.Create(~0x70000000)).AsSingle() * Vector256.Create(5.192296858534828e33f); // 2^112
     }
 }

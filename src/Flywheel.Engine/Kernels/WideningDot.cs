@@ -7,7 +7,8 @@ namespace Flywheel.Engine.Kernels;
 internal readonly unsafe struct WideningDot : IDotInstruction
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct, IPanelFormat
+    public static Vector256<int> Add<TFormat>(Vector256<int> sums, Vector256<byte> group, Vector256<sbyte> x) where TFormat : struct,
+        IPanelFormat
     {
         (Vector256<short> low, Vector256<short> high) = Vector256.Widen(group.AsSByte());
         Vector256<short> four = Vector256.WidenLower(x);
@@ -32,8 +33,12 @@ internal readonly unsafe struct WideningDot : IDotInstruction
 
         static Vector128<int> Halves(Vector256<int> v)
         {
-            Vector128<int> even = Vector128.Create(Vector128.Shuffle(v.GetLower(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(), Vector128.Shuffle(v.GetUpper(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar()).AsInt32();
-            Vector128<int> odd = Vector128.Create(Vector128.Shuffle(v.GetLower(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(), Vector128.Shuffle(v.GetUpper(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar()).AsInt32();
+            Vector128<int> even =
+                Vector128.Create(Vector128.Shuffle(v.GetLower(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar(),
+                    Vector128.Shuffle(v.GetUpper(), Vector128.Create(0, 2, 0, 2)).AsInt64().ToScalar()).AsInt32();
+            Vector128<int> odd =
+                Vector128.Create(Vector128.Shuffle(v.GetLower(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar(),
+                    Vector128.Shuffle(v.GetUpper(), Vector128.Create(1, 3, 1, 3)).AsInt64().ToScalar()).AsInt32();
             return even + odd;
         }
     }

@@ -28,7 +28,8 @@ internal sealed unsafe class SamplerScratch(NativeArena arena, int vocabSize)
 /// </summary>
 internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> prompt, GrammarCursor? grammar = null)
 {
-    private readonly TokenCounts? _counts = options is { RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0 } ? null : new(prompt);
+    private readonly TokenCounts? _counts = options is { RepetitionPenalty: 1, PresencePenalty: 0, FrequencyPenalty: 0 }
+        ? null : new(prompt);
     private readonly KeyValuePair<int, float>[] _bias = [.. options.LogitBias ?? new Dictionary<int, float>()];
 
     // A temperature whose reciprocal is no number divides every difference into infinity: the best alone is left.
@@ -57,8 +58,10 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
             grammar?.Apply(adjusted, ids.End);
         }
         float largest = adjusted == logits && ids.End == ids.VocabSize ? summary[0] : Largest(adjusted, ids.End);
-        if (float.IsNegativeInfinity(largest)) throw new FlywheelException("no token is left to sample: logit_bias and grammar together forbid all");
-        (int id, float samplerLogprob) = _greedy ? (First(adjusted, ids.End, largest), 0f) : Sample(kernels, adjusted, ids.End, largest, position, scratch);
+        if (float.IsNegativeInfinity(largest))
+            throw new FlywheelException("no token is left to sample: logit_bias and grammar together forbid all");
+        (int id, float samplerLogprob) = _greedy
+            ? (First(adjusted, ids.End, largest), 0f) : Sample(kernels, adjusted, ids.End, largest, position, scratch);
         if (!ids.Contains(id)) throw new InvalidOperationException($"token {id} was sampled, which the model does not have");
         _counts?.Add(id);
         grammar?.Accept(id);
@@ -80,9 +83,11 @@ internal sealed unsafe class Sampler(SamplerOptions options, ReadOnlySpan<int> p
     }
 
     /// <summary>A ban stays one; everything else stays a number that differences can be taken of.</summary>
-    private static void AddBias(ref float logit, float bias) => logit = float.IsNegativeInfinity(bias) ? bias : TokenCounts.Bounded((double)logit + bias);
+    private static void AddBias(ref float logit, float bias) =>
+        logit = float.IsNegativeInfinity(bias) ? bias : TokenCounts.Bounded((double)logit + bias);
 
-    private (int Id, float Logprob) Sample(KernelTable kernels, float* logits, int vocabSize, float largest, int position, SamplerScratch scratch)
+    private (int Id, float Logprob) Sample(KernelTable kernels, float* logits, int vocabSize, float largest, int position,
+        SamplerScratch scratch)
     {
         float* weights = scratch.Weights;
         kernels.Exponentials(logits, weights, vocabSize, largest, 1 / options.Temperature);

@@ -24,7 +24,9 @@ public static class SamplingDefaults
         {
             null => absent,
             JsonValue value when value.TryGetValue(out float number) && number >= min && number <= max => number,
-            var other => throw new FlywheelException($"{Path.Combine(model.Path, "generation_config.json")}: field '{name}' is {other.ToJsonString()}, expected a number from {min} to {max}"),
+            var other =>
+                throw new FlywheelException(
+                    $"{Path.Combine(model.Path, "generation_config.json")}: field '{name}' is {other.ToJsonString()}, expected a number from {min} to {max}"),
         };
     }
 }

@@ -48,7 +48,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     private int _numReadings, _numDecoderPhases;
     private Decoder _atWork;
 
-    public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages, TokenIds ids, DecoderWeights? draft = null)
+    public EngineLoop(NativeArena arena, DecoderWeights weights, KernelTable kernels, EngineOptions options, int threads, long maxPages,
+        TokenIds ids, DecoderWeights? draft = null)
     {
         (_arena, Kernels, BytesPerStep) = (arena, kernels.Name, weights.BytesPerStep);
         var pool = new KvPool(weights.Shape, options.KvType, maxPages);
@@ -121,7 +122,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
     public long NumPagesInUse => _pages.MaxPages - _pages.NumAvailable;
 
     /// <summary>Packs an adapter for the model; on the caller's thread.</summary>
-    public AdapterWeights LoadAdapter(AdapterFolder folder, int number) => AdapterWeights.Load(folder, _decoder.Shape, _reader.Kernels, number, _decoder.MaxRows);
+    public AdapterWeights LoadAdapter(AdapterFolder folder, int number) =>
+        AdapterWeights.Load(folder, _decoder.Shape, _reader.Kernels, number, _decoder.MaxRows);
 
     /// <summary>Bytes that the engine's thread has allocated in steps, without handing tokens over; for the allocation gate.</summary>
     public long StepAllocatedBytes { get; private set; }
@@ -289,14 +291,16 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         }
     }
 
-    /// <summary>Prompts whose readers matter as much as any that is being answered; a long one is no reason to hurry for the others' sake.</summary>
+    /// <summary>Prompts whose readers matter as much as any that is being answered; a long one is no reason to hurry for the others'
+    /// sake.</summary>
     private double NumWaiting()
     {
         int urgency = int.MaxValue;
         double waiting = 0;
         foreach (Sequence sequence in _decoding) urgency = Math.Min(urgency, FairOrder.Urgency(sequence));
         foreach (Sequence sequence in _scheduler.Running)
-            if (sequence.IsPrefilling && FairOrder.Urgency(sequence) <= urgency) waiting += Math.Min(1, ShortPrompt / (double)(sequence.Tokens.Length - sequence.NumCached));
+            if (sequence.IsPrefilling && FairOrder.Urgency(sequence) <= urgency)
+                waiting += Math.Min(1, ShortPrompt / (double)(sequence.Tokens.Length - sequence.NumCached));
         return waiting;
     }
 
@@ -316,7 +320,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         static int Number(Sequence sequence) => sequence.Adapter?.Number ?? 0;
     }
 
-    /// <summary>Adds up to <paramref name="count"/> of a sequence's next tokens, guesses last; fewer when the logits would not fit.</summary>
+    /// <summary>Adds up to <paramref name="count"/> of a sequence's next tokens, guesses last; fewer when the logits would not
+    /// fit.</summary>
     private int AddRows(Sequence sequence, int count, ReadOnlySpan<int> guesses)
     {
         int first = _decoder.NumRows, firstRead = -1, numRead = 0, added = 0;
@@ -336,7 +341,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
             _decoder.Tokens[first + added] = position < tokens.Length ? tokens[position] : guesses[position - tokens.Length];
         }
         if (added == 0) return 0;
-        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached, Pages = _pages.Of(sequence), Adapter = sequence.Adapter };
+        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = added, Start = sequence.NumCached,
+            Pages = _pages.Of(sequence), Adapter = sequence.Adapter };
         _decoder.NumRows += added;
         FairOrder.Charge(sequence, added, sequence.IsPrefilling);
         sequence.NumCached += added;
@@ -363,7 +369,8 @@ internal sealed unsafe class EngineLoop : IAsyncDisposable
         {
             bool states = reading.Sequence.ReadsStates;
             long ld = states ? _decoder.Shape.Hidden : _decoder.Shape.Vocab;
-            reading.Sequence.Read((states ? _decoder.States : _decoder.Logits) + reading.First * ld, ld, reading.Count, reading.Position, _reader, id);
+            reading.Sequence.Read((states ? _decoder.States : _decoder.Logits) + reading.First * ld, ld, reading.Count, reading.Position,
+                _reader, id);
         }
         catch (Exception defect) // must not end the process: it becomes this request's failure
         {

@@ -60,7 +60,8 @@ internal sealed class FairOrder
     }
 
     /// <summary>The sequence got so many tokens of a step.</summary>
-    public static void Charge(Sequence sequence, int numTokens, bool isPrompt) => sequence.Account.Served += numTokens * (isPrompt ? PromptCost : AnswerCost);
+    public static void Charge(Sequence sequence, int numTokens, bool isPrompt) =>
+        sequence.Account.Served += numTokens * (isPrompt ? PromptCost : AnswerCost);
 
     /// <summary>One is let in: those of <paramref name="waiting"/> that came before it were overtaken.</summary>
     public static void NoteOvertaken(List<Sequence> waiting, Sequence admitted)

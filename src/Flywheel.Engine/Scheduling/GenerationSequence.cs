@@ -22,7 +22,8 @@ internal sealed unsafe class GenerationSequence : Sequence
     private GuessPace _pace = new(GuessPace.RowPrice);
     private int _numDraws, _numMade;
 
-    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, TokenSpelling? spelling, GrammarCursor? grammar, Action<Sequence> cancel)
+    public GenerationSequence(GenerationRequest request, int maxTokens, IReadOnlyList<int> endTokens, TokenSpelling? spelling,
+        GrammarCursor? grammar, Action<Sequence> cancel)
         : base(request.PromptTokens, maxTokens)
     {
         _request = request;
@@ -80,7 +81,8 @@ internal sealed unsafe class GenerationSequence : Sequence
         return true;
     }
 
-    /// <summary>Draws one token after the other for as long as the guesses were right: each draw is the one that a step of its own would give.</summary>
+    /// <summary>Draws one token after the other for as long as the guesses were right: each draw is the one that a step of its own would
+    /// give.</summary>
     public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId)
     {
         _numDraws = 0;
@@ -99,7 +101,8 @@ internal sealed unsafe class GenerationSequence : Sequence
         NumCached -= NumGuesses - (_numDraws - 1); // what follows a wrong guess is written again
         _pace.Observe(_numMade, _numDraws - 1);
         bool ended = false;
-        for (int i = 0; i < _numDraws && !ended; i++) ended = Publish(_draws[i], _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
+        for (int i = 0; i < _numDraws && !ended; i++)
+            ended = Publish(_draws[i], _top.AsSpan(i * _request.TopLogprobs, _request.TopLogprobs));
         if (ended) NumCached = Math.Min(NumCached, Tokens.Length); // drawn beyond a stop text
         NumChecked += NumGuesses;
         NumAccepted += _numDraws - 1;

@@ -24,7 +24,8 @@ internal sealed class PrefillBudget(int most, int maxDecoding)
     /// <summary>After so many steps with prompts one has none, which tells the pace apart from the prompts' price.</summary>
     private const int StepsPerProbe = 16;
 
-    /// <summary>The tail rises so much with a step beyond it and falls so little with one below that one in a hundred lies beyond.</summary>
+    /// <summary>The tail rises so much with a step beyond it and falls so little with one below that one in a hundred lies
+    /// beyond.</summary>
     private const double TailUp = 1.05, TailDown = 1 / 1.0005, MostTail = 3;
 
     private readonly StepCost _cost = new(maxDecoding);
@@ -74,7 +75,8 @@ internal sealed class PrefillBudget(int most, int maxDecoding)
             double ratio = _cost.ObserveQuiet(_numDecoding, ticks);
             _tail = Math.Clamp(_tail * (ratio > _tail ? TailUp : TailDown), 1, MostTail);
         }
-        else if (_numTaken >= Least && (_numDecoding > 0 || _numTaken == most || !_cost.KnowsPrice)) // few tokens show what a step costs, not they
+        // few tokens show what a step costs, not they
+        else if (_numTaken >= Least && (_numDecoding > 0 || _numTaken == most || !_cost.KnowsPrice))
             _cost.Observe(_numDecoding, _numTaken, _positions / _numTaken, ticks);
     }
 }

@@ -35,7 +35,10 @@ internal sealed class QueueLimit(int maxBatch, int maxQueue)
     {
         int free = maxBatch + maxQueue - NumLive, own = _liveOf.GetValueOrDefault(user);
         if (free <= 0) throw new QueueFullException($"{maxBatch} generations run and {maxQueue} wait; try again later", RetryAfter());
-        if (user.Length > 0 && own - maxBatch >= free) throw new QueueFullException($"{own} requests of user '{user}' run or wait and {free} places are free, which are for others; try again later", RetryAfter());
+        if (user.Length > 0 && own - maxBatch >= free)
+            throw new QueueFullException(
+                $"{own} requests of user '{user}' run or wait and {free} places are free, which are for others; try again later",
+                RetryAfter());
         if (NumLive++ == 0) _lastEnding = now;
         _liveOf[user] = own + 1;
     }

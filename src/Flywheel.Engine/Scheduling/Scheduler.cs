@@ -64,13 +64,15 @@ internal sealed class Scheduler(PageTables pages, int maxRunning, Action<Sequenc
         {
             long needed = 0;
             foreach (Sequence sequence in _running)
-                if (!sequence.IsPrefilling) needed += Math.Max(0, KvPool.PagesFor(sequence.NumCached + 1 + GenerationSequence.MaxGuesses) - sequence.NumPages);
+                if (!sequence.IsPrefilling)
+                    needed += Math.Max(0, KvPool.PagesFor(sequence.NumCached + 1 + GenerationSequence.MaxGuesses) - sequence.NumPages);
             if (needed <= pages.NumAvailable) return;
             PostponeLast();
         }
     }
 
-    /// <summary>The least urgent and latest of the running gives way. Not the most served: who that is changes while they run, and they would take turns.</summary>
+    /// <summary>The least urgent and latest of the running gives way. Not the most served: who that is changes while they run, and they
+    /// would take turns.</summary>
     public void PostponeLast()
     {
         Sequence last = _running[0];

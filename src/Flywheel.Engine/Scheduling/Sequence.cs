@@ -187,6 +187,7 @@ internal sealed unsafe class LogitsSequence(int[] tokens, int first, int vocabSi
 
     public override void Read(float* logits, long ld, int count, int position, LogitsReader reader, int threadId)
     {
-        for (int i = 0; i < count; i++) new ReadOnlySpan<float>(logits + i * ld, vocabSize).CopyTo(Values.AsSpan((position + i - first) * vocabSize));
+        for (int i = 0; i < count; i++)
+            new ReadOnlySpan<float>(logits + i * ld, vocabSize).CopyTo(Values.AsSpan((position + i - first) * vocabSize));
     }
 }

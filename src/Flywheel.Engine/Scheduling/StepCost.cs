@@ -8,7 +8,8 @@ namespace Flywheel.Engine;
 /// </summary>
 internal sealed class StepCost(int maxRows)
 {
-    /// <summary>Position at which attention doubles a token's price, until it is known: a low guess, so that first steps are short.</summary>
+    /// <summary>Position at which attention doubles a token's price, until it is known: a low guess, so that first steps are
+    /// short.</summary>
     private const double FirstDoubling = 1024;
 
     /// <summary>Variance of a step's logarithm that means nothing, and what the unknowns gain from step to step.</summary>
@@ -31,7 +32,8 @@ internal sealed class StepCost(int maxRows)
     /// <summary>Something is known of prompts.</summary>
     public bool KnowsPrice { get; private set; }
 
-    /// <summary>Ticks at pace 1 of a step without prompts: known, or by the nearest number of rows below (or else above); 0 when nothing is known.</summary>
+    /// <summary>Ticks at pace 1 of a step without prompts: known, or by the nearest number of rows below (or else above); 0 when nothing is
+    /// known.</summary>
     public double Quiet(int rows)
     {
         int known = rows;
@@ -79,7 +81,8 @@ internal sealed class StepCost(int maxRows)
         Correct(Math.Log(ticks / expected) - _logs[Pace]);
     }
 
-    /// <summary>Shares a surprise out among the unknowns, each by how uncertain it is and by its effect; returns what was shared out.</summary>
+    /// <summary>Shares a surprise out among the unknowns, each by how uncertain it is and by its effect; returns what was shared
+    /// out.</summary>
     private double Correct(double surprise)
     {
         _effects[Pace] = 1;

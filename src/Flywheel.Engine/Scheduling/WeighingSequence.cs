@@ -7,7 +7,8 @@ namespace Flywheel.Engine;
 /// <param name="Likeliest">Token that the model itself would have taken in the first place.</param>
 public sealed record WeighedTokens(float[] Choices, int Taken, float[] Then, int Likeliest);
 
-/// <summary>A prompt, the likeliest of some tokens after it, and what the model gives others after that (<see cref="InferenceEngine.WeighAsync"/>).</summary>
+/// <summary>A prompt, the likeliest of some tokens after it, and what the model gives others after that
+/// (<see cref="InferenceEngine.WeighAsync"/>).</summary>
 internal sealed unsafe class WeighingSequence(int[] prompt, int[] choices, int[] then) : Sequence(prompt, 1)
 {
     private readonly TaskCompletionSource<WeighedTokens> _result = new(TaskCreationOptions.RunContinuationsAsynchronously);

@@ -47,7 +47,8 @@ internal sealed unsafe class DraftModel : IDisposable
     /// <param name="threads">Members of the team.</param>
     /// <param name="maxPages">Pages of its cache.</param>
     /// <param name="reader">The large model's: both have the same tokens, and the draft may have more logits, which are padding.</param>
-    public DraftModel(NativeArena arena, DecoderWeights weights, KernelTable kernels, KvType kv, int maxBatch, int threads, long maxPages, LogitsReader reader)
+    public DraftModel(NativeArena arena, DecoderWeights weights, KernelTable kernels, KvType kv, int maxBatch, int threads, long maxPages,
+        LogitsReader reader)
     {
         var pool = new KvPool(weights.Shape, kv, maxPages);
         _pages = new PageTables(arena, pool, maxBatch, weights.Shape.Config.MaxPositions);
@@ -79,7 +80,8 @@ internal sealed unsafe class DraftModel : IDisposable
         {
             if (sequence is not GenerationSequence { Draft: { NumWanted: > 0 } text }) continue;
             text.NumWanted = Math.Min(text.NumWanted, most);
-            int lag = text.Tokens.Length - text.NumCached, count = Math.Min(lag, rows), lastPages = KvPool.PagesFor(text.Tokens.Length + text.NumWanted);
+            int lag = text.Tokens.Length - text.NumCached, count = Math.Min(lag, rows),
+                lastPages = KvPool.PagesFor(text.Tokens.Length + text.NumWanted);
             if (text.NumWanted == 0 || count == 0 || Math.Max(0, lastPages - text.NumPages) + reserved > _pages.NumAvailable) continue;
             AddRows(text, text.Tokens.Slice(text.NumCached, count), wanted: count == lag);
             rows -= count;
@@ -135,7 +137,8 @@ internal sealed unsafe class DraftModel : IDisposable
             _decoder.Tokens[first + i] = tokens[i];
         }
         if (wanted) _decoder.LogitRows[_decoder.NumLogitRows++] = first + tokens.Length - 1;
-        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = tokens.Length, Start = text.NumCached, Pages = _pages.Of(text) };
+        _decoder.Segments[_decoder.NumSegments++] = new Segment { FirstRow = first, NumRows = tokens.Length, Start = text.NumCached,
+            Pages = _pages.Of(text) };
         _decoder.NumRows += tokens.Length;
         text.NumCached += tokens.Length;
     }

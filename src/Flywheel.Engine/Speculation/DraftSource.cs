@@ -14,8 +14,12 @@ internal sealed record DraftSource(Func<NativeArena, KernelTable, DecoderWeights
     /// <exception cref="FlywheelException">The vocabularies differ.</exception>
     public static void CheckVocabulary(Tokenizer model, Tokenizer draft, string draftPath)
     {
-        if (model.VocabSize != draft.VocabSize) throw new FlywheelException($"{draftPath}: the draft has {draft.VocabSize} tokens, the model {model.VocabSize}; expected the model's vocabulary");
+        if (model.VocabSize != draft.VocabSize)
+            throw new FlywheelException(
+                $"{draftPath}: the draft has {draft.VocabSize} tokens, the model {model.VocabSize}; expected the model's vocabulary");
         for (int id = 0; id < model.VocabSize; id++)
-            if (!model.Bytes(id).SequenceEqual(draft.Bytes(id))) throw new FlywheelException($"{draftPath}: token {id} of the draft is '{draft.Decode([id])}', of the model '{model.Decode([id])}'; expected the model's vocabulary");
+            if (!model.Bytes(id).SequenceEqual(draft.Bytes(id)))
+                throw new FlywheelException(
+                    $"{draftPath}: token {id} of the draft is '{draft.Decode([id])}', of the model '{model.Decode([id])}'; expected the model's vocabulary");
     }
 }

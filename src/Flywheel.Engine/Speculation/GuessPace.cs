@@ -8,7 +8,8 @@ namespace Flywheel.Engine;
 /// <param name="price">What a guess costs, in steps of the model: to make it, and a row to check it.</param>
 internal sealed class GuessPace(double price)
 {
-    /// <summary>A row more in a step of a few streams, from the pace of steps of 1 and of 16 rows of the 135m and 600m shapes: 0.1 to 0.18 of a step.</summary>
+    /// <summary>A row more in a step of a few streams, from the pace of steps of 1 and of 16 rows of the 135m and 600m shapes: 0.1 to 0.18
+    /// of a step.</summary>
     public const double RowPrice = 0.15;
 
     private const double NewestShare = 0.2;

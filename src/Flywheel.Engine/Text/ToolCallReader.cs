@@ -46,7 +46,8 @@ public sealed class ToolCallReader
     {
         var pieces = new List<ToolPiece>();
         _held.Append(text);
-        while (_part switch { Part.Content => ReadContent(pieces), Part.Head => ReadHead(pieces, _head), Part.Arguments => ReadArguments(pieces), _ => ReadTail(pieces) }) { }
+        while (_part switch { Part.Content => ReadContent(pieces), Part.Head => ReadHead(pieces, _head),
+            Part.Arguments => ReadArguments(pieces), _ => ReadTail(pieces) }) { }
         return pieces;
     }
 
@@ -71,7 +72,9 @@ public sealed class ToolCallReader
         if (_form.Tag.Length == 0)
         {
             string begun = Dense(held), opening = Dense(_form.AfterTag);
-            if (_part == Part.Head && (begun.StartsWith(opening, StringComparison.Ordinal) || opening.StartsWith(begun, StringComparison.Ordinal))) _held.Clear();
+            if (_part == Part.Head
+                && (begun.StartsWith(opening, StringComparison.Ordinal) || opening.StartsWith(begun, StringComparison.Ordinal)))
+                _held.Clear();
             return;
         }
         int length = Beginning(held);

@@ -49,7 +49,8 @@ internal sealed record DecoderShape(ModelConfig Config)
     public void SpreadHeads(ReadOnlySpan<float> heads, Span<float> padded)
     {
         padded.Clear();
-        for (int head = 0; head < Config.NumHeads; head++) heads.Slice(head * Config.HeadDim, Config.HeadDim).CopyTo(padded[(head * HeadDim)..]);
+        for (int head = 0; head < Config.NumHeads; head++)
+            heads.Slice(head * Config.HeadDim, Config.HeadDim).CopyTo(padded[(head * HeadDim)..]);
     }
 }
 
@@ -97,7 +98,8 @@ internal sealed unsafe class DecoderWeights
     public required Matrix Head { get; init; }
 
     /// <summary>Bytes of weights that one token's step reads.</summary>
-    public long BytesPerStep => Head.NumBytes + Layers.Sum(layer => layer.Qkv.NumBytes + layer.Output.NumBytes + layer.GateUp.NumBytes + layer.Down.NumBytes);
+    public long BytesPerStep =>
+        Head.NumBytes + Layers.Sum(layer => layer.Qkv.NumBytes + layer.Output.NumBytes + layer.GateUp.NumBytes + layer.Down.NumBytes);
 
     /// <summary>Packs a model's weights, or reads them when they have been packed before.</summary>
     /// <param name="arena">Holds or keeps them.</param>
@@ -108,7 +110,8 @@ internal sealed unsafe class DecoderWeights
     /// <param name="model">Names the content of <paramref name="file"/>; null keeps nothing.</param>
     /// <param name="cache">Where packed weights are kept.</param>
     /// <exception cref="FlywheelException">A tensor is missing or has another shape than expected.</exception>
-    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format, string? model, PanelCache cache)
+    public static DecoderWeights Load(NativeArena arena, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format,
+        string? model, PanelCache cache)
     {
         if (model is null) return Load(arena, PanelMemory.Fresh(arena), kernels, config, file, format);
         string key = $"{model}-{format}-{KernelTable.Panel}x{kernels.Int8Bias}";
@@ -120,14 +123,16 @@ internal sealed unsafe class DecoderWeights
     }
 
     /// <exception cref="FlywheelException">A tensor is missing or has another shape than expected.</exception>
-    public static DecoderWeights Load(NativeArena arena, PanelMemory memory, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format)
+    public static DecoderWeights Load(NativeArena arena, PanelMemory memory, KernelTable kernels, ModelConfig config, IWeightFile file,
+        WeightFormat format)
     {
         foreach ((string name, long[] size) in config.Tensors()) file.Require(name, size);
         var shape = new DecoderShape(config);
         var loader = new MatrixLoader(memory, kernels, config, file, format);
         int hidden = config.HiddenSize;
         bool spreads = config.HeadDim != shape.HeadDim;
-        (string Name, int First, int Count)[] qkv = [("q", 0, shape.QueryColumns), ("k", shape.QueryColumns, shape.KvColumns), ("v", shape.QueryColumns + shape.KvColumns, shape.KvColumns)];
+        (string Name, int First, int Count)[] qkv = [("q", 0, shape.QueryColumns), ("k", shape.QueryColumns, shape.KvColumns),
+            ("v", shape.QueryColumns + shape.KvColumns, shape.KvColumns)];
 
         Matrix embedding = Plain("model.embed_tokens.weight");
         return new DecoderWeights
@@ -141,7 +146,8 @@ internal sealed unsafe class DecoderWeights
 
         Matrix Plain(string name) => loader.Load(hidden, [Rows(name, config.VocabSize)]);
 
-        BandSource Rows(string name, int count, Func<int, long>? source = null) => new(loader.TypeOf(name), count, row => (name, source?.Invoke(row) ?? row));
+        BandSource Rows(string name, int count, Func<int, long>? source = null) =>
+            new(loader.TypeOf(name), count, row => (name, source?.Invoke(row) ?? row));
 
         LayerWeights Layer(int index)
         {
@@ -149,11 +155,15 @@ internal sealed unsafe class DecoderWeights
             return new LayerWeights
             {
                 AttentionNorm = Vector(prefix + "input_layernorm.weight", shape.Hidden),
-                Qkv = loader.Load(hidden, [.. qkv.Select(part => Rows(attention + part.Name + "_proj.weight", part.Count, row => shape.QkvRow(part.First + row).Row))]),
+                Qkv = loader.Load(hidden,
+                    [.. qkv.Select(part =>
+                        Rows(attention + part.Name + "_proj.weight", part.Count, row => shape.QkvRow(part.First + row).Row))]),
                 QkvBias = config.HasQkvBias ? Bias(attention) : null,
                 QueryNorm = config.HasQkNorm ? Vector(attention + "q_norm.weight", shape.HeadDim) : null,
                 KeyNorm = config.HasQkNorm ? Vector(attention + "k_norm.weight", shape.HeadDim) : null,
-                Output = loader.Load(shape.QueryColumns, [Rows(attention + "o_proj.weight", hidden) with { Type = loader.TypeOf(attention + "o_proj.weight", spreads) }], spreads ? Spread : null),
+                Output = loader.Load(shape.QueryColumns,
+                    [Rows(attention + "o_proj.weight", hidden) with { Type = loader.TypeOf(attention + "o_proj.weight", spreads) }],
+                    spreads ? Spread : null),
                 FeedForwardNorm = Vector(prefix + "post_attention_layernorm.weight", shape.Hidden),
                 GateUp = loader.Load(hidden, GateAndUp(mlp + "gate_proj.weight", mlp + "up_proj.weight")),
                 Down = loader.Load(config.IntermediateSize, [Rows(mlp + "down_proj.weight", hidden)]),
@@ -165,7 +175,8 @@ internal sealed unsafe class DecoderWeights
         {
             if (loader.TypeOf(gate) == loader.TypeOf(up)) return [new(loader.TypeOf(gate), 2 * shape.FeedForward, Source)];
             return [.. Enumerable.Range(0, 2 * shape.FeedForward / KernelTable.Block).Select(part =>
-                new BandSource(loader.TypeOf(part % 2 == 0 ? gate : up), KernelTable.Block, row => Source(part * KernelTable.Block + row)))];
+                new BandSource(loader.TypeOf(part % 2 == 0 ? gate : up), KernelTable.Block,
+                    row => Source(part * KernelTable.Block + row)))];
 
             (string, long) Source(int row) => shape.GateUpRow(row) is var (part, source) && part == 0 ? (gate, source) : (up, source);
         }

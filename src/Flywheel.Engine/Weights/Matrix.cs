@@ -15,7 +15,8 @@ internal unsafe struct StepInput
     public Int8Rows Quantized;
 }
 
-/// <summary>Rows of a matrix that are stored alike, one after the other: first and count are multiples of <see cref="Matrix.RowUnit"/>.</summary>
+/// <summary>Rows of a matrix that are stored alike, one after the other: first and count are multiples of
+/// <see cref="Matrix.RowUnit"/>.</summary>
 internal unsafe readonly record struct Band(TensorType Type, int FirstRow, int NumRows, nint Weights, nint Scales)
 {
     public int EndRow => FirstRow + NumRows;
@@ -30,7 +31,8 @@ internal sealed unsafe class Matrix
     /// <summary>Rows are padded to this, and work is split in multiples of it.</summary>
     public const int RowUnit = 16;
 
-    /// <summary>Part of the second-level cache that rows of x may take while all panels pass over them; a panel is unpacked for each such part.</summary>
+    /// <summary>Part of the second-level cache that rows of x may take while all panels pass over them; a panel is unpacked for each such
+    /// part.</summary>
     private const int CachedInputBytes = 192 * 1024;
 
     private readonly KernelTable _kernels;
@@ -42,7 +44,9 @@ internal sealed unsafe class Matrix
         NumRows = bands[^1].EndRow;
         ReadsFloats = bands.Any(band => PanelLayout.IsPlain(band.Type));
         ReadsInt8 = bands.Any(band => !PanelLayout.IsPlain(band.Type));
-        NumBytes = bands.Sum(band => band.NumRows * (PanelLayout.BlockBytes(band.Type) * NumBlocks + PanelLayout.ScaleBytes(band.Type, NumBlocks)));
+        NumBytes =
+            bands.Sum(band =>
+                band.NumRows * (PanelLayout.BlockBytes(band.Type) * NumBlocks + PanelLayout.ScaleBytes(band.Type, NumBlocks)));
     }
 
     public int NumRows { get; }
@@ -65,7 +69,8 @@ internal sealed unsafe class Matrix
     {
         int padded = Pad(columns, KernelTable.Block), numRows = Pad(rows, RowUnit);
         long blocks = padded / KernelTable.Block;
-        var band = new Band(type, 0, numRows, (nint)arena.Allocate<byte>(numRows * PanelLayout.BlockBytes(type) * blocks), (nint)arena.Allocate<byte>(numRows * PanelLayout.ScaleBytes(type, blocks)));
+        var band = new Band(type, 0, numRows, (nint)arena.Allocate<byte>(numRows * PanelLayout.BlockBytes(type) * blocks),
+            (nint)arena.Allocate<byte>(numRows * PanelLayout.ScaleBytes(type, blocks)));
         float[] values = new float[padded];
         byte[] packed = new byte[type.NumBytes(padded)];
         for (int row = 0; row < rows; row++)
@@ -82,7 +87,8 @@ internal sealed unsafe class Matrix
     {
         const int panel = KernelTable.Panel;
         int first = row / panel * panel;
-        PanelLayout.PackRow(band.Type, bytes, (byte*)band.Weights + first * PanelLayout.BlockBytes(band.Type) * blocks, (byte*)band.Scales + first * PanelLayout.ScaleBytes(band.Type, blocks), panel, row - first, kernels.Int8Bias);
+        PanelLayout.PackRow(band.Type, bytes, (byte*)band.Weights + first * PanelLayout.BlockBytes(band.Type) * blocks,
+            (byte*)band.Scales + first * PanelLayout.ScaleBytes(band.Type, blocks), panel, row - first, kernels.Int8Bias);
     }
 
     public static int Pad(int n, int unit) => (n + unit - 1) / unit * unit;
@@ -147,7 +153,8 @@ internal sealed unsafe class Matrix
             {
                 float scale = PanelLayout.Scale(band.Type, scales, panel, output, block, half);
                 for (int i = half * KernelTable.Block / 2; i < (half + 1) * KernelTable.Block / 2; i++)
-                    destination[block * KernelTable.Block + i] = scale * PanelLayout.Signed(band.Type, numbers[i], _kernels.Int8Bias) - minimum;
+                    destination[block * KernelTable.Block + i] =
+                        scale * PanelLayout.Signed(band.Type, numbers[i], _kernels.Int8Bias) - minimum;
             }
         }
     }

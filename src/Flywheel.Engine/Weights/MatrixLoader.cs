@@ -8,14 +8,17 @@ namespace Flywheel.Engine.Weights;
 internal readonly record struct BandSource(TensorType Type, int NumRows, Func<int, (string Name, long Row)> Row);
 
 /// <summary>Packs a file's rows into panels, or finds them already packed. Blocks of the file are taken bit for bit.</summary>
-internal sealed unsafe class MatrixLoader(PanelMemory memory, KernelTable kernels, ModelConfig config, IWeightFile file, WeightFormat format)
+internal sealed unsafe class MatrixLoader(PanelMemory memory, KernelTable kernels, ModelConfig config, IWeightFile file,
+    WeightFormat format)
 {
     /// <summary>Bytes that a model's matrices take, about.</summary>
     public static long NumBytes(ModelConfig config, IWeightFile file, WeightFormat format) => config.Tensors().Sum(tensor =>
     {
-        TensorType type = file.Tensors.TryGetValue(tensor.Name, out TensorInfo? info) ? TypeOf(config, file, format, info, spreads: false) : TensorType.F32;
+        TensorType type = file.Tensors.TryGetValue(tensor.Name, out TensorInfo? info)
+            ? TypeOf(config, file, format, info, spreads: false) : TensorType.F32;
         long blocks = (tensor.Shape[^1] + KernelTable.Block - 1) / KernelTable.Block;
-        return tensor.Shape[..^1].Aggregate(1L, (product, size) => product * size) * (PanelLayout.BlockBytes(type) * blocks + PanelLayout.ScaleBytes(type, blocks));
+        return tensor.Shape[..^1].Aggregate(1L, (product, size) => product * size)
+            * (PanelLayout.BlockBytes(type) * blocks + PanelLayout.ScaleBytes(type, blocks));
     });
 
     /// <summary>The type that a tensor's rows get.</summary>
@@ -23,7 +26,8 @@ internal sealed unsafe class MatrixLoader(PanelMemory memory, KernelTable kernel
     /// <param name="spreads">Its columns are moved apart, so its blocks cannot stay.</param>
     public TensorType TypeOf(string name, bool spreads = false) => TypeOf(config, file, format, file.Tensors[name], spreads);
 
-    /// <summary>Files of blocks are taken as they are. Whatever has no panels, or cannot keep its blocks, becomes fp32, which is exact.</summary>
+    /// <summary>Files of blocks are taken as they are. Whatever has no panels, or cannot keep its blocks, becomes fp32, which is
+    /// exact.</summary>
     private static TensorType TypeOf(ModelConfig config, IWeightFile file, WeightFormat format, TensorInfo tensor, bool spreads)
     {
         if (!file.Tensors.Values.Any(any => any.Type.IsQuantized())) return WeightMixture.TypeOf(format, config, tensor.Name, tensor.Shape);
@@ -42,7 +46,8 @@ internal sealed unsafe class MatrixLoader(PanelMemory memory, KernelTable kernel
             BandSource source = sources[i];
             int rows = Matrix.Pad(source.NumRows, Matrix.RowUnit);
             long blocks = padded / KernelTable.Block;
-            bands[i] = new Band(source.Type, first, rows, memory.Take(rows * PanelLayout.BlockBytes(source.Type) * blocks), memory.Take(rows * PanelLayout.ScaleBytes(source.Type, blocks)));
+            bands[i] = new Band(source.Type, first, rows, memory.Take(rows * PanelLayout.BlockBytes(source.Type) * blocks),
+                memory.Take(rows * PanelLayout.ScaleBytes(source.Type, blocks)));
             if (!memory.IsFilled) Fill(bands[i], source, padded, spread);
         }
         return new Matrix(kernels, padded, bands);
@@ -50,7 +55,8 @@ internal sealed unsafe class MatrixLoader(PanelMemory memory, KernelTable kernel
 
     private void Fill(Band band, BandSource source, int columns, Func<float[], float[]>? spread)
     {
-        Parallel.ForEach(Partitioner.Create(0, band.NumRows / Matrix.RowUnit, Math.Max(1, band.NumRows / Matrix.RowUnit / (4 * Environment.ProcessorCount))), range =>
+        Parallel.ForEach(Partitioner.Create(0, band.NumRows / Matrix.RowUnit,
+            Math.Max(1, band.NumRows / Matrix.RowUnit / (4 * Environment.ProcessorCount))), range =>
         {
             byte[] row = new byte[band.Type.NumBytes(columns)];
             for (int r = range.Item1 * Matrix.RowUnit; r < Math.Min(source.NumRows, range.Item2 * Matrix.RowUnit); r++)

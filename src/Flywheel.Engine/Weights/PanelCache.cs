@@ -66,9 +66,12 @@ internal sealed unsafe class PanelCache(string folder, long minBytes = 64L << 20
             if (new DriveInfo(Directory.CreateDirectory(folder).FullName).AvailableFreeSpace < 2 * memory.NumBytes) return;
             AtomicFile.Write(PathOf(key), stream =>
             {
-                stream.Write(Head(key, memory.NumBytes, memory.Taken.Aggregate(0u, (sum, piece) => Checksum(sum, (byte*)piece.Start, piece.NumBytes))));
+                stream.Write(
+                    Head(key, memory.NumBytes,
+                        memory.Taken.Aggregate(0u, (sum, piece) => Checksum(sum, (byte*)piece.Start, piece.NumBytes))));
                 foreach ((nint start, long bytes) in memory.Taken)
-                    for (long at = 0; at < bytes; at += ChunkBytes) stream.Write(new ReadOnlySpan<byte>((byte*)start + at, (int)Math.Min(ChunkBytes, bytes - at)));
+                    for (long at = 0; at < bytes; at += ChunkBytes)
+                        stream.Write(new ReadOnlySpan<byte>((byte*)start + at, (int)Math.Min(ChunkBytes, bytes - at)));
             });
             DropLeastUsed();
         }

@@ -1,6 +1,7 @@
 namespace Flywheel.Engine.Weights;
 
-/// <summary>Where packed weights lie: fresh memory that is still to be filled, or a file's content that holds them in the same order.</summary>
+/// <summary>Where packed weights lie: fresh memory that is still to be filled, or a file's content that holds them in the same
+/// order.</summary>
 internal sealed unsafe class PanelMemory
 {
     /// <summary>Panels start on cache lines.</summary>
@@ -32,7 +33,8 @@ internal sealed unsafe class PanelMemory
     public nint Take(long bytes)
     {
         bytes = (bytes + Alignment - 1) / Alignment * Alignment;
-        if (IsFilled && bytes > _filledBytes - NumBytes) throw new InvalidOperationException("a file of packed weights is shorter than its key says");
+        if (IsFilled && bytes > _filledBytes - NumBytes)
+            throw new InvalidOperationException("a file of packed weights is shorter than its key says");
         nint start = IsFilled ? (nint)(_filled + NumBytes) : (nint)_arena!.Allocate<byte>(bytes);
         _taken.Add((start, bytes));
         NumBytes += bytes;

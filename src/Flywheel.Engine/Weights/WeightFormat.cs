@@ -18,13 +18,15 @@ public enum WeightFormat
 
     F16,
 
-    /// <summary>Blocks of 32 weights in int8 with an fp16 scale: 8.5 bits a weight. Activations are rounded the same way, as for all that follow.</summary>
+    /// <summary>Blocks of 32 weights in int8 with an fp16 scale: 8.5 bits a weight. Activations are rounded the same way, as for all that
+    /// follow.</summary>
     Q8_0,
 
     /// <summary>6.6 bits a weight.</summary>
     Q6_K,
 
-    /// <summary>4.9 bits a weight and more: most in Q4_K, the output and half of the value and down projections in Q6_K. For models of hundreds of millions of weights.</summary>
+    /// <summary>4.9 bits a weight and more: most in Q4_K, the output and half of the value and down projections in Q6_K. For models of
+    /// hundreds of millions of weights.</summary>
     Q4_K_M,
 
     /// <summary>4.5 bits a weight, the output in Q6_K. The fastest, and the least exact.</summary>

@@ -9,7 +9,8 @@ namespace Flywheel.Loop;
 
 /// <summary>
 /// A turn's examples: split, without duplicates, and as a folder named by its content. In it lie <c>supervised/</c>,
-/// <c>preference/</c> and, where there are such rows, <c>judged/</c> and <c>sampled/</c>, each with <c>train.jsonl</c> and <c>heldout.jsonl</c> in the lines of OpenAI's fine-tuning, plus
+/// <c>preference/</c> and, where there are such rows, <c>judged/</c> and <c>sampled/</c>, each with <c>train.jsonl</c> and
+/// <c>heldout.jsonl</c> in the lines of OpenAI's fine-tuning, plus
 /// where each came from; and <c>report.md</c>.
 /// </summary>
 public sealed class CuratedDataset
@@ -33,12 +34,14 @@ public sealed class CuratedDataset
     /// <summary>Who was held out and is learnt from now on.</summary>
     public Retirement Retirement { get; private init; } = Retirement.None;
 
-    /// <summary>What is learnt again beside the rows (<see cref="ReplayRecipe"/>); empty of a dataset that was read from the record.</summary>
+    /// <summary>What is learnt again beside the rows (<see cref="ReplayRecipe"/>); empty of a dataset that was read from the
+    /// record.</summary>
     public IReadOnlyList<ReplayedText> Replayed { get; private init; } = [];
 
     /// <summary>The same with texts to learn again, which are part of what it is.</summary>
     public CuratedDataset With(IReadOnlyList<ReplayedText> replayed) => replayed.Count == 0 ? this
-        : new(Rows) { Retirement = Retirement, Replayed = replayed, Hash = Hex(string.Join('\n', replayed.Select(text => text.Hash).Prepend(Hash))) };
+        : new(Rows) { Retirement = Retirement, Replayed = replayed,
+            Hash = Hex(string.Join('\n', replayed.Select(text => text.Hash).Prepend(Hash))) };
 
     /// <param name="curated">From <see cref="Curator"/>.</param>
     /// <param name="rules">How they are split and capped.</param>
@@ -57,7 +60,8 @@ public sealed class CuratedDataset
         {
             if (row.Drop is not null || sides.Of(row) != split) return row;
             string hash = HashOf(row);
-            string? drop = sides.IsOfAnother(row) ? DropReasons.ReviewersSide : split == Split.Train && heldOut.Contains(hash) ? DropReasons.HeldOut : mine.Add(hash) ? null
+            string? drop = sides.IsOfAnother(row) ? DropReasons.ReviewersSide : split == Split.Train && heldOut.Contains(hash)
+                ? DropReasons.HeldOut : mine.Add(hash) ? null
                 : DropReasons.Duplicate;
             return row with { Split = split, Drop = drop };
         }
@@ -170,11 +174,17 @@ public sealed class CuratedDataset
         await using FlywheelDb db = store.AllTables();
         List<ExampleRow> rows = await db.Examples.AsNoTracking().Include(row => row.Sources).Where(row => row.TurnId == turn.Id)
             .OrderBy(row => row.Id).ToListAsync(cancellation);
-        var earlier = (await db.Examples.Where(row => row.Split != null && db.Turns.Any(one => one.Id == row.TurnId && one.Number < turn.Number))
-            .Select(row => new { row.User, row.Owner, row.Split }).Distinct().ToListAsync(cancellation)).ToLookup(row => CuratedExample.PersonOf(row.User, row.Owner), row => row.Split);
-        string[] On(Split split) => [.. rows.Where(row => row.Split == split && FeedbackSourceRules.Of(row.Source).IsTaste).Select(row => CuratedExample.PersonOf(row.User, row.Owner)).Distinct()];
+        var earlier =
+            (await db.Examples.Where(row => row.Split != null && db.Turns.Any(one => one.Id == row.TurnId && one.Number < turn.Number))
+            .Select(row => new { row.User, row.Owner, row.Split }).Distinct().ToListAsync(cancellation)).ToLookup(row =>
+                CuratedExample.PersonOf(row.User, row.Owner), row => row.Split);
+        string[] On(Split split) =>
+            [.. rows.Where(row => row.Split == split && FeedbackSourceRules.Of(row.Source).IsTaste)
+                .Select(row => CuratedExample.PersonOf(row.User, row.Owner)).Distinct()];
         string[] retired = SplitRules.IsOfFewPeople(rows.Where(row => row.Split is not null).Select(row => new CuratedExample
-            { Kind = row.Kind, User = row.User, Owner = row.Owner, Source = row.Source, GenerationId = row.GenerationId, FeedbackIds = [] })) ? [] : [.. On(Split.Train).Where(person => earlier.Contains(person) && earlier[person].All(side => side == Split.HeldOut))];
+            { Kind = row.Kind, User = row.User, Owner = row.Owner, Source = row.Source, GenerationId = row.GenerationId,
+                FeedbackIds = [] }))
+                ? [] : [.. On(Split.Train).Where(person => earlier.Contains(person) && earlier[person].All(side => side == Split.HeldOut))];
         return new([.. rows.Select(row => new CuratedExample
         {
             Kind = row.Kind,
@@ -190,7 +200,8 @@ public sealed class CuratedDataset
         })])
         {
             Hash = turn.Dataset!,
-            Retirement = retired.Length == 0 ? Retirement.None : new(retired, 0, On(Split.HeldOut).Count(person => !earlier.Contains(person))),
+            Retirement = retired.Length == 0 ? Retirement.None : new(retired, 0,
+                On(Split.HeldOut).Count(person => !earlier.Contains(person))),
         };
     }
 
@@ -252,7 +263,8 @@ public sealed class CuratedDataset
         text.Append($"| prompts | {NumPrompts(Split.Train)} | {NumPrompts(Split.HeldOut)} |\n");
         text.Append($"| people | {NumPeople(Split.Train)} | {NumPeople(Split.HeldOut)} |\n");
         foreach (ExampleKind kind in Kinds)
-            text.Append($"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
+            text.Append(
+                $"| {kind.ToString().ToLowerInvariant()} | {Of(kind, Split.Train).Count()} | {Of(kind, Split.HeldOut).Count()} |\n");
         if (Replayed.Count > 0) text.Append($"| replay | {Replayed.Count} | 0 |\n");
         text.Append("\n| dropped because | rows |\n|---|---:|\n");
         foreach ((string reason, int count) in Drops) text.Append($"| {reason} | {count} |\n");

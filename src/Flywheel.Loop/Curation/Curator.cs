@@ -29,7 +29,9 @@ public sealed record Shown(Guid Id, Guid Group, int Choice, string User, Convers
     public bool IsShared { get; init; } = true;
 
     /// <summary>Why nobody may learn from it, whatever was done with it; null: somebody may.</summary>
-    internal string? Barred => !MayTeach ? App == Generation.TranscriptionApp ? DropReasons.NoSound : DropReasons.NoLicence : !IsShared ? DropReasons.NotShared : null;
+    internal string? Barred =>
+        !MayTeach ? App == Generation.TranscriptionApp ? DropReasons.NoSound : DropReasons.NoLicence : !IsShared
+            ? DropReasons.NotShared : null;
 
     /// <summary>The application that asked: a task's answer may be one word, or one symbol.</summary>
     public string App { get; init; } = "";
@@ -157,11 +159,14 @@ public static class DropReasons
 
     private static readonly Dictionary<string, string> s_codes = new(StringComparer.Ordinal)
     {
-        [Retracted] = "retracted", [Overridden] = "replaced", [NoSignal] = "no_signal", [NoConsent] = "no_consent", [NoLicence] = "no_licence",
+        [Retracted] = "retracted", [Overridden] = "replaced", [NoSignal] = "no_signal", [NoConsent] = "no_consent",
+        [NoLicence] = "no_licence",
         [NotShared] = "workspace_not_shared", [OtherWorkspace] = "other_workspace",
         [Simulated] = "simulated", [Capped] = "persons_share", [NoConversation] = "no_conversation", [NothingKept] = "nothing_kept",
-        [TooShort] = "too_short", [TooLong] = "too_long", [NoSymbols] = "no_symbols", [NoSound] = "no_sound", [SameAsOriginal] = "same_as_original", [SameText] = "same_text",
-        [NotWhole] = "not_whole", [Unfinished] = "unfinished", [OtherPrompt] = "other_prompt", [Duplicate] = "duplicate", [HeldOut] = "held_out",
+        [TooShort] = "too_short", [TooLong] = "too_long", [NoSymbols] = "no_symbols", [NoSound] = "no_sound",
+        [SameAsOriginal] = "same_as_original", [SameText] = "same_text",
+        [NotWhole] = "not_whole", [Unfinished] = "unfinished", [OtherPrompt] = "other_prompt", [Duplicate] = "duplicate",
+        [HeldOut] = "held_out",
         [UsedBefore] = "used_before",
     };
 
@@ -202,7 +207,8 @@ public sealed class Curator
         Run(shown, feedback, rules).rows;
 
     /// <summary>What a reviewer can judge, and what would become of it without one.</summary>
-    internal static (IReadOnlyList<Finding> Findings, IReadOnlyList<CuratedExample> Rows) Find(IEnumerable<Shown> shown, IEnumerable<Feedback> feedback,
+    internal static (IReadOnlyList<Finding> Findings, IReadOnlyList<CuratedExample> Rows) Find(IEnumerable<Shown> shown,
+        IEnumerable<Feedback> feedback,
         CurationRules rules)
     {
         Curator curator = Run(shown, feedback, rules);
@@ -219,9 +225,12 @@ public sealed class Curator
             List<Shown> choices = [.. request.OrderBy(answer => answer.Choice).ThenBy(answer => answer.Id)];
             // Colleagues may judge the same answers: each one's verdicts are compared with his own only.
             foreach (Shown answer in choices)
-                foreach (Feedback row in of[answer.Id].Where(row => row.Workspace != answer.Workspace)) curator.Drop(SpeakerOf(answer, row), answer, DropReasons.OtherWorkspace, [row.Id]);
+                foreach (Feedback row in of[answer.Id].Where(row => row.Workspace != answer.Workspace))
+                    curator.Drop(SpeakerOf(answer, row), answer, DropReasons.OtherWorkspace, [row.Id]);
             var bySpeaker = choices
-                .SelectMany(answer => of[answer.Id].Where(row => row.Workspace == answer.Workspace).Select(row => (Answer: answer, Row: row, Speaker: SpeakerOf(answer, row))))
+                .SelectMany(answer =>
+                    of[answer.Id].Where(row => row.Workspace == answer.Workspace)
+                        .Select(row => (Answer: answer, Row: row, Speaker: SpeakerOf(answer, row))))
                 .GroupBy(entry => entry.Speaker);
             foreach (var speaker in bySpeaker)
             {
@@ -230,7 +239,8 @@ public sealed class Curator
                 foreach (Shown barred in choices.Where(answer => answer.Barred is not null))
                     foreach (Feedback row in said[barred.Id]) curator.Drop(speaker.Key, barred, barred.Barred!, [row.Id]);
                 curator.Request(speaker.Key, curator.Reviewed(speaker.Key,
-                    [.. choices.Where(answer => answer.Barred is null).Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]));
+                    [.. choices.Where(answer => answer.Barred is null)
+                        .Select(answer => curator.Judge(speaker.Key, answer, [.. said[answer.Id]]))]));
             }
             // Of what was done and is done otherwise by now.
             foreach (Shown answer in choices)
@@ -261,7 +271,8 @@ public sealed class Curator
         public string? Author { get; init; }
     }
 
-    /// <summary>Whether two texts are the same but for blanks around them and the kind of line break, which a form or a file changes.</summary>
+    /// <summary>Whether two texts are the same but for blanks around them and the kind of line break, which a form or a file
+    /// changes.</summary>
     internal static bool IsSameText(string one, string other) => Plain(one) == Plain(other);
 
     private static string Plain(string text) => text.Trim().ReplaceLineEndings("\n");
@@ -271,7 +282,8 @@ public sealed class Curator
     internal sealed record Finding(Speaker Speaker, Verdict Verdict, Guid? Item, IReadOnlyList<Verdict> Request, ReviewState State);
 
     /// <summary>
-    /// What reviewers made of it: approved goes on as it is, corrected with the text of the correction, rejected is dropped. What was thrown
+    /// What reviewers made of it: approved goes on as it is, corrected with the text of the correction, rejected is dropped. What was
+    /// thrown
     /// away beside an answer that was taken is judged with that one, unless a reviewer had decided on it before.
     /// </summary>
     private List<Verdict> Reviewed(Speaker speaker, IReadOnlyList<Verdict> verdicts)
@@ -306,7 +318,8 @@ public sealed class Curator
                 continue;
             }
             letIn |= verdict.Kept == true;
-            left.Add(state.Outcome == ReviewOutcome.Corrected && !IsSameText(state.Text!, verdict.Text) ? Corrected(speaker, verdict, state, acts)
+            left.Add(state.Outcome == ReviewOutcome.Corrected && !IsSameText(state.Text!, verdict.Text)
+                ? Corrected(speaker, verdict, state, acts)
                 : verdict with { Sources = [.. verdict.Sources, .. state.Ids] });
         }
         if (!waits || !taken || letIn) left.AddRange(beside);
@@ -320,7 +333,8 @@ public sealed class Curator
         string author = state.Standing.Last(review => review.Act == ReviewAct.Correct).Reviewer;
         return new(verdict.Answer, true, text, text != original, [.. acts, .. state.Ids], null)
         {
-            Author = author.Length > 0 && text != original && author != CuratedExample.PersonOf(speaker.User, speaker.Owner) ? author : null,
+            Author = author.Length > 0 && text != original && author != CuratedExample.PersonOf(speaker.User, speaker.Owner)
+                ? author : null,
         };
     }
 
@@ -383,7 +397,8 @@ public sealed class Curator
             if (act.Text is { } written) edit = (id, written);
             sources.Add(id);
         }
-        string original = answer.Text.Trim(), text = edit is null || IsSameText(edit.Value.Text, original) ? original : edit.Value.Text.Trim();
+        string original = answer.Text.Trim(), text = edit is null || IsSameText(edit.Value.Text, original)
+            ? original : edit.Value.Text.Trim();
         return new(answer, kept, text, Edited: text != original, sources, opinion) { Unchanged = text == original ? edit?.Id : null };
     }
 
@@ -396,7 +411,8 @@ public sealed class Curator
         foreach (Verdict verdict in verdicts.Where(verdict => verdict.Kept == true))
         {
             if (verdict.Answer.Prompt is null) Drop(speaker, verdict.Answer, DropReasons.NoConversation, verdict.Sources);
-            else if (verdict.Text.Length < MinCharacters(verdict.Answer)) Drop(speaker, verdict.Answer, DropReasons.TooShort, verdict.Sources);
+            else if (verdict.Text.Length < MinCharacters(verdict.Answer))
+                Drop(speaker, verdict.Answer, DropReasons.TooShort, verdict.Sources);
             else accepted.Add(verdict);
         }
         foreach (Verdict winner in accepted)
@@ -405,12 +421,14 @@ public sealed class Curator
             {
                 Kind = ExampleKind.Supervised, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source,
                     Prompt = winner.Answer.Prompt,
-                Preferred = winner.Text, GenerationId = winner.Answer.Id, Workspace = winner.Answer.Workspace, FeedbackIds = winner.Sources, Author = winner.Author,
+                Preferred = winner.Text, GenerationId = winner.Answer.Id, Workspace = winner.Answer.Workspace, FeedbackIds = winner.Sources,
+                Author = winner.Author,
             };
             rows.Add(!rules.Speaks(example.Answered) ? example with { Drop = DropReasons.NoSymbols }
                 : rules.Fits(example.Answered) ? example : example with { Drop = DropReasons.TooLong });
             // A text without a draft before it is preferred to nothing.
-            if (winner.Edited && winner.Answer.Text.Trim().Length > 0) Pair(speaker, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
+            if (winner.Edited && winner.Answer.Text.Trim().Length > 0)
+                Pair(speaker, winner, winner with { Text = winner.Answer.Text.Trim(), Sources = [] });
             foreach (Verdict loser in verdicts.Where(verdict => verdict.Kept != true)) Pair(speaker, winner, loser);
         }
         foreach (Verdict verdict in verdicts) Alone(speaker, verdict);
@@ -431,7 +449,8 @@ public sealed class Curator
         {
             Kind = ExampleKind.Judged, User = speaker.User, Owner = speaker.Owner, Source = speaker.Source, Prompt = verdict.Answer.Prompt,
             Preferred = verdict.Answer.Text.Trim(), Reward = reward,
-            GenerationId = verdict.Answer.Id, Workspace = verdict.Answer.Workspace, FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id, .. verdict.Sources] : verdict.Sources,
+            GenerationId = verdict.Answer.Id, Workspace = verdict.Answer.Workspace,
+            FeedbackIds = verdict.Opinion is { } opinion ? [opinion.Id, .. verdict.Sources] : verdict.Sources,
         };
         if (row.Prompt is null)
         {
@@ -439,7 +458,8 @@ public sealed class Curator
             return;
         }
         string? drop = reward == 0 ? DropReasons.NoSignal : !verdict.Answer.Whole ? DropReasons.Unfinished
-            : row.Preferred.Length < MinCharacters(verdict.Answer) ? DropReasons.TooShort : rules.Fits(row.Answered) ? null : DropReasons.TooLong;
+            : row.Preferred.Length < MinCharacters(verdict.Answer) ? DropReasons.TooShort : rules.Fits(row.Answered)
+            ? null : DropReasons.TooLong;
         if (rules.Judged) rows.Add(row with { Drop = drop });
         if (rules.Sampled is null) return;
         ServedTokens served = verdict.Answer.Served!;
@@ -471,7 +491,8 @@ public sealed class Curator
         rows.Add(pair with { Drop = drop });
     }
 
-    private int MinCharacters(Shown answer) => answer.App.StartsWith(Generation.TaskApp, StringComparison.Ordinal) ? 1 : rules.MinCharacters;
+    private int MinCharacters(Shown answer) =>
+        answer.App.StartsWith(Generation.TaskApp, StringComparison.Ordinal) ? 1 : rules.MinCharacters;
 
     private void Drop(Speaker speaker, Shown answer, string reason, IReadOnlyList<Guid> sources) =>
         rows.Add(new()

@@ -34,7 +34,8 @@ public static class HoldOut
     /// <param name="looks">How many examined turns somebody was held out in.</param>
     /// <param name="share">Share to hold out, 0 to 1.</param>
     /// <returns>Who is retired, and how many are due; where that is more than are retired, new people are waited for.</returns>
-    public static (IReadOnlyList<string> Retired, int NumDue) Retire(IEnumerable<string> all, IReadOnlyDictionary<string, Split> known, IReadOnlyDictionary<string, int> looks, double share)
+    public static (IReadOnlyList<string> Retired, int NumDue) Retire(IEnumerable<string> all, IReadOnlyDictionary<string, Split> known,
+        IReadOnlyDictionary<string, int> looks, double share)
     {
         List<string> names = [.. all.Distinct()];
         string[] heldOut = [.. names.Where(name => known.TryGetValue(name, out Split side) && side == Split.HeldOut)];
@@ -44,7 +45,8 @@ public static class HoldOut
         return (due.Length > 0 && left >= Wanted(names.Count, share) ? retired : [], due.Length);
     }
 
-    private static int Wanted(int count, double share) => Math.Clamp((int)Math.Round(share * count), Math.Min(1, count - 1), Math.Max(0, count - 1));
+    private static int Wanted(int count, double share) =>
+        Math.Clamp((int)Math.Round(share * count), Math.Min(1, count - 1), Math.Max(0, count - 1));
 
     /// <param name="all">Everyone (everything) with an example in this turn.</param>
     /// <param name="known">Sides from earlier turns.</param>

@@ -38,7 +38,9 @@ public sealed record SplitRules(
         (IReadOnlyList<string> retired, int due) = few ? ([], 0) : HoldOut.Retire(names, People, Looks, Recipe.HeldOutShare);
         IReadOnlyDictionary<string, Split> people = PeopleWithout(retired);
         // Those who follow must bring enough to test on: else the turn would be refused that those who are there allow.
-        if (retired.Count > 0 && rows.Where(row => row.Kind != ExampleKind.Preference && Of(row) == Split.HeldOut).Select(row => (row.Person, row.GenerationId)).Distinct().Count() < Recipe.MinHeldOut)
+        if (retired.Count > 0
+            && rows.Where(row => row.Kind != ExampleKind.Preference && Of(row) == Split.HeldOut)
+                .Select(row => (row.Person, row.GenerationId)).Distinct().Count() < Recipe.MinHeldOut)
             (retired, people) = ([], PeopleWithout([]));
 
         IReadOnlyDictionary<string, Split> PeopleWithout(IReadOnlyList<string> gone)
@@ -54,7 +56,9 @@ public sealed record SplitRules(
         HashSet<string> teach = [.. rows.Where(row => row.Author is not null && Of(row) == Split.Train).Select(row => row.Author!)];
         Split? OfAuthor(string author) => people.TryGetValue(author, out Split now) || People.TryGetValue(author, out now) ? now
             : few ? null : teach.Contains(author) ? Split.Train : Split.HeldOut;
-        return new(Of, new Retirement(retired, due - Math.Min(due, retired.Count), people.Count(person => person.Value == Split.HeldOut && !People.ContainsKey(person.Key))), row => row.Author is { } author && OfAuthor(author) is { } side && side != Of(row) && (!few || side == Split.HeldOut));
+        return new(Of, new Retirement(retired, due - Math.Min(due, retired.Count),
+            people.Count(person => person.Value == Split.HeldOut && !People.ContainsKey(person.Key))),
+            row => row.Author is { } author && OfAuthor(author) is { } side && side != Of(row) && (!few || side == Split.HeldOut));
     }
 }
 
@@ -76,7 +80,8 @@ public sealed record Retirement(IReadOnlyList<string> Retired, int NumWaiting, i
     /// <summary>In a sentence; empty where nobody is due.</summary>
     public string Text => Retired.Count > 0
             ? $"{People(Retired.Count)} who had been tested on, half of them at least in {HoldOut.MaxLooks} turns or more, {(Retired.Count == 1 ? "is" : "are")} learnt from now and never tested on again; {People(NumNew)} {(NumNew == 1 ? "is" : "are")} held out for the first time"
-        : NumWaiting > 0 ? $"{People(NumWaiting)} whose texts were tested on in {HoldOut.MaxLooks} turns or more {(NumWaiting == 1 ? "stays" : "stay")} held out until enough new people have come to follow"
+        : NumWaiting > 0
+        ? $"{People(NumWaiting)} whose texts were tested on in {HoldOut.MaxLooks} turns or more {(NumWaiting == 1 ? "stays" : "stay")} held out until enough new people have come to follow"
         : "";
 
     private static string People(int count) => count == 1 ? "one person" : $"{count} people";

@@ -96,7 +96,9 @@ public static class Exam
         await Parallel.ForEachAsync(conversations, Options(cancellation), async (conversation, stop) =>
         {
             (int[] tokens, byte[] targets) = template.Document(conversation);
-            if (tokens.Length > model.Config.MaxPositions) throw new FlywheelException($"a text of {tokens.Length} tokens does not fit the model's {model.Config.MaxPositions}: \"{conversation.Messages[^1].Text[..Math.Min(60, conversation.Messages[^1].Text.Length)]}...\"");
+            if (tokens.Length > model.Config.MaxPositions)
+                throw new FlywheelException(
+                    $"a text of {tokens.Length} tokens does not fit the model's {model.Config.MaxPositions}: \"{conversation.Messages[^1].Text[..Math.Min(60, conversation.Messages[^1].Text.Length)]}...\"");
             float[] logprobs = await engine.ScoreAsync(tokens, stop);
             double sum = 0;
             int count = 0;
@@ -135,7 +137,8 @@ public static class Exam
             {
                 PromptTokens = tokens[i / drafts],
                 MaxTokens = Brief.Find(prompt)?.Kind == Brief.Tagline ? Math.Min(TaglineTokens, maxTokens) : maxTokens,
-                Sampler = sampler with { Seed = (ulong)(seed + i), Grammar = SymbolAnswer.GrammarOf(prompt) ?? DraftWords.GrammarOf(prompt, model) },
+                Sampler = sampler with { Seed = (ulong)(seed + i),
+                    Grammar = SymbolAnswer.GrammarOf(prompt) ?? DraftWords.GrammarOf(prompt, model) },
             };
             GenerationStream stream = engine.Submit(request, stop);
             (string text, int count) = await SymbolAnswer.ReadAsync(stream, template.Tokenizer, prompt);

@@ -52,7 +52,8 @@ internal static class FrozenSet
         }
     }
 
-    /// <summary>A fall from where earlier turns had come by the way, that ends above where they began: that level is its threshold.</summary>
+    /// <summary>A fall from where earlier turns had come by the way, that ends above where they began: that level is its
+    /// threshold.</summary>
     private static RuleResult GivenBack(RuleResult rule, RuleResult anchor) => rule with
     {
         Passed = true,

@@ -44,7 +44,8 @@ public sealed record GateDecision(IReadOnlyList<RuleResult> Rules)
 
     /// <summary>The same as a sentence; empty where it was not written down.</summary>
     [JsonIgnore]
-    public string JudgedBy => Judge.Length == 0 ? "" : IsJudged ? $"Drafts were compared by {Judge}." : $"Nobody compared the drafts: {Judge}.";
+    public string JudgedBy =>
+    Judge.Length == 0 ? "" : IsJudged ? $"Drafts were compared by {Judge}." : $"Nobody compared the drafts: {Judge}.";
 
     /// <summary>A judge compared the drafts.</summary>
     [JsonIgnore]
@@ -68,10 +69,12 @@ public sealed record GateDecision(IReadOnlyList<RuleResult> Rules)
     [JsonIgnore]
     public string? AskReason => Asks switch
     {
-        AskWhy.FewPeople => $"there are fewer than {Gate.MinPeople} people, so some of their prompts were held out and none of them: the intervals speak of "
+        AskWhy.FewPeople =>
+            $"there are fewer than {Gate.MinPeople} people, so some of their prompts were held out and none of them: the intervals speak of "
             + "the texts of these people, whom the candidate has met, and say little about anybody else",
         AskWhy.FewHeldOut => $"fewer than {Gate.MinPeople} people are held out: they are too few to speak of others",
-        AskWhy.LooksSpent => $"the held-out people were asked {Look - 1} times since the champion was released, and are too few to be certain of anything once more",
+        AskWhy.LooksSpent =>
+            $"the held-out people were asked {Look - 1} times since the champion was released, and are too few to be certain of anything once more",
         AskWhy.NoJudge => $"nobody compared the drafts: {Judge}",
         AskWhy.ByRecipe => "the recipe says so",
         _ => null,
@@ -207,7 +210,8 @@ public static class Gate
             return new(name, unit, champion, candidate, Interval.At(differences.Average(item => item.Difference)), 0, required ? false
                 : null, basis)
             {
-                Because = $"{name}: {basis}: {(clusters == 1 ? "one prompt or person proves nothing" : "too few to be certain of anything")}",
+                Because =
+                    $"{name}: {basis}: {(clusters == 1 ? "one prompt or person proves nothing" : "too few to be certain of anything")}",
             };
         Interval gain = exact ? SignFlip.Mean(differences, alpha, seed) : PairedBootstrap.Mean(differences, seed);
         bool passed = gain.Low > 0;

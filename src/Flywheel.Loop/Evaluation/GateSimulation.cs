@@ -176,7 +176,8 @@ public static class GateSimulation
             foreach ((double Taught, double Other) fall in falls)
             {
                 double[] candidate = Changed(random, champion, fall);
-                if (FrozenSet.Rules(paper, Model(champion), Model(candidate), champion == first ? null : Model(first), rules, 1, draftsDecide: true)
+                if (FrozenSet.Rules(paper, Model(champion), Model(candidate), champion == first ? null : Model(first), rules, 1,
+                    draftsDecide: true)
                     .Any(rule => rule.Passed == false)) continue;
                 (champion, lost, promoted) = (candidate, lost + fall.Other, promoted + 1);
             }
@@ -184,16 +185,19 @@ public static class GateSimulation
         }
 
         SimulationPlan few = plan with { Homes = Math.Max(1, plan.Homes / 10) };
-        yield return Homes("nothing lost in three turns: all promoted", few, "near 100%", (random, _) => Turns(random, (0, 0), (0, 0), (0, 0)).Promoted == 3);
+        yield return Homes("nothing lost in three turns: all promoted", few, "near 100%",
+            (random, _) => Turns(random, (0, 0), (0, 0), (0, 0)).Promoted == 3);
         yield return Homes("a style that people asked for costs its kind 0.34 in each of three turns: all promoted", few, "near 100%",
             (random, _) => Turns(random, (0.34, 0), (0.34, 0), (0.34, 0)).Promoted == 3);
-        yield return Homes("one turn raises what nobody taught by 0.30, two give back 0.10 each: all promoted", few, "near 100%", (random, _) =>
+        yield return Homes("one turn raises what nobody taught by 0.30, two give back 0.10 each: all promoted", few, "near 100%",
+            (random, _) =>
             Turns(random, (0, -0.3), (0, 0.1), (0, 0.1)).Promoted == 3);
         yield return Homes("one turn raises what nobody taught by 0.30, the next loses 0.35: promoted", few, "near 0%", (random, _) =>
             Turns(random, (0, -0.3), (0, 0.35)).Promoted == 2);
         yield return Homes($"0.05 lost in each of eight turns: more than {margin:0.##} lost in all", few, "at most 5%", (random, _) =>
             Turns(random, [.. Enumerable.Repeat((0.0, 0.05), 8)]).Lost > margin + 1e-9);
-        yield return Homes($"0.30 gained, then 0.05 lost in each of twelve turns: more than {margin:0.##} lost in all", few, "at most 5%", (random, _) =>
+        yield return Homes($"0.30 gained, then 0.05 lost in each of twelve turns: more than {margin:0.##} lost in all", few, "at most 5%",
+            (random, _) =>
             Turns(random, [(0, -0.3), .. Enumerable.Repeat((0.0, 0.05), 12)]).Lost > margin + 1e-9);
     }
 

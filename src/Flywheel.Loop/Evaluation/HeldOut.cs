@@ -77,7 +77,9 @@ public sealed record ExamPaper(IReadOnlyList<HeldOutItem> Texts, IReadOnlyList<H
     public static ExamPaper Read(string dataset, string regression)
     {
         List<Conversation> frozen = [.. Lines(regression).Select(line => line.Parse(Conversation.Parse))];
-        if (frozen.Count < PairedBootstrap.MinClusters) throw new FlywheelException($"{regression}: holds {frozen.Count} conversations, expected at least {PairedBootstrap.MinClusters}");
+        if (frozen.Count < PairedBootstrap.MinClusters)
+            throw new FlywheelException(
+                $"{regression}: holds {frozen.Count} conversations, expected at least {PairedBootstrap.MinClusters}");
         return new(
             [.. Lines(Path.Combine(dataset, "supervised", "heldout.jsonl")).Select(line => line.Parse(Text))],
             [.. Lines(Path.Combine(dataset, "preference", "heldout.jsonl")).Select(line => line.Parse(Pair))],

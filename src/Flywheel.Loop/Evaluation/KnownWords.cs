@@ -5,7 +5,8 @@ using Flywheel.Model;
 namespace Flywheel.Loop;
 
 /// <summary>
-/// Words that somebody wrote: in a request, in a text that people accepted, in the frozen set, in the list that drafts are confined to. A model that forgets how to spell, or to
+/// Words that somebody wrote: in a request, in a text that people accepted, in the frozen set, in the list that drafts are confined to. A
+/// model that forgets how to spell, or to
 /// copy, writes words that are in none of them, such as "readingramles"; rules of form do not see that.
 /// </summary>
 /// <remarks>
@@ -17,7 +18,8 @@ internal sealed partial class KnownWords
 
     public KnownWords(ExamPaper paper)
     {
-        foreach (HeldOutItem item in paper.Texts.Concat(paper.Pairs).Concat(paper.TeachingTexts).Concat(paper.TeachingPairs)) Add(item.Preferred);
+        foreach (HeldOutItem item in paper.Texts.Concat(paper.Pairs).Concat(paper.TeachingTexts).Concat(paper.TeachingPairs))
+            Add(item.Preferred);
         foreach (HeldOutItem item in paper.Judged.Concat(paper.TeachingJudged)) Add(item.Liked ? item.Preferred : item.Prompt);
         foreach (Conversation conversation in paper.Regression) Add(conversation);
         foreach (string word in DraftWords.Known.SelectMany(Words)) _known.UnionWith(Forms(word)); // drafts may say them

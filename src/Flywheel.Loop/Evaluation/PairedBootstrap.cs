@@ -10,7 +10,8 @@ public readonly record struct Interval(double Estimate, double Low, double High)
     public override string ToString() => $"{Signed(Estimate)} [{Signed(Low)}, {Signed(High)}]";
 
     /// <summary>Three digits with the sign; what rounds to zero has none.</summary>
-    public static string Signed(double value) => Math.Round(value, 3) is var rounded && rounded != 0 ? rounded.ToString("+0.000;-0.000") : "0.000";
+    public static string Signed(double value) =>
+        Math.Round(value, 3) is var rounded && rounded != 0 ? rounded.ToString("+0.000;-0.000") : "0.000";
 }
 
 /// <summary>
@@ -57,7 +58,8 @@ public static class PairedBootstrap
         }
         Array.Sort(means);
         double widen = Math.Sqrt(n / (n - 1.0)) * StudentT.Quantile(0.975, n - 1) / 1.959964;
-        return new(estimate, estimate + widen * (Percentile(means, 0.025) - estimate), estimate + widen * (Percentile(means, 0.975) - estimate));
+        return new(estimate, estimate + widen * (Percentile(means, 0.025) - estimate),
+            estimate + widen * (Percentile(means, 0.975) - estimate));
     }
 
     private static double Percentile(double[] sorted, double share)

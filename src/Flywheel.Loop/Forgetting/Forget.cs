@@ -25,7 +25,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     private readonly TurnProgress progress = progress ?? new();
     private readonly TimeProvider time = time ?? TimeProvider.System;
 
-    /// <summary>Makes the running server serve a model, by its hash and with a reason; null finds the server of the home and asks it.</summary>
+    /// <summary>Makes the running server serve a model, by its hash and with a reason; null finds the server of the home and asks
+    /// it.</summary>
     public Func<string, string, Task>? Swap { get; init; }
 
     /// <summary>What the ledger calls a person: HMAC-SHA256 under a secret of this record.</summary>
@@ -45,14 +46,16 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         await using FlywheelDb db = store.AllTables();
         ForgetPlan plan = await PlanAsync(db, Checked(person), cancellation);
         string? champion = (await store.ChampionAsync(cancellation))?.Hash;
-        return new(await new PersonRows(db, person).CountAsync(cancellation), [.. plan.Models.Where(model => model.Learnt).Select(model => model.Hash)],
+        return new(await new PersonRows(db, person).CountAsync(cancellation),
+            [.. plan.Models.Where(model => model.Learnt).Select(model => model.Hash)],
             [.. plan.Turns.Select(turn => turn.Number)], plan.Models.Any(model => model.Hash == champion));
     }
 
     /// <param name="person">As requests and feedback name them, or as the user of a key.</param>
     /// <param name="cancellation">Stops after a step; the same call goes on.</param>
     /// <returns>The row of the ledger.</returns>
-    /// <exception cref="FlywheelException">Nothing is recorded under that name, a turn runs, or the server does not take the rebuilt model.</exception>
+    /// <exception cref="FlywheelException">Nothing is recorded under that name, a turn runs, or the server does not take the rebuilt
+    /// model.</exception>
     public async Task<DeletionRow> RunAsync(string person, CancellationToken cancellation = default)
     {
         string hash = await HashOfAsync(store, Checked(person), cancellation);
@@ -62,7 +65,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         ForgottenFiles.DeleteUploads(store.Home, person);
         var again = new TurnsAgain(store, progress, time);
         ForgetPlan plan = JsonSerializer.Deserialize<ForgetPlan>(row.Plan!, JsonText.Compact)!;
-        Dictionary<string, ForgottenModel> done = JsonSerializer.Deserialize<ForgottenModel[]>(row.Models, JsonText.Compact)!.ToDictionary(model => model.Before);
+        Dictionary<string, ForgottenModel> done =
+            JsonSerializer.Deserialize<ForgottenModel[]>(row.Models, JsonText.Compact)!.ToDictionary(model => model.Before);
         Dictionary<string, bool> learnt = plan.Models.ToDictionary(model => model.Hash, model => model.Learnt);
 
         foreach (PlannedTurn turn in plan.Turns)
@@ -76,10 +80,12 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
             string? why = replaced is { After: null } ? $"retired: model {turn.Champion[..12]}, from which it was trained, was"
                 : turn.IsIncomplete ? "retired: texts it learnt from were removed by retention"
                 : Wanted(plan, turn) ? null : "retired: it was never released";
-            await NoteAsync(why is null ? await again.TrainAsync(turn, champion, cancellation) : await again.RetireAsync(turn, why, cancellation));
+            await NoteAsync(why is null
+                ? await again.TrainAsync(turn, champion, cancellation) : await again.RetireAsync(turn, why, cancellation));
         }
         foreach (PlannedModel model in plan.Models.Where(model => !model.OfTurn && !done.ContainsKey(model.Hash)))
-            await NoteAsync([await again.TrainOnAsync(model, model.Parent is { } parent ? done.GetValueOrDefault(parent) : null, cancellation)]);
+            await NoteAsync(
+                [await again.TrainOnAsync(model, model.Parent is { } parent ? done.GetValueOrDefault(parent) : null, cancellation)]);
 
         await ReleaseAsync(plan, done, cancellation);
         await ForgottenFiles.DeleteAsync(store, plan, done, cancellation);
@@ -88,14 +94,16 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
 
         async Task NoteAsync(IEnumerable<(string Before, string? After, string How)> made)
         {
-            foreach ((string before, string? after, string how) in made) done[before] = new(before, after, learnt.GetValueOrDefault(before), how);
+            foreach ((string before, string? after,
+                string how) in made) done[before] = new(before, after, learnt.GetValueOrDefault(before), how);
             await UpdateAsync(row.Id, deletion => deletion.Models = JsonSerializer.Serialize(done.Values, JsonText.Compact), cancellation);
         }
     }
 
     /// <summary>A candidate that was never released, and from which nothing was made, need not be there again.</summary>
     private static bool Wanted(ForgetPlan plan, PlannedTurn turn) => turn.Released
-        || plan.Models.Any(model => !model.OfTurn && turn.Made.Contains(model.Parent)) || plan.Turns.Any(later => later.Champion == turn.Candidate);
+        || plan.Models.Any(model => !model.OfTurn && turn.Made.Contains(model.Parent))
+        || plan.Turns.Any(later => later.Champion == turn.Candidate);
 
     private static string Checked(string person) => person.Length > 0 && person.Trim() == person ? person
         : throw new FlywheelException($"--user is '{person}', expected the name of a person without blanks around it");
@@ -104,17 +112,20 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     {
         await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await db.Deletions.AsNoTracking().SingleOrDefaultAsync(row => row.Person == hash && row.Finished == null, cancellation) is { } begun) return begun;
+        if (await db.Deletions.AsNoTracking().SingleOrDefaultAsync(row => row.Person == hash && row.Finished == null,
+            cancellation) is { } begun) return begun;
         if (await db.Deletions.AnyAsync(row => row.Finished == null, cancellation))
             throw new FlywheelException("the forgetting of another person was interrupted: run that again first, with the same --user");
         SortedDictionary<string, int> counts = await new PersonRows(db, person).CountAsync(cancellation);
         if (counts.Values.Sum() == 0)
-            throw new FlywheelException($"nothing is recorded of '{person}'{((await db.Deletions.AnyAsync(row => row.Person == hash, cancellation)) ? ": they were forgotten before" : "")}; "
+            throw new FlywheelException(
+                $"nothing is recorded of '{person}'{((await db.Deletions.AnyAsync(row => row.Person == hash, cancellation)) ? ": they were forgotten before" : "")}; "
                 + $"the people are {string.Join(", ", await NamesAsync(db, cancellation))}");
         await new PersonRows(db, person).CheckOwnerStaysAsync(cancellation);
         // A turn that is under way would end with what it had begun with.
         foreach (TurnRow turn in await db.Turns.Where(row => row.Ended == null).ToListAsync(cancellation))
-            (turn.State, turn.Ended, turn.Reason) = (TurnState.Rejected, time.GetUtcNow(), "given up, because a person was forgotten while it ran");
+            (turn.State, turn.Ended, turn.Reason) = (TurnState.Rejected, time.GetUtcNow(),
+                "given up, because a person was forgotten while it ran");
         await db.SaveChangesAsync(cancellation);
         ForgetPlan plan = await PlanAsync(db, person, cancellation);
         var row = new DeletionRow
@@ -130,7 +141,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
     }
 
     private static async Task<IEnumerable<string>> NamesAsync(FlywheelDb db, CancellationToken cancellation) =>
-        (await db.Generations.Select(row => row.User).Distinct().Take(6).ToListAsync(cancellation)).Where(name => name.Length > 0).Select(name => $"'{name}'");
+        (await db.Generations.Select(row => row.User).Distinct().Take(6).ToListAsync(cancellation)).Where(name => name.Length > 0)
+            .Select(name => $"'{name}'");
 
     private async Task RemoveRowsAsync(string person, CancellationToken cancellation)
     {
@@ -150,17 +162,20 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         foreach (IQueryable<ExampleRow> theirs in new[] { rows.Examples, rows.Reviewed, rows.MadeOfShown })
         {
             touched.UnionWith(await theirs.Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
-            taught.UnionWith(await theirs.Where(row => row.DropReason == null && row.Split == Split.Train).Select(row => row.TurnId).Distinct()
+            taught.UnionWith(await theirs.Where(row => row.DropReason == null && row.Split == Split.Train).Select(row => row.TurnId)
+                .Distinct()
                 .ToListAsync(cancellation));
         }
         List<TurnRow> turns = await db.Turns.AsNoTracking().OrderBy(row => row.Number).ToListAsync(cancellation);
         HashSet<Guid> incomplete = [.. await Retention.Incomplete(db).Select(turn => turn.Id).ToListAsync(cancellation)];
         List<RunRow> runs = await db.Runs.AsNoTracking().ToListAsync(cancellation);
         HashSet<string> released = [.. await db.Releases.Select(row => row.ModelHash).Distinct().ToListAsync(cancellation)];
-        List<PlannedTurn> planned = [.. turns.SkipWhile(turn => !touched.Contains(turn.Id)).Select(turn => new PlannedTurn(turn.Id, turn.Number, turn.Dataset,
+        List<PlannedTurn> planned =
+            [.. turns.SkipWhile(turn => !touched.Contains(turn.Id)).Select(turn => new PlannedTurn(turn.Id, turn.Number, turn.Dataset,
             turn.Champion, turn.Candidate, turn.Candidate is { } made && released.Contains(made), [.. RunsOf(turn).Select(run => run.Name)],
             [.. RunsOf(turn).Select(run => run.Model).OfType<string>()],
-            RunsOf(turn).Select(run => RunIdentity.Read(Path.Combine(store.Home.Runs, run.Name))?.NumThreads).FirstOrDefault(threads => threads is not null)
+            RunsOf(turn).Select(run => RunIdentity.Read(Path.Combine(store.Home.Runs, run.Name))?.NumThreads)
+                .FirstOrDefault(threads => threads is not null)
                 ?? Math.Max(1, Environment.ProcessorCount), incomplete.Contains(turn.Id)))];
         return new(planned, ModelsOf(await db.Models.AsNoTracking().OrderBy(row => row.Created).ToListAsync(cancellation)));
 
@@ -169,8 +184,10 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         List<PlannedModel> ModelsOf(List<ModelRow> known)
         {
             HashSet<Guid> ids = [.. planned.Select(turn => turn.Id)];
-            HashSet<string> ofTurns = [.. runs.Where(run => run.TurnId is { } id && ids.Contains(id)).Select(run => run.Model).OfType<string>()];
-            HashSet<string> learnt = [.. runs.Where(run => run.TurnId is { } id && taught.Contains(id)).Select(run => run.Model).OfType<string>()];
+            HashSet<string> ofTurns =
+                [.. runs.Where(run => run.TurnId is { } id && ids.Contains(id)).Select(run => run.Model).OfType<string>()];
+            HashSet<string> learnt =
+                [.. runs.Where(run => run.TurnId is { } id && taught.Contains(id)).Select(run => run.Model).OfType<string>()];
             HashSet<string> all = [.. ofTurns];
             for (bool more = true; more;)
             {
@@ -196,7 +213,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
             foreach (ForgottenModel model in done.Values.Where(model => model.After != model.Before))
             {
                 IQueryable<ReleaseRow> releases = db.Releases.Where(row => row.ModelHash == model.Before);
-                if (model.After is { } after) await releases.ExecuteUpdateAsync(row => row.SetProperty(release => release.ModelHash, after), cancellation);
+                if (model.After is { } after)
+                    await releases.ExecuteUpdateAsync(row => row.SetProperty(release => release.ModelHash, after), cancellation);
                 else await releases.ExecuteDeleteAsync(cancellation);
             }
             await transaction.CommitAsync(cancellation);

@@ -31,7 +31,8 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
         await using FlywheelDb db = store.AllTables();
         await new PersonRows(db, person).CheckOwnerStaysAsync(cancellation);
         JobRow? open = await db.Jobs.AsNoTracking().FirstOrDefaultAsync(job => job.Kind == Kind && job.Payload!.Input == input
-            && (job.State == JobState.Queued || job.State == JobState.Running || job.State == JobState.Failed || job.State == JobState.Paused), cancellation);
+            && (job.State == JobState.Queued || job.State == JobState.Running || job.State == JobState.Failed
+                || job.State == JobState.Paused), cancellation);
         if (open is { State: JobState.Failed or JobState.Paused }) await queue.ResumeAsync(open.Id, cancellation);
         return open ?? await queue.EnqueueAsync(Kind, input, by, cancellation: cancellation);
     }
@@ -63,7 +64,8 @@ public sealed class ForgetJob(FlywheelStore store, JobQueue queue, TimeProvider 
         await using FlywheelDb db = store.AllTables();
         await store.Database.OverwriteDeletedAsync(db, cancellation);
         await db.Jobs.Where(row => row.User == person).ExecuteUpdateAsync(row => row.SetProperty(job => job.User, ""), cancellation);
-        await db.Set<JobPayload>().Where(row => row.JobId == id).ExecuteUpdateAsync(row => row.SetProperty(payload => payload.Input, "{}"), cancellation);
+        await db.Set<JobPayload>().Where(row => row.JobId == id)
+            .ExecuteUpdateAsync(row => row.SetProperty(payload => payload.Input, "{}"), cancellation);
         await store.Database.EmptyLogAsync(Progress.Say, cancellation);
     }
 }

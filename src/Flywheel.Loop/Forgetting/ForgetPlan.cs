@@ -11,7 +11,8 @@ namespace Flywheel.Loop;
 /// <param name="Made">Hashes of what they made, in that order.</param>
 /// <param name="NumThreads">With which they trained.</param>
 /// <param name="IsIncomplete">Retention has taken what it learnt from: it cannot be curated again.</param>
-internal sealed record PlannedTurn(Guid Id, int Number, string? Dataset, string Champion, string? Candidate, bool Released, IReadOnlyList<string> Runs,
+internal sealed record PlannedTurn(Guid Id, int Number, string? Dataset, string Champion, string? Candidate, bool Released,
+    IReadOnlyList<string> Runs,
     IReadOnlyList<string> Made, int NumThreads, bool IsIncomplete = false);
 
 /// <summary>A model that was touched: made by a planned turn, or from such a model.</summary>
@@ -30,7 +31,8 @@ internal sealed record ForgetPlan(IReadOnlyList<PlannedTurn> Turns, IReadOnlyLis
 /// <param name="Models">Hashes of models that were trained with the person's acts, or from such a model.</param>
 /// <param name="Turns">Numbers of turns whose examples are curated again.</param>
 /// <param name="Champion">The model that serves is among them.</param>
-public sealed record ForgetPreview(IReadOnlyDictionary<string, int> Counts, IReadOnlyList<string> Models, IReadOnlyList<int> Turns, bool Champion)
+public sealed record ForgetPreview(IReadOnlyDictionary<string, int> Counts, IReadOnlyList<string> Models, IReadOnlyList<int> Turns,
+    bool Champion)
 {
     public bool IsEmpty => Counts.Values.Sum() == 0 && Models.Count == 0;
 }

@@ -9,11 +9,13 @@ namespace Flywheel.Loop;
 internal static class ForgottenFiles
 {
     /// <summary>Deletes what has been replaced or retired. What is gone already is passed over.</summary>
-    public static async Task DeleteAsync(FlywheelStore store, ForgetPlan plan, IReadOnlyDictionary<string, ForgottenModel> done, CancellationToken cancellation)
+    public static async Task DeleteAsync(FlywheelStore store, ForgetPlan plan, IReadOnlyDictionary<string, ForgottenModel> done,
+        CancellationToken cancellation)
     {
         FlywheelHome home = store.Home;
         await using FlywheelDb db = store.AllTables();
-        foreach (PlannedModel model in plan.Models.Where(model => done.TryGetValue(model.Hash, out ForgottenModel? became) && became.After != model.Hash))
+        foreach (PlannedModel model in plan.Models.Where(model =>
+            done.TryGetValue(model.Hash, out ForgottenModel? became) && became.After != model.Hash))
         {
             string folder = Path.GetFullPath(model.Path, home.Path);
             if (IsWithin(home.Models, folder)) Delete(folder);
@@ -21,13 +23,15 @@ internal static class ForgottenFiles
             foreach (string panels in FilesOf(Path.Combine(home.Cache, "panels"), model.Hash[..12])) File.Delete(panels);
         }
         HashSet<string> runs = [.. await db.Runs.Select(run => run.Name).ToListAsync(cancellation)];
-        string[] old = [.. plan.Turns.SelectMany(turn => turn.Runs).Where(run => !runs.Contains(run)).Select(run => Path.Combine(home.Runs, run))];
+        string[] old =
+            [.. plan.Turns.SelectMany(turn => turn.Runs).Where(run => !runs.Contains(run)).Select(run => Path.Combine(home.Runs, run))];
         HashSet<string> theirs = [.. old.SelectMany(DataOf)];
         foreach (string folder in old) Delete(folder);
         theirs.ExceptWith(Directory.EnumerateDirectories(home.Runs).SelectMany(DataOf));
         foreach (string data in theirs) Delete(Path.Combine(home.Datasets, data));
 
-        HashSet<string> curated = [.. await db.Turns.Where(turn => turn.Dataset != null).Select(turn => turn.Dataset!).ToListAsync(cancellation)];
+        HashSet<string> curated =
+            [.. await db.Turns.Where(turn => turn.Dataset != null).Select(turn => turn.Dataset!).ToListAsync(cancellation)];
         foreach (PlannedTurn turn in plan.Turns)
         {
             Delete(Path.Combine(home.Runs, $"turn-{turn.Number:0000}")); // drafts to people's prompts, and the report that shows them
@@ -40,10 +44,13 @@ internal static class ForgottenFiles
         Delete(Path.Combine(home.Cache, "voice"));
     }
 
-    /// <summary>Files that the person uploaded or recorded, and what was dubbed for them: each has a folder that says whose it is.</summary>
+    /// <summary>Files that the person uploaded or recorded, and what was dubbed for them: each has a folder that says whose it
+    /// is.</summary>
     public static void DeleteUploads(FlywheelHome home, string person)
     {
-        foreach (string folder in new[] { "files", "dubs", "recordings" }.Select(name => Path.Combine(home.Path, name)).Where(Directory.Exists).SelectMany(Directory.EnumerateDirectories).Where(folder => UserOf(Path.Combine(folder, "file.json")) == person)) Delete(folder);
+        foreach (string folder in new[] { "files", "dubs", "recordings" }.Select(name => Path.Combine(home.Path, name))
+            .Where(Directory.Exists).SelectMany(Directory.EnumerateDirectories)
+            .Where(folder => UserOf(Path.Combine(folder, "file.json")) == person)) Delete(folder);
 
         static string? UserOf(string file) => File.Exists(file) ? (string?)JsonNode.Parse(File.ReadAllText(file))?["user"] : null;
     }

@@ -23,7 +23,8 @@ public static class PersonName
         AccountRow? account = await db.Accounts.AsNoTracking().SingleOrDefaultAsync(row => row.NormalizedName == normalized, cancellation);
         if (account is null || account.User == typed) return typed;
         if ((await new PersonRows(db, typed).CountAsync(cancellation)).Values.Sum() == 0) return account.User;
-        throw new FlywheelException($"{field} is '{typed}', which means two: the account with that sign-in name, recorded as '{account.User}', and a user whom requests or keys "
+        throw new FlywheelException(
+            $"{field} is '{typed}', which means two: the account with that sign-in name, recorded as '{account.User}', and a user whom requests or keys "
             + $"call so; expected '{account.User}' or '{Recorded}{typed}'");
     }
 }

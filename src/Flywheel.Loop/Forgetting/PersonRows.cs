@@ -21,34 +21,42 @@ internal sealed class PersonRows(FlywheelDb db, string person)
 
     /// <summary>What they said, and what anybody said about answers to them.</summary>
     private IQueryable<Feedback> Feedback => db.Feedback.Where(row => row.User == person || row.Owner == person || reviews.Contains(row.Id)
-        || db.Generations.Any(generation => generation.Id == row.GenerationId && (generation.User == person || generation.Owner == person)));
+        || db.Generations.Any(generation => generation.Id == row.GenerationId
+            && (generation.User == person || generation.Owner == person)));
 
     /// <summary>What curation made of it, in any turn.</summary>
     public IQueryable<ExampleRow> Examples => db.Examples.Where(row => row.User == person || row.Owner == person
         || db.Generations.Any(generation => (generation.Id == row.GenerationId || generation.Id == row.RejectedId)
             && (generation.User == person || generation.Owner == person)));
 
-    /// <summary>What curation made of acts that they reviewed, in any turn: without them it would have been made of others' words alone.</summary>
+    /// <summary>What curation made of acts that they reviewed, in any turn: without them it would have been made of others' words
+    /// alone.</summary>
     public IQueryable<ExampleRow> Reviewed => db.Examples.Where(row => db.ExampleFeedback.Any(source => source.ExampleId == row.Id
-        && db.Feedback.Any(review => review.Id == source.FeedbackId && review.Metric == Metrics.Review && (review.User == person || review.Owner == person))));
+        && db.Feedback.Any(review => review.Id == source.FeedbackId && review.Metric == Metrics.Review
+            && (review.User == person || review.Owner == person))));
 
     private async Task FindReviewsAsync(CancellationToken cancellation)
     {
         List<Feedback> about = await db.Feedback.AsNoTracking().Where(review => review.Metric == Metrics.Review && db.Feedback.Any(act =>
-            act.GenerationId == review.GenerationId && act.Metric != Metrics.Review && (act.User == person || act.Owner == person))).ToListAsync(cancellation);
+            act.GenerationId == review.GenerationId && act.Metric != Metrics.Review && (act.User == person || act.Owner == person)))
+            .ToListAsync(cancellation);
         Guid[] acts = [.. about.Select(row => Review.Read(row).Of).Distinct()];
-        HashSet<Guid> theirs = [.. await db.Feedback.Where(row => acts.Contains(row.Id) && (row.User == person || row.Owner == person)).Select(row => row.Id)
+        HashSet<Guid> theirs =
+            [.. await db.Feedback.Where(row => acts.Contains(row.Id) && (row.User == person || row.Owner == person)).Select(row => row.Id)
             .ToListAsync(cancellation)];
         reviews = [.. about.Where(row => theirs.Contains(Review.Read(row).Of)).Select(row => row.Id)];
     }
 
     /// <summary>Answers to others whose prompts showed a text of theirs.</summary>
-    private IQueryable<PromptExample> Shown => db.Set<PromptExample>().Where(row => Feedback.Any(feedback => feedback.Id == row.FeedbackId));
+    private IQueryable<PromptExample> Shown =>
+        db.Set<PromptExample>().Where(row => Feedback.Any(feedback => feedback.Id == row.FeedbackId));
 
     /// <summary>What curation made of those, in any turn: it holds the text.</summary>
-    public IQueryable<ExampleRow> MadeOfShown => db.Examples.Where(row => Shown.Any(shown => shown.GenerationId == row.GenerationId || shown.GenerationId == row.RejectedId));
+    public IQueryable<ExampleRow> MadeOfShown =>
+        db.Examples.Where(row => Shown.Any(shown => shown.GenerationId == row.GenerationId || shown.GenerationId == row.RejectedId));
 
-    private IQueryable<StoredAnswer> Answers => db.Answers.Where(row => row.User == person || Generations.Any(generation => generation.Group == row.Id));
+    private IQueryable<StoredAnswer> Answers =>
+        db.Answers.Where(row => row.User == person || Generations.Any(generation => generation.Group == row.Id));
 
     public IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);
 
@@ -74,9 +82,11 @@ internal sealed class PersonRows(FlywheelDb db, string person)
     public async Task CheckOwnerStaysAsync(CancellationToken cancellation)
     {
         IQueryable<AccountRow> owners = db.Accounts.Where(row => row.Role == AccountRole.Owner && row.Disabled == null);
-        if (await owners.AnyAsync(row => row.User == person, cancellation) && !await owners.AnyAsync(row => row.User != person, cancellation)
+        if (await owners.AnyAsync(row => row.User == person, cancellation)
+            && !await owners.AnyAsync(row => row.User != person, cancellation)
             && await db.Accounts.AnyAsync(row => row.User != person, cancellation))
-            throw new FlywheelException($"'{person}' is the only owner and others have an account, expected another owner who stays; make somebody else one first");
+            throw new FlywheelException(
+                $"'{person}' is the only owner and others have an account, expected another owner who stays; make somebody else one first");
     }
 
     /// <summary>How many rows of each kind there are.</summary>
@@ -119,14 +129,18 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await Examples.ExecuteDeleteAsync(cancellation);
         await Answers.ExecuteDeleteAsync(cancellation);
         await Feedback.ExecuteDeleteAsync(cancellation);
-        await db.Set<GenerationPayload>().Where(row => Generations.Any(generation => generation.Id == row.GenerationId)).ExecuteDeleteAsync(cancellation);
-        await db.Set<PromptExample>().Where(row => Generations.Any(generation => generation.Id == row.GenerationId)).ExecuteDeleteAsync(cancellation);
+        await db.Set<GenerationPayload>().Where(row => Generations.Any(generation => generation.Id == row.GenerationId))
+            .ExecuteDeleteAsync(cancellation);
+        await db.Set<PromptExample>().Where(row => Generations.Any(generation => generation.Id == row.GenerationId))
+            .ExecuteDeleteAsync(cancellation);
         await Generations.ExecuteDeleteAsync(cancellation);
         await Translations.ExecuteDeleteAsync(cancellation);
         await Terms.ExecuteDeleteAsync(cancellation);
-        await db.DocumentVersions.Where(row => row.User == person || Documents.Any(document => document.Id == row.DocumentId)).ExecuteDeleteAsync(cancellation);
+        await db.DocumentVersions.Where(row => row.User == person || Documents.Any(document => document.Id == row.DocumentId))
+            .ExecuteDeleteAsync(cancellation);
         await Documents.ExecuteDeleteAsync(cancellation);
-        await db.ConversationMessages.Where(row => Conversations.Any(conversation => conversation.Id == row.ConversationId)).ExecuteDeleteAsync(cancellation);
+        await db.ConversationMessages.Where(row => Conversations.Any(conversation => conversation.Id == row.ConversationId))
+            .ExecuteDeleteAsync(cancellation);
         await Conversations.ExecuteDeleteAsync(cancellation);
         await db.KeyUses.Where(row => Keys.Any(key => key.Id == row.KeyId)).ExecuteDeleteAsync(cancellation);
         await Keys.ExecuteDeleteAsync(cancellation);
@@ -134,7 +148,8 @@ internal sealed class PersonRows(FlywheelDb db, string person)
         await Passkeys.ExecuteDeleteAsync(cancellation);
         await Memberships.ExecuteDeleteAsync(cancellation);
         await db.Invitations.Where(row => Accounts.Any(account => account.Id == row.AccountId)
-            || (row.By == person && row.Used == null && row.Revoked == null)).ExecuteDeleteAsync(cancellation); // who is gone invites nobody
+            // who is gone invites nobody
+            || (row.By == person && row.Used == null && row.Revoked == null)).ExecuteDeleteAsync(cancellation);
         await Accounts.ExecuteDeleteAsync(cancellation);
         await db.Set<JobPayload>().Where(row => Jobs.Any(job => job.Id == row.JobId)).ExecuteDeleteAsync(cancellation);
         await Jobs.ExecuteDeleteAsync(cancellation);
@@ -144,13 +159,19 @@ internal sealed class PersonRows(FlywheelDb db, string person)
     /// <summary>Who had a model made or promoted is no act that anything was learnt from; the name goes, the row stays.</summary>
     private async Task UnnameAsync(CancellationToken cancellation)
     {
-        await db.Models.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(model => model.Owner, ""), cancellation);
+        await db.Models.Where(row => row.Owner == person)
+            .ExecuteUpdateAsync(row => row.SetProperty(model => model.Owner, ""), cancellation);
         await db.Runs.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(run => run.Owner, ""), cancellation);
-        await db.Datasets.Where(row => row.Owner == person).ExecuteUpdateAsync(row => row.SetProperty(dataset => dataset.Owner, ""), cancellation);
+        await db.Datasets.Where(row => row.Owner == person)
+            .ExecuteUpdateAsync(row => row.SetProperty(dataset => dataset.Owner, ""), cancellation);
         // What was done stays in the audit, without who it was; a key may be called after its owner, a link after whom it is for.
-        await db.Audit.Where(row => row.Who == person).ExecuteUpdateAsync(row => row.SetProperty(audit => audit.Who, Somebody), cancellation);
-        await db.Audit.Where(row => row.Whom == person).ExecuteUpdateAsync(row => row.SetProperty(audit => audit.Whom, Somebody).SetProperty(audit => audit.About, ""), cancellation);
-        await db.Invitations.Where(row => row.By == person).ExecuteUpdateAsync(row => row.SetProperty(invitation => invitation.By, Somebody).SetProperty(invitation => invitation.Label, ""), cancellation);
+        await db.Audit.Where(row => row.Who == person)
+            .ExecuteUpdateAsync(row => row.SetProperty(audit => audit.Who, Somebody), cancellation);
+        await db.Audit.Where(row => row.Whom == person)
+            .ExecuteUpdateAsync(row => row.SetProperty(audit => audit.Whom, Somebody).SetProperty(audit => audit.About, ""), cancellation);
+        await db.Invitations.Where(row => row.By == person)
+            .ExecuteUpdateAsync(row =>
+                row.SetProperty(invitation => invitation.By, Somebody).SetProperty(invitation => invitation.Label, ""), cancellation);
         string by = $" by {person}", now = $" by {Somebody}";
         foreach (TurnRow turn in await db.Turns.Where(row => row.Reason != null && row.Reason.Contains(by)).ToListAsync(cancellation))
             turn.Reason = Unnamed(turn.Reason!);

@@ -38,7 +38,8 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
         db.Examples.AddRange(TurnLedger.RowsOf(turn.Id, dataset));
         if (await db.Datasets.Where(known => known.Hash == dataset.Hash).ExecuteDeleteAsync(cancellation) >= 0)
             db.Datasets.Add(TurnLedger.RowOf(turn.Id, dataset, time.GetUtcNow()));
-        await db.Turns.Where(known => known.Id == turn.Id).ExecuteUpdateAsync(known => known.SetProperty(changed => changed.Dataset, dataset.Hash)
+        await db.Turns.Where(known => known.Id == turn.Id)
+            .ExecuteUpdateAsync(known => known.SetProperty(changed => changed.Dataset, dataset.Hash)
             .SetProperty(changed => changed.Champion, champion), cancellation);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
@@ -47,10 +48,12 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
 
     /// <summary>Trains a turn's passes again.</summary>
     /// <returns>Of each model that they had made, what stands in its place.</returns>
-    public async Task<IReadOnlyList<(string Before, string? After, string How)>> TrainAsync(PlannedTurn turn, string champion, CancellationToken cancellation)
+    public async Task<IReadOnlyList<(string Before, string? After, string How)>> TrainAsync(PlannedTurn turn, string champion,
+        CancellationToken cancellation)
     {
         TurnRow row;
-        await using (FlywheelDb db = store.AllTables()) row = await db.Turns.AsNoTracking().SingleAsync(known => known.Id == turn.Id, cancellation);
+        await using (FlywheelDb db = store.AllTables()) row =
+            await db.Turns.AsNoTracking().SingleAsync(known => known.Id == turn.Id, cancellation);
         TurnRecipe recipe = RecipeFile.ParseTurn(row.Recipe, $"recipe of turn {row.Number}");
         List<(string Run, string From, ModelFolder Model)> passes = [];
         ModelFolder made;
@@ -70,18 +73,22 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
         foreach ((_, _, ModelFolder model) in passes) await store.RegisterModelAsync(model, row.Dataset, cancellation);
         await ReplaceRunsAsync(turn, made.Hash, [.. passes.Select(pass => new RunRow
         {
-            Name = pass.Run, TurnId = turn.Id, Dataset = row.Dataset!, Base = pass.From, Model = pass.Model.Hash, Created = time.GetUtcNow(),
+            Name = pass.Run, TurnId = turn.Id, Dataset = row.Dataset!, Base = pass.From, Model = pass.Model.Hash,
+            Created = time.GetUtcNow(),
         })], cancellation);
         string how = made.Hash == champion ? "nothing of others is left to learn: what it was trained from stands in its place"
             : $"rebuilt from {passes.Count} {(passes.Count == 1 ? "pass" : "passes")} without them";
         // The last pass made the candidate; those before it are steps on the way.
-        return [.. turn.Made.Select((before, i) => before == turn.Candidate ? (before, made.Hash, before == made.Hash ? "the same without them" : how)
-            : i < passes.Count && passes.Count == turn.Made.Count ? (before, passes[i].Model.Hash, before == passes[i].Model.Hash ? "the same without them" : how)
+        return [.. turn.Made.Select((before, i) =>
+            before == turn.Candidate ? (before, made.Hash, before == made.Hash ? "the same without them" : how)
+            : i < passes.Count && passes.Count == turn.Made.Count
+            ? (before, passes[i].Model.Hash, before == passes[i].Model.Hash ? "the same without them" : how)
             : (before, (string?)null, "retired: a step on the way to a model that is rebuilt"))];
     }
 
     /// <summary>A turn's models are not trained again.</summary>
-    public async Task<IReadOnlyList<(string Before, string? After, string How)>> RetireAsync(PlannedTurn turn, string why, CancellationToken cancellation)
+    public async Task<IReadOnlyList<(string Before, string? After, string How)>> RetireAsync(PlannedTurn turn, string why,
+        CancellationToken cancellation)
     {
         await ReplaceRunsAsync(turn, null, [], cancellation);
         return [.. turn.Made.Select(before => (before, (string?)null, why))];
@@ -103,7 +110,8 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
     /// <param name="model">The model.</param>
     /// <param name="onto">What became of its base; null where that is as it was.</param>
     /// <param name="cancellation">Ends it.</param>
-    public async Task<(string Before, string? After, string How)> TrainOnAsync(PlannedModel model, ForgottenModel? onto, CancellationToken cancellation)
+    public async Task<(string Before, string? After, string How)> TrainOnAsync(PlannedModel model, ForgottenModel? onto,
+        CancellationToken cancellation)
     {
         if (onto is null || onto.After == onto.Before) return (model.Hash, model.Hash, "as it was: so is its base");
         if (onto.After is null) return (model.Hash, null, $"retired: its base {onto.Before[..12]} was");
@@ -118,7 +126,8 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
             if (made!.Model is { } whole) await store.RegisterModelAsync(whole, cancellation: cancellation);
             else await store.RegisterAdapterAsync(made.Adapter!, cancellation);
             await using FlywheelDb db = store.AllTables();
-            await db.Runs.Where(run => run.Model == model.Hash).ExecuteUpdateAsync(run => run.SetProperty(changed => changed.Model, made.Hash)
+            await db.Runs.Where(run => run.Model == model.Hash)
+                .ExecuteUpdateAsync(run => run.SetProperty(changed => changed.Model, made.Hash)
                 .SetProperty(changed => changed.Base, parent.Hash), cancellation);
             string file = Path.Combine(store.Home.Runs, row.Run!);
             AtomicFile.WriteText(Path.Combine(file, "run.json"),
@@ -136,13 +145,15 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
     {
         string file = Path.Combine(store.Home.Runs, row.Run ?? "", "recipe.yaml");
         if (row.Run is null || !File.Exists(file)) return;
-        if (RecipeFile.Load(file).Data.FirstOrDefault(source => source.Path?.Contains("curated-", StringComparison.Ordinal) == true) is { } curated)
+        if (RecipeFile.Load(file).Data.FirstOrDefault(source =>
+            source.Path?.Contains("curated-", StringComparison.Ordinal) == true) is { } curated)
             throw new FlywheelException($"it was trained on {curated.Path}, which a turn had curated");
     }
 
     private async Task<ModelFolder> OpenAsync(string hash, CancellationToken cancellation)
     {
-        ModelRow row = await store.FindModelAsync(hash, cancellation) ?? throw new FlywheelException($"model {hash} is not known in {store.Home.Path}");
+        ModelRow row = await store.FindModelAsync(hash, cancellation)
+            ?? throw new FlywheelException($"model {hash} is not known in {store.Home.Path}");
         return ModelFolder.Open(store.FolderOf(row));
     }
 }

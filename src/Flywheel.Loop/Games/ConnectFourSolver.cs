@@ -10,7 +10,8 @@ namespace Flywheel.Loop.Games;
 /// </summary>
 public sealed class ConnectFourSolver : IGameOracle
 {
-    private const int Bits = ConnectFour.NumRows + 1, Places = ConnectFour.NumPlaces, MinScore = -Places / 2 + 3, MaxScore = (Places + 1) / 2 - 3;
+    private const int Bits = ConnectFour.NumRows + 1, Places = ConnectFour.NumPlaces, MinScore = -Places / 2 + 3,
+        MaxScore = (Places + 1) / 2 - 3;
 
     private const ulong Bottom = 0x40810204081, Board = Bottom * ((1UL << ConnectFour.NumRows) - 1);
 
@@ -32,24 +33,29 @@ public sealed class ConnectFourSolver : IGameOracle
     public long NumNodes { get; private set; }
 
     /// <summary>
-    /// What the game is worth to the side to move when both play best: 0 a draw; n > 0 when it wins with its n-th stone from the last (1: its
+    /// What the game is worth to the side to move when both play best: 0 a draw; n > 0 when it wins with its n-th stone from the last (1:
+    /// its
     /// last one, 18: as soon as is possible at all), -n when the other side does so.
     /// </summary>
     /// <param name="position">Not over.</param>
     public int Solve(ConnectFour position) => Solve(position, -Places / 2, Places / 2);
 
-    /// <summary>Whether the side to move wins (1), loses (-1) or draws (0) when both play best; quicker than <see cref="Solve(ConnectFour)"/>.</summary>
+    /// <summary>Whether the side to move wins (1), loses (-1) or draws (0) when both play best; quicker than
+    /// <see cref="Solve(ConnectFour)"/>.</summary>
     public int Outcome(ConnectFour position) => position.IsLost ? -1 : position.IsFull ? 0 : Math.Sign(Solve(position, -1, 1));
 
     /// <summary>Outcome for the side to move of each column; null where there is no room.</summary>
-    public int?[] Outcomes(ConnectFour position) => [.. Enumerable.Range(0, ConnectFour.NumColumns).Select(column => position.HasRoom(column) ? (int?)-Outcome(position.Play(column)) : null)];
+    public int?[] Outcomes(ConnectFour position) =>
+        [.. Enumerable.Range(0, ConnectFour.NumColumns)
+            .Select(column => position.HasRoom(column) ? (int?)-Outcome(position.Play(column)) : null)];
 
     /// <summary>Columns that keep what the position is worth as win, draw or loss, and how many may be played at all.</summary>
     public (IReadOnlyList<int> Best, int NumMoves) BestMoves(ConnectFour position)
     {
         int?[] outcomes = Outcomes(position);
         int most = outcomes.Max()!.Value;
-        return ([.. Enumerable.Range(0, outcomes.Length).Where(column => outcomes[column] == most)], outcomes.Count(outcome => outcome is not null));
+        return ([.. Enumerable.Range(0, outcomes.Length).Where(column => outcomes[column] == most)],
+            outcomes.Count(outcome => outcome is not null));
     }
 
     private int Solve(ConnectFour position, int low, int high)
@@ -112,7 +118,8 @@ public sealed class ConnectFourSolver : IGameOracle
             ulong move = moves & Column(column);
             if (move == 0) continue;
             int threats = BitOperations.PopCount(Threats(own | move, stones | move)), place = count++;
-            for (; place > 0 && worth[place - 1] < threats; place--) (ordered[place], worth[place]) = (ordered[place - 1], worth[place - 1]);
+            for (; place > 0 && worth[place - 1] < threats; place--)
+                (ordered[place], worth[place]) = (ordered[place - 1], worth[place - 1]);
             (ordered[place], worth[place]) = (move, threats);
         }
         foreach (ulong move in ordered[..count])

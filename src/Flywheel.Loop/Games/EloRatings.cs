@@ -6,7 +6,8 @@ namespace Flywheel.Loop.Games;
 public sealed record EloRating(string Player, double Elo, double Low, double High);
 
 /// <summary>
-/// Elo ratings of all players from all matches at once: the likeliest ones under the model of Bradley and Terry (1952), a draw being half a win
+/// Elo ratings of all players from all matches at once: the likeliest ones under the model of Bradley and Terry (1952), a draw being half a
+/// win
 /// and half a loss. One player is the zero. So that a player who never lost has a rating, each has beforehand a normal distribution of
 /// 600 Elo around it; intervals are those of the normal approximation at the maximum.
 /// </summary>
@@ -30,10 +31,12 @@ internal static class EloRatings
             foreach (MatchResult match in matches)
             {
                 int first = place.GetValueOrDefault(match.First, -1), second = place.GetValueOrDefault(match.Second, -1);
-                double expected = 1 / (1 + Math.Exp((second < 0 ? 0 : ratings[second]) - (first < 0 ? 0 : ratings[first]))), weight = match.NumGames * expected * (1 - expected);
+                double expected = 1 / (1 + Math.Exp((second < 0 ? 0 : ratings[second]) - (first < 0 ? 0 : ratings[first]))),
+                    weight = match.NumGames * expected * (1 - expected);
                 double surprise = match.NumGames * (match.Score - expected);
                 if (first >= 0) (gradient[first], precision[first, first]) = (gradient[first] + surprise, precision[first, first] + weight);
-                if (second >= 0) (gradient[second], precision[second, second]) = (gradient[second] - surprise, precision[second, second] + weight);
+                if (second >= 0)
+                    (gradient[second], precision[second, second]) = (gradient[second] - surprise, precision[second, second] + weight);
                 if (first < 0 || second < 0) continue;
                 precision[first, second] -= weight;
                 precision[second, first] -= weight;

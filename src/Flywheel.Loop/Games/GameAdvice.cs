@@ -10,7 +10,8 @@ namespace Flywheel.Loop.Games;
 public sealed record GameAdvice(IReadOnlyDictionary<int, double> Shares, double Value, int Best)
 {
     /// <summary>Why a model that can be asked for a move cannot say what it expects; null when it can.</summary>
-    public static string? Fault(TaskFolder task, ModelFolder model) => ReservedTokens.Ranges(model.Tokenizer).ContainsKey(GameTask.ValueTokens) ? null
+    public static string? Fault(TaskFolder task, ModelFolder model) =>
+        ReservedTokens.Ranges(model.Tokenizer).ContainsKey(GameTask.ValueTokens) ? null
         : $"the task '{task.Name}' needs tokens of '{GameTask.ValueTokens}', which this model's vocabulary does not have";
 
     /// <param name="task">With a game.</param>
@@ -20,17 +21,22 @@ public sealed record GameAdvice(IReadOnlyDictionary<int, double> Shares, double 
     /// <param name="simulations">Of a search; 0 asks the model alone.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">The model has no tokens for the game.</exception>
-    public static async Task<GameAdvice> AskAsync(TaskFolder task, ModelFolder model, InferenceEngine engine, GamePosition position, int simulations, CancellationToken cancellation = default)
+    public static async Task<GameAdvice> AskAsync(TaskFolder task, ModelFolder model, InferenceEngine engine, GamePosition position,
+        int simulations, CancellationToken cancellation = default)
     {
         await using var asked = new GameModel(task, model, engine);
         if (simulations == 0)
         {
             Evaluation evaluation = (await asked.EvaluateAsync([position], cancellation))[0];
-            return new GameAdvice(ByMove(evaluation.Policy.Select(share => (double)share)), evaluation.Value, position.Moves[evaluation.Best]);
+            return new GameAdvice(ByMove(evaluation.Policy.Select(share => (double)share)), evaluation.Value,
+                position.Moves[evaluation.Best]);
         }
-        GameTree tree = (await SearchPlayer.SearchAsync(asked, new SearchSettings(simulations, new SelfPlayRecipe().Exploration), [position], cancellation))[0];
+        GameTree tree =
+            (await SearchPlayer.SearchAsync(asked, new SearchSettings(simulations, new SelfPlayRecipe().Exploration), [position],
+                cancellation))[0];
         return new GameAdvice(ByMove(tree.Shares()), tree.Value, SearchPlayer.BestOf(tree));
 
-        Dictionary<int, double> ByMove(IEnumerable<double> shares) => position.Moves.Zip(shares).ToDictionary(pair => pair.First, pair => pair.Second);
+        Dictionary<int, double> ByMove(IEnumerable<double> shares) =>
+            position.Moves.Zip(shares).ToDictionary(pair => pair.First, pair => pair.Second);
     }
 }

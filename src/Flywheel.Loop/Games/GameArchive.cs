@@ -25,41 +25,52 @@ public static class GameArchive
     public static async Task<IReadOnlyList<int>> TurnsAsync(FlywheelStore store, string task, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
-        var turns = await db.Turns.AsNoTracking().OrderByDescending(row => row.Number).Select(row => new { row.Number, row.Recipe, row.FeedbackThrough }).ToListAsync(cancellation);
+        var turns = await db.Turns.AsNoTracking().OrderByDescending(row => row.Number)
+            .Select(row => new { row.Number, row.Recipe, row.FeedbackThrough }).ToListAsync(cancellation);
         // Games behind what the last turn learnt from are those of the next.
-        bool hasNext = await GameRecord.RowsSince(db, task, turns.Count == 0 ? 0 : turns[0].FeedbackThrough).AnyAsync(row => row.User == GameRecord.SelfPlayUser, cancellation);
-        return [.. hasNext ? [turns.Count == 0 ? 1 : turns[0].Number + 1] : Array.Empty<int>(), .. turns.Where(turn => PlayRecipe.IsOne(turn.Recipe) && turn.Recipe.Split('\n').Contains($"task: {task}")).Select(turn => turn.Number)];
+        bool hasNext = await GameRecord.RowsSince(db, task, turns.Count == 0 ? 0 : turns[0].FeedbackThrough)
+            .AnyAsync(row => row.User == GameRecord.SelfPlayUser, cancellation);
+        return [.. hasNext ? [turns.Count == 0 ? 1 : turns[0].Number + 1] : Array.Empty<int>(),
+            .. turns.Where(turn => PlayRecipe.IsOne(turn.Recipe) && turn.Recipe.Split('\n').Contains($"task: {task}"))
+                .Select(turn => turn.Number)];
     }
 
     /// <summary>The games that a turn learnt from first.</summary>
-    public static async Task<IReadOnlyList<ArchivedGame>> ListAsync(FlywheelStore store, TaskFolder task, int turn, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<ArchivedGame>> ListAsync(FlywheelStore store, TaskFolder task, int turn,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         Game game = GameTasks.GameOf(task);
         long before = await db.Turns.Where(row => row.Number < turn).MaxAsync(row => (long?)row.FeedbackThrough, cancellation) ?? 0;
-        long through = await db.Turns.Where(row => row.Number == turn).MaxAsync(row => (long?)row.FeedbackThrough, cancellation) ?? long.MaxValue;
+        long through = await db.Turns.Where(row => row.Number == turn).MaxAsync(row => (long?)row.FeedbackThrough, cancellation)
+            ?? long.MaxValue;
         var rows = await GameRecord.RowsSince(db, task.Name, before, through).Where(row => row.Choice == 0).ToListAsync(cancellation);
         return [.. rows.Where(row => row.User == GameRecord.SelfPlayUser).Select(row =>
         {
             JsonNode search = SearchOf(row.Conversation!);
             int forMover = (int)Math.Round(2 * double.Parse(row.Value, CultureInfo.InvariantCulture) - 1);
-            return new ArchivedGame(row.Group, search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>(), game.After(GameRecord.HistoryOf(game, search)).IsFirstToMove ? forMover : -forMover);
+            return new ArchivedGame(row.Group, search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>(),
+                game.After(GameRecord.HistoryOf(game, search)).IsFirstToMove ? forMover : -forMover);
         }).OrderBy(one => one.Index)];
     }
 
     /// <summary>The moves of a game from the start; none when there is no such game.</summary>
-    public static async Task<IReadOnlyList<ArchivedMove>> ReadAsync(FlywheelStore store, TaskFolder task, Guid id, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<ArchivedMove>> ReadAsync(FlywheelStore store, TaskFolder task, Guid id,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         Game game = GameTasks.GameOf(task);
-        var rows = await db.Generations.AsNoTracking().Where(row => row.Group == id && row.User == GameRecord.SelfPlayUser && row.Payload != null).OrderBy(row => row.Choice)
+        var rows = await db.Generations.AsNoTracking()
+            .Where(row => row.Group == id && row.User == GameRecord.SelfPlayUser && row.Payload != null).OrderBy(row => row.Choice)
             .Select(row => new { row.Payload!.Conversation, row.Payload.Text }).ToListAsync(cancellation);
         var moves = new List<ArchivedMove>();
         foreach (var row in rows)
         {
             JsonNode search = SearchOf(row.Conversation!);
             if (moves.Count == 0) moves.AddRange(GameRecord.HistoryOf(game, search).Select(move => new ArchivedMove(move, null, null)));
-            moves.Add(new ArchivedMove(game.FindMove(row.Text)!.Value, GameRecord.MovesOf(game, search).Zip(search["shares"]!.AsArray()).ToDictionary(pair => pair.First, pair => pair.Second!.GetValue<double>()), search["value"]!.GetValue<double>()));
+            moves.Add(new ArchivedMove(game.FindMove(row.Text)!.Value,
+                GameRecord.MovesOf(game, search).Zip(search["shares"]!.AsArray())
+                    .ToDictionary(pair => pair.First, pair => pair.Second!.GetValue<double>()), search["value"]!.GetValue<double>()));
         }
         return moves;
     }

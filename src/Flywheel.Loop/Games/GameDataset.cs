@@ -21,13 +21,15 @@ internal static class GameDataset
     /// <param name="heldOut">Keys of positions to leave out.</param>
     /// <param name="parent">Folder of datasets.</param>
     /// <returns>The dataset's folder, and which moves are in it.</returns>
-    public static (string Path, IReadOnlyList<(RecordedGame Game, RecordedMove Move)> Learnt) Write(IReadOnlyList<RecordedGame> games, IReadOnlyList<PlayedGame> lessons, GameModel model, int turn, PlayRecipe recipe, IReadOnlySet<ulong> heldOut, string parent)
+    public static (string Path, IReadOnlyList<(RecordedGame Game, RecordedMove Move)> Learnt) Write(IReadOnlyList<RecordedGame> games,
+        IReadOnlyList<PlayedGame> lessons, GameModel model, int turn, PlayRecipe recipe, IReadOnlySet<ulong> heldOut, string parent)
     {
         Tokenizer tokenizer = model.Folder.Tokenizer;
         using var writer = new TokenDatasetWriter(parent, new DatasetManifest
         {
             TokenizerHash = tokenizer.Hash, VocabSize = tokenizer.VocabSize, Labels = true, LogProbs = true,
-            Facts = new Dictionary<string, string> { ["source"] = $"{games.Count} games of self-play and {lessons.Count} of a teacher at {recipe.Task}" },
+            Facts = new Dictionary<string, string> {
+                ["source"] = $"{games.Count} games of self-play and {lessons.Count} of a teacher at {recipe.Task}" },
         });
         var learnt = new List<(RecordedGame, RecordedMove)>();
         foreach (RecordedGame game in games)
@@ -40,7 +42,8 @@ internal static class GameDataset
         bool AddUnlessHeldOut(PlayedGame game, SearchedMove move)
         {
             if (heldOut.Contains(move.Position.SymmetricKey)) return false;
-            Add(writer, model, move, game.ResultFor(move), recipe.Play.OutcomeShare, new Random(SelfPlay.SeedOf(recipe.Seed, 4, turn, game.Turn * 1_000_000 + game.Index * 64 + move.History.Count)));
+            Add(writer, model, move, game.ResultFor(move), recipe.Play.OutcomeShare,
+                new Random(SelfPlay.SeedOf(recipe.Seed, 4, turn, game.Turn * 1_000_000 + game.Index * 64 + move.History.Count)));
             return true;
         }
     }
@@ -52,11 +55,14 @@ internal static class GameDataset
         for (int place = 0; place < counts.Length; place++)
         {
             if (counts[place] == 0) continue;
-            double value = move.Moves[place] == move.Move ? outcomeShare * result + (1 - outcomeShare) * move.Values[place] : move.Values[place];
-            int[] tokens = [.. prompt, model.MoveToken(model.Game.Transform(move.Moves[place], symmetry)), model.ValueToken(value), model.End];
+            double value = move.Moves[place] == move.Move
+                ? outcomeShare * result + (1 - outcomeShare) * move.Values[place] : move.Values[place];
+            int[] tokens = [.. prompt, model.MoveToken(model.Game.Transform(move.Moves[place], symmetry)), model.ValueToken(value),
+                model.End];
             byte[] targets = new byte[tokens.Length];
             float[] logProbs = new float[tokens.Length];
-            for (int i = prompt.Length; i < tokens.Length; i++) (targets[i], logProbs[i]) = (1, MathF.Log(counts[place] / (float)MovesPerPosition));
+            for (int i = prompt.Length; i < tokens.Length; i++)
+                (targets[i], logProbs[i]) = (1, MathF.Log(counts[place] / (float)MovesPerPosition));
             writer.Add(tokens, targets, 1, logProbs);
         }
     }

@@ -13,10 +13,12 @@ internal static class GameLessons
     /// <param name="recipe">How many games, and how often a move is a random one, so that positions differ.</param>
     /// <param name="turn">Number of the turn.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<IReadOnlyList<PlayedGame>> PlayAsync(Game game, IGamePlayer teacher, PlayRecipe recipe, int turn, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<PlayedGame>> PlayAsync(Game game, IGamePlayer teacher, PlayRecipe recipe, int turn,
+        CancellationToken cancellation)
     {
         var games = new List<PlayedGame>();
-        for (int index = 0; index < recipe.Play.Games; index++) games.Add(await PlayAsync(game, teacher, recipe, turn, index, cancellation));
+        for (int index = 0; index < recipe.Play.Games; index++)
+            games.Add(await PlayAsync(game, teacher, recipe, turn, index, cancellation));
         return games;
     }
 
@@ -25,10 +27,13 @@ internal static class GameLessons
     {
         "random" => RulePlayer.Random,
         "one-ply" => RulePlayer.OnePly,
-        _ => game is ChessGame ? RulePlayer.Of(Stockfish.Of(GameOracles.OpponentNodes)) : throw new FlywheelException($"field 'play.teacher' is '{recipe.Play.Teacher}', expected one-ply or random: it does not play {game.Name}"),
+        _ => game is ChessGame
+            ? RulePlayer.Of(Stockfish.Of(GameOracles.OpponentNodes)) : throw new FlywheelException(
+                $"field 'play.teacher' is '{recipe.Play.Teacher}', expected one-ply or random: it does not play {game.Name}"),
     };
 
-    private static async Task<PlayedGame> PlayAsync(Game game, IGamePlayer teacher, PlayRecipe recipe, int turn, int index, CancellationToken cancellation)
+    private static async Task<PlayedGame> PlayAsync(Game game, IGamePlayer teacher, PlayRecipe recipe, int turn, int index,
+        CancellationToken cancellation)
     {
         var random = new Random(SelfPlay.SeedOf(recipe.Seed, 7, turn, index));
         var history = new List<int>();
@@ -41,12 +46,15 @@ internal static class GameLessons
             {
                 int best = (await teacher.ChooseAsync([position], [random.Next()], cancellation))[0];
                 double[] shares = [.. position.Moves.Select(move => move == best ? 1.0 : 0)];
-                moves.Add(new SearchedMove(position, [.. history], position.Moves, [.. shares.Select(share => (int)share)], shares, shares, new double[shares.Length], 0, best, 0, 0));
+                moves.Add(new SearchedMove(position, [.. history], position.Moves, [.. shares.Select(share => (int)share)], shares, shares,
+                    new double[shares.Length], 0, best, 0, 0));
                 if (random.NextDouble() >= recipe.Play.NoiseShare) chosen = best;
             }
             history.Add(chosen);
         }
         int result = position.Result!.Value * (position.IsFirstToMove ? 1 : -1);
-        return new PlayedGame(turn, index, [.. moves.Select(move => move with { Values = [.. move.Values.Select(_ => (double)(move.Position.IsFirstToMove ? result : -result))] })], result);
+        return new PlayedGame(turn, index,
+            [.. moves.Select(move =>
+                move with { Values = [.. move.Values.Select(_ => (double)(move.Position.IsFirstToMove ? result : -result))] })], result);
     }
 }

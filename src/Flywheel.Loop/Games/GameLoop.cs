@@ -60,7 +60,9 @@ public sealed class GameLoop
     public async Task<int> PlayAsync(int games, CancellationToken cancellation = default)
     {
         await using IAsyncDisposable _ = await _store.LockTurnsAsync(cancellation);
-        if (await _ledger.UnfinishedAsync(cancellation) is { } unfinished) throw new FlywheelException($"turn {unfinished.Number} is not ended yet; go on with it first: ./flywheel {(PlayRecipe.IsOne(unfinished.Recipe) ? "play --turns 1" : "turn")}");
+        if (await _ledger.UnfinishedAsync(cancellation) is { } unfinished)
+            throw new FlywheelException(
+                $"turn {unfinished.Number} is not ended yet; go on with it first: ./flywheel {(PlayRecipe.IsOne(unfinished.Recipe) ? "play --turns 1" : "turn")}");
         ModelFolder champion = await ChampionAsync(cancellation);
         return await PlayAsync(champion, await NextNumberAsync(cancellation), games, cancellation);
     }
@@ -73,7 +75,9 @@ public sealed class GameLoop
         TurnRow? turn = await _ledger.UnfinishedAsync(cancellation);
         if (turn is not null)
         {
-            if (!PlayRecipe.IsOne(turn.Recipe)) throw new FlywheelException($"turn {turn.Number} is one of people's feedback and is not ended; go on with it first: ./flywheel turn");
+            if (!PlayRecipe.IsOne(turn.Recipe))
+                throw new FlywheelException(
+                    $"turn {turn.Number} is one of people's feedback and is not ended; go on with it first: ./flywheel turn");
             Say($"Turn {turn.Number} was interrupted; it goes on with {turn.State.ToString().ToLowerInvariant()}.");
             _recipe = PlayRecipe.Parse(turn.Recipe, $"recipe of turn {turn.Number}");
         }
@@ -90,7 +94,8 @@ public sealed class GameLoop
         (MatchResult gate, double logRatio) = await MatchAsync(turn, before, candidate, cancellation);
         if (turn.State == TurnState.Evaluating) await DecideAsync(turn, gate, logRatio, cancellation);
         if (turn.State == TurnState.Promoting)
-            await ServerPromotion.ReleaseAsync(_store.Home, turn.Candidate!, $"turn {turn.Number}: {turn.Reason}", () => _ledger.PromotedAsync(turn, cancellation),
+            await ServerPromotion.ReleaseAsync(_store.Home, turn.Candidate!, $"turn {turn.Number}: {turn.Reason}",
+                () => _ledger.PromotedAsync(turn, cancellation),
                 server => Say($"Swapping the model of the server at {server.Url}."), cancellation);
         bool promoted = turn.State == TurnState.Promoted;
         GameMeasure measure = await MeasureAsync(turn.Number, promoted ? candidate : before, promoted, gate, cancellation);
@@ -103,8 +108,10 @@ public sealed class GameLoop
         if (await _store.ChampionAsync(cancellation) is { } row) return ModelFolder.Open(_store.FolderOf(row));
         // The names of roles are single tokens; there is no other text to learn a vocabulary from.
         string[] texts = [.. Enumerable.Repeat("user assistant system\nuser\nassistant\nsystem\n", 4)];
-        Tokenizer tokenizer = Tokenizer.Train(texts, _recipe.Tokenizer.Vocab, [.. _recipe.Tokenizer.Reserve.SelectMany(name => ReservedTokens.Groups[name])]);
-        ModelConfig config = _recipe.Model.ToConfig(tokenizer.VocabSize) with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] };
+        Tokenizer tokenizer = Tokenizer.Train(texts, _recipe.Tokenizer.Vocab,
+            [.. _recipe.Tokenizer.Reserve.SelectMany(name => ReservedTokens.Groups[name])]);
+        ModelConfig config = _recipe.Model.ToConfig(tokenizer.VocabSize)
+            with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] };
         ModelFolder made = RandomModel.Create(_store.Home.Models, config, tokenizer, _recipe.Seed, new ModelManifest
         {
             Name = _recipe.Name, Licence = _recipe.Licence, IntendedUse = _recipe.IntendedUse, Created = _time.GetUtcNow(),
@@ -131,7 +138,10 @@ public sealed class GameLoop
         GameModel[] models = [.. Enumerable.Range(0, Math.Min(NumThreads, missing.Length)).Select(_ => new GameModel(_task, champion, 1))];
         try
         {
-            await Task.WhenAll(models.Select((model, place) => Task.Run(() => new SelfPlay(model, _recipe).PlayAsync(turn, missing.Where((_, i) => i % models.Length == place), async game =>
+            await Task.WhenAll(
+                models.Select((model, place) =>
+                    Task.Run(() =>
+                        new SelfPlay(model, _recipe).PlayAsync(turn, missing.Where((_, i) => i % models.Length == place), async game =>
             {
                 await one.WaitAsync(cancellation);
                 try
@@ -141,7 +151,8 @@ public sealed class GameLoop
                     if (Stopwatch.GetElapsedTime(told).TotalSeconds < 10 && done < missing.Length) return;
                     told = Stopwatch.GetTimestamp();
                     double seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-                    Say(string.Create(CultureInfo.InvariantCulture, $"Turn {turn}: {done} of {missing.Length} games, {plies} searched moves, {models.Sum(each => each.NumAsked) / seconds:N0} positions a second."));
+                    Say(string.Create(CultureInfo.InvariantCulture,
+                        $"Turn {turn}: {done} of {missing.Length} games, {plies} searched moves, {models.Sum(each => each.NumAsked) / seconds:N0} positions a second."));
                 }
                 finally
                 {
@@ -169,22 +180,27 @@ public sealed class GameLoop
         }
         string path;
         IReadOnlyList<(RecordedGame Game, RecordedMove Move)> learnt;
-        await using (var model = new GameModel(_task, champion, 1)) (path, learnt) = GameDataset.Write(games, lessons, model, number, _recipe, PositionExam.HeldOut(_task, _store.Home, _recipe.Measure), _store.Home.Datasets);
+        await using (var model = new GameModel(_task, champion,
+            1)) (path, learnt) = GameDataset.Write(games, lessons, model, number, _recipe,
+                PositionExam.HeldOut(_task, _store.Home, _recipe.Measure), _store.Home.Datasets);
         using TokenDataset dataset = TokenDataset.Open(path);
         DateTimeOffset now = _time.GetUtcNow();
         await using FlywheelDb db = _store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         var turn = new TurnRow
         {
-            Id = Guid.CreateVersion7(now), Number = number, Started = now, State = TurnState.Training, Champion = champion.Hash, Recipe = _recipe.ToYaml(), Dataset = dataset.Manifest.Hash,
+            Id = Guid.CreateVersion7(now), Number = number, Started = now, State = TurnState.Training, Champion = champion.Hash,
+            Recipe = _recipe.ToYaml(), Dataset = dataset.Manifest.Hash,
             FeedbackThrough = await db.Feedback.MaxAsync(row => (long?)row.Sequence, cancellation) ?? 0,
         };
         db.Turns.Add(turn);
         if (!await db.Datasets.AnyAsync(row => row.Hash == turn.Dataset, cancellation))
-            db.Datasets.Add(new DatasetRow { Hash = turn.Dataset, TurnId = turn.Id, NumTrain = learnt.Count, NumHeldOut = 0, Created = now });
+            db.Datasets.Add(new DatasetRow { Hash = turn.Dataset, TurnId = turn.Id, NumTrain = learnt.Count, NumHeldOut = 0,
+                Created = now });
         db.Examples.AddRange(learnt.Select(one => new ExampleRow
         {
-            TurnId = turn.Id, Kind = ExampleKind.Sampled, Split = Split.Train, User = GameRecord.SelfPlayUser, Source = FeedbackSource.Referee, GenerationId = one.Move.Generation,
+            TurnId = turn.Id, Kind = ExampleKind.Sampled, Split = Split.Train, User = GameRecord.SelfPlayUser,
+            Source = FeedbackSource.Referee, GenerationId = one.Move.Generation,
             Sources = [new ExampleFeedback { FeedbackId = one.Move.Feedback }],
         }));
         await db.SaveChangesAsync(cancellation);
@@ -200,7 +216,8 @@ public sealed class GameLoop
         long told = Stopwatch.GetTimestamp();
         var job = new TrainingJob
         {
-            Recipe = new Recipe { Name = run, Base = start.Path, Seed = _recipe.Seed + turn.Number, Data = [], Train = _recipe.Train, Licence = _recipe.Licence, IntendedUse = _recipe.IntendedUse },
+            Recipe = new Recipe { Name = run, Base = start.Path, Seed = _recipe.Seed + turn.Number, Data = [], Train = _recipe.Train,
+                Licence = _recipe.Licence, IntendedUse = _recipe.IntendedUse },
             RunFolder = Path.Combine(_store.Home.Runs, run),
             Base = start,
             TrainData = Path.Combine(_store.Home.Datasets, turn.Dataset![..16]),
@@ -211,9 +228,11 @@ public sealed class GameLoop
         };
         TrainedModel made = await Task.Run(() => TrainingRun.Run(job, progress =>
         {
-            if (progress.Line?.Loss is not { } loss || (Stopwatch.GetElapsedTime(told).TotalSeconds < 10 && progress.Line.Step < progress.NumSteps)) return;
+            if (progress.Line?.Loss is not { } loss
+                || (Stopwatch.GetElapsedTime(told).TotalSeconds < 10 && progress.Line.Step < progress.NumSteps)) return;
             told = Stopwatch.GetTimestamp();
-            Say(string.Create(CultureInfo.InvariantCulture, $"Turn {turn.Number}: step {progress.Line.Step} of {progress.NumSteps}, loss {loss:0.0000}, {progress.Line.TokensPerSecond:N0} tokens a second."));
+            Say(string.Create(CultureInfo.InvariantCulture,
+                $"Turn {turn.Number}: step {progress.Line.Step} of {progress.NumSteps}, loss {loss:0.0000}, {progress.Line.TokensPerSecond:N0} tokens a second."));
         }, cancellation), cancellation);
         await _ledger.TrainedAsync(turn, run, start.Hash, made.Model!, cancellation);
         await _ledger.HasCandidateAsync(turn, made.Hash, cancellation);
@@ -226,17 +245,20 @@ public sealed class GameLoop
     private async Task<ModelFolder> StartAsync(TurnRow turn, CancellationToken cancellation)
     {
         await using FlywheelDb db = _store.AllTables();
-        TurnRow? last = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number && row.Candidate != null).OrderByDescending(row => row.Number).FirstOrDefaultAsync(cancellation);
+        TurnRow? last = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number && row.Candidate != null)
+            .OrderByDescending(row => row.Number).FirstOrDefaultAsync(cancellation);
         return await OpenAsync(last is not null && PlayRecipe.IsOne(last.Recipe) ? last.Candidate! : turn.Champion, cancellation);
     }
 
-    private async Task<(MatchResult, double)> MatchAsync(TurnRow turn, ModelFolder champion, ModelFolder candidate, CancellationToken cancellation)
+    private async Task<(MatchResult, double)> MatchAsync(TurnRow turn, ModelFolder champion, ModelFolder candidate,
+        CancellationToken cancellation)
     {
         var test = new SequentialTest(_recipe.Gate);
         var settings = new SearchSettings(_recipe.Gate.Simulations, _recipe.Play.Exploration);
         await using var old = new GameModel(_task, champion, 1);
         await using var young = new GameModel(_task, candidate, 1);
-        MatchResult result = await GameMatch.PlayAsync(_game, new SearchPlayer(young, settings), new SearchPlayer(old, settings), _recipe.Gate.MaxPairs, _recipe.Gate.OpeningPlies,
+        MatchResult result = await GameMatch.PlayAsync(_game, new SearchPlayer(young, settings), new SearchPlayer(old, settings),
+            _recipe.Gate.MaxPairs, _recipe.Gate.OpeningPlies,
             SelfPlay.SeedOf(_recipe.Seed, 5, turn.Number, 0), match => test.Judge(match.Pairs) != MatchVerdict.Open, cancellation);
         return (result, test.LogRatio(result.Pairs));
     }
@@ -246,47 +268,59 @@ public sealed class GameLoop
         var test = new SequentialTest(_recipe.Gate);
         MatchVerdict verdict = test.Judge(gate.Pairs);
         Interval elo = EloOf(gate);
-        string because = string.Create(CultureInfo.InvariantCulture, $"{100 * gate.Score:0.0}% of the points in {gate.NumGames} games against the champion ({elo.Estimate:+0;-0} Elo, {elo.Low:+0;-0} to {elo.High:+0;-0}): log-likelihood ratio {logRatio:0.00}, ")
+        string because =
+            string.Create(CultureInfo.InvariantCulture,
+                $"{100 * gate.Score:0.0}% of the points in {gate.NumGames} games against the champion ({elo.Estimate:+0;-0} Elo, {elo.Low:+0;-0} to {elo.High:+0;-0}): log-likelihood ratio {logRatio:0.00}, ")
             + verdict switch
             {
                 MatchVerdict.Better => string.Create(CultureInfo.InvariantCulture, $"at or above {test.Upper:0.00}"),
                 MatchVerdict.NotBetter => string.Create(CultureInfo.InvariantCulture, $"at or below {test.Lower:0.00}"),
-                _ => string.Create(CultureInfo.InvariantCulture, $"between {test.Lower:0.00} and {test.Upper:0.00} when the games were used up"),
+                _ => string.Create(CultureInfo.InvariantCulture,
+                    $"between {test.Lower:0.00} and {test.Upper:0.00} when the games were used up"),
             };
-        var rule = new RuleResult("games against the champion", "points a game", 1 - gate.Score, gate.Score, elo, _recipe.Gate.Elo0, verdict == MatchVerdict.Better, $"{gate.NumGames} games from {gate.Pairs.Count} openings") { Because = because };
+        var rule = new RuleResult("games against the champion", "points a game", 1 - gate.Score, gate.Score, elo, _recipe.Gate.Elo0,
+            verdict == MatchVerdict.Better, $"{gate.NumGames} games from {gate.Pairs.Count} openings") { Because = because };
         string? champion = (await _store.ChampionAsync(cancellation))?.Hash;
         bool promote = verdict == MatchVerdict.Better && champion == turn.Champion;
-        string reason = verdict == MatchVerdict.Better && !promote ? $"the champion was changed to {champion?[..12]} while the turn ran; the candidate was compared with {turn.Champion[..12]}" : because;
-        await _ledger.DecidedAsync(turn, new GateDecision([rule]), promote ? TurnState.Promoting : TurnState.Rejected, reason, cancellation);
+        string reason = verdict == MatchVerdict.Better && !promote
+            ? $"the champion was changed to {champion?[..12]} while the turn ran; the candidate was compared with {turn.Champion[..12]}" : because;
+        await _ledger.DecidedAsync(turn, new GateDecision([rule]), promote ? TurnState.Promoting : TurnState.Rejected, reason,
+            cancellation);
     }
 
     /// <summary>The difference in strength that a match shows, with the 95% interval of its pairs' mean.</summary>
     internal static Interval EloOf(MatchResult match)
     {
         double[] scores = [.. match.Pairs.Select(points => points / 2)];
-        double mean = match.Score, reach = scores.Length < 2 ? 1 : 1.959964 * Math.Sqrt(scores.Sum(score => (score - mean) * (score - mean)) / (scores.Length - 1) / scores.Length);
+        double mean = match.Score, reach = scores.Length < 2
+            ? 1 : 1.959964 * Math.Sqrt(scores.Sum(score => (score - mean) * (score - mean)) / (scores.Length - 1) / scores.Length);
         return new Interval(Elo(mean), Elo(mean - reach), Elo(mean + reach));
 
         static double Elo(double score) => 400 * Math.Log10(Math.Clamp(score, 0.001, 0.999) / (1 - Math.Clamp(score, 0.001, 0.999)));
     }
 
-    private async Task<GameMeasure> MeasureAsync(int turn, ModelFolder champion, bool promoted, MatchResult? gate, CancellationToken cancellation)
+    private async Task<GameMeasure> MeasureAsync(int turn, ModelFolder champion, bool promoted, MatchResult? gate,
+        CancellationToken cancellation)
     {
         MeasureRecipe measure = _recipe.Measure;
         GameMeasure? known = GameCurve.Read(_store.Home, _task.Name).Measures.LastOrDefault(one => one.Champion == champion.Hash);
         GameMeasure taken;
-        if (known is not null) taken = known with { Turn = turn, Promoted = promoted, Gate = gate, Matches = [], Time = _time.GetUtcNow() }; // its matches are there already
+        // its matches are there already
+        if (known is not null) taken = known with { Turn = turn, Promoted = promoted, Gate = gate, Matches = [], Time = _time.GetUtcNow() };
         else
         {
             await using var model = new GameModel(_task, champion, 1);
             var settings = new SearchSettings(measure.Simulations, _recipe.Play.Exploration);
-            PositionScore positions = await PositionExam.TakeAsync(model, _task, _store.Home, measure, _recipe.Play.Exploration, cancellation);
+            PositionScore positions = await PositionExam.TakeAsync(model, _task, _store.Home, measure, _recipe.Play.Exploration,
+                cancellation);
             var matches = new List<MatchResult>();
             foreach ((IGamePlayer opponent, int opening) in GameOracles.OpponentsOf(_game, Say))
-                matches.Add(await GameMatch.PlayAsync(_game, new SearchPlayer(model, settings), opponent, measure.Pairs, opening, SelfPlay.SeedOf(_recipe.Seed, 6, 0, 0), cancellation: cancellation));
+                matches.Add(await GameMatch.PlayAsync(_game, new SearchPlayer(model, settings), opponent, measure.Pairs, opening,
+                    SelfPlay.SeedOf(_recipe.Seed, 6, 0, 0), cancellation: cancellation));
             Evaluation start = (await model.EvaluateAsync([_game.Start], cancellation))[0];
             GameTree search = (await SearchPlayer.SearchAsync(model, settings, [_game.Start], cancellation))[0];
-            taken = new GameMeasure(turn, champion.Hash, promoted, positions, matches, gate, SearchPlayer.BestOf(search), _game.Start.Moves[start.Best], _time.GetUtcNow());
+            taken = new GameMeasure(turn, champion.Hash, promoted, positions, matches, gate, SearchPlayer.BestOf(search),
+                _game.Start.Moves[start.Best], _time.GetUtcNow());
         }
         GameCurve.Add(_store.Home, _task.Name, taken);
         GameCurve.Read(_store.Home, _task.Name).Write(_store.Home);
@@ -295,7 +329,8 @@ public sealed class GameLoop
 
     private async Task<ModelFolder> OpenAsync(string hash, CancellationToken cancellation)
     {
-        ModelRow row = await _store.FindModelAsync(hash, cancellation) ?? throw new FlywheelException($"model {hash} is not known in {_store.Home.Path}");
+        ModelRow row = await _store.FindModelAsync(hash, cancellation)
+            ?? throw new FlywheelException($"model {hash} is not known in {_store.Home.Path}");
         return ModelFolder.Open(_store.FolderOf(row));
     }
 }

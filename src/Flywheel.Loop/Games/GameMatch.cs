@@ -27,30 +27,37 @@ internal static class GameMatch
     /// <param name="seed">Of openings and of players that draw.</param>
     /// <param name="isDecided">Looks at the pairs so far, after every few; true ends the match.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<MatchResult> PlayAsync(Game game, IGamePlayer first, IGamePlayer second, int maxPairs, int openingPlies, int seed, Func<MatchResult, bool>? isDecided = null, CancellationToken cancellation = default)
+    public static async Task<MatchResult> PlayAsync(Game game, IGamePlayer first, IGamePlayer second, int maxPairs, int openingPlies,
+        int seed, Func<MatchResult, bool>? isDecided = null, CancellationToken cancellation = default)
     {
         var result = new MatchResult(first.Name, second.Name, []);
         while (result.Pairs.Count < maxPairs && isDecided?.Invoke(result) != true)
         {
             int from = result.Pairs.Count, count = Math.Min(PairsAtOnce, maxPairs - from);
-            result = result with { Pairs = [.. result.Pairs, .. await PlayPairsAsync(game, first, second, from, count, openingPlies, seed, cancellation)] };
+            result = result
+                with { Pairs = [.. result.Pairs,
+                    .. await PlayPairsAsync(game, first, second, from, count, openingPlies, seed, cancellation)] };
         }
         return result;
     }
 
-    private static async Task<double[]> PlayPairsAsync(Game rules, IGamePlayer first, IGamePlayer second, int from, int count, int openingPlies, int seed, CancellationToken cancellation)
+    private static async Task<double[]> PlayPairsAsync(Game rules, IGamePlayer first, IGamePlayer second, int from, int count,
+        int openingPlies, int seed, CancellationToken cancellation)
     {
         // Games 2i and 2i + 1 are a pair: the first player begins the one and not the other.
-        GamePosition[] games = [.. Enumerable.Range(0, 2 * count).Select(game => Opening(rules, openingPlies, SelfPlay.SeedOf(seed, 2, from + game / 2, 0)))];
+        GamePosition[] games =
+            [.. Enumerable.Range(0, 2 * count).Select(game => Opening(rules, openingPlies, SelfPlay.SeedOf(seed, 2, from + game / 2, 0)))];
         bool[] begun = [.. games.Select(game => game.IsFirstToMove)];
         while (true)
         {
             bool moved = false;
             foreach (IGamePlayer player in new[] { first, second })
             {
-                int[] open = [.. Enumerable.Range(0, games.Length).Where(game => !games[game].IsOver && IsFirst(game) == (player == first))];
+                int[] open =
+                    [.. Enumerable.Range(0, games.Length).Where(game => !games[game].IsOver && IsFirst(game) == (player == first))];
                 if (open.Length == 0) continue;
-                int[] moves = await player.ChooseAsync([.. open.Select(game => games[game])], [.. open.Select(game => SelfPlay.SeedOf(seed, 3, from * 2 + game, games[game].NumPlies))], cancellation);
+                int[] moves = await player.ChooseAsync([.. open.Select(game => games[game])],
+                    [.. open.Select(game => SelfPlay.SeedOf(seed, 3, from * 2 + game, games[game].NumPlies))], cancellation);
                 for (int i = 0; i < open.Length; i++) games[open[i]] = games[open[i]].Play(moves[i]);
                 moved = true;
             }
@@ -70,7 +77,8 @@ internal static class GameMatch
         while (true)
         {
             GamePosition position = game.Start;
-            for (int ply = 0; ply < plies && !position.IsOver; ply++) position = position.Play(position.Moves[random.Next(position.Moves.Count)]);
+            for (int ply = 0; ply < plies && !position.IsOver; ply++)
+                position = position.Play(position.Moves[random.Next(position.Moves.Count)]);
             if (!position.IsOver && !position.Moves.Any(move => position.Play(move).Result == -1)) return position;
         }
     }

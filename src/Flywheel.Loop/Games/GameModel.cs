@@ -26,7 +26,8 @@ internal sealed class GameModel : IAsyncDisposable
 
     private const int MaxBatch = 64;
 
-    /// <summary>Levels of expected results that are told apart in training, of all value tokens: fewer are learnt from fewer games.</summary>
+    /// <summary>Levels of expected results that are told apart in training, of all value tokens: fewer are learnt from fewer
+    /// games.</summary>
     private const int NumLevels = 9;
 
     private readonly InferenceEngine _engine;
@@ -39,7 +40,9 @@ internal sealed class GameModel : IAsyncDisposable
     /// <param name="threads">Of the engine; 0 takes all cores.</param>
     /// <exception cref="FlywheelException">The task has no game, or the model no tokens for it.</exception>
     public GameModel(TaskFolder task, ModelFolder model, int threads = 0)
-        : this(task, model, () => InferenceEngine.Load(model, new EngineOptions { Threads = threads, MaxBatch = MaxBatch, MaxQueue = 1 << 14, Speculate = false }), owns: true)
+        : this(task, model,
+            () => InferenceEngine.Load(model, new EngineOptions { Threads = threads, MaxBatch = MaxBatch, MaxQueue = 1 << 14,
+                Speculate = false }), owns: true)
     {
     }
 
@@ -93,7 +96,8 @@ internal sealed class GameModel : IAsyncDisposable
         var asked = new Dictionary<ulong, (IReadOnlyList<int> Moves, Task<WeighedTokens> Task)>();
         foreach (GamePosition position in positions)
             if (!_remembered.ContainsKey(position.Key) && !asked.ContainsKey(position.Key))
-                asked[position.Key] = (position.Moves, _engine.WeighAsync(Prompt(position), [.. position.Moves.Select(MoveToken)], _values, cancellation));
+                asked[position.Key] = (position.Moves,
+                    _engine.WeighAsync(Prompt(position), [.. position.Moves.Select(MoveToken)], _values, cancellation));
         foreach ((ulong key, (IReadOnlyList<int> legal, Task<WeighedTokens> task)) in asked) _remembered[key] = Read(legal, await task);
         NumAsked += asked.Count;
         return [.. positions.Select(position => _remembered[position.Key])];

@@ -58,7 +58,8 @@ internal sealed class SearchPlayer(GameModel model, SearchSettings settings) : I
         [.. (await SearchAsync(model, settings, positions, cancellation)).Select(BestOf)];
 
     /// <summary>Searches several positions side by side.</summary>
-    public static async Task<GameTree[]> SearchAsync(GameModel model, SearchSettings settings, IReadOnlyList<GamePosition> positions, CancellationToken cancellation)
+    public static async Task<GameTree[]> SearchAsync(GameModel model, SearchSettings settings, IReadOnlyList<GamePosition> positions,
+        CancellationToken cancellation)
     {
         GameTree[] trees = [.. positions.Select(position => new GameTree(position, settings))];
         while (true)

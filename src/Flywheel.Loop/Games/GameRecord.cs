@@ -21,18 +21,23 @@ internal static class GameRecord
     /// <summary>The game of a turn and index: <see cref="Generation.Group"/> of its moves.</summary>
     public static Guid IdOf(string task, string championHash, int seed, int turn, int index)
     {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{task} {championHash} {seed} {turn} {index}")));
+        byte[] hash =
+            SHA256.HashData(
+                Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{task} {championHash} {seed} {turn} {index}")));
         return new Guid(hash.AsSpan(0, 16), bigEndian: true);
     }
 
     /// <summary>Which of some games are recorded already; no other is looked at.</summary>
-    public static async Task<HashSet<Guid>> RecordedAsync(FlywheelStore store, IReadOnlyCollection<Guid> games, CancellationToken cancellation)
+    public static async Task<HashSet<Guid>> RecordedAsync(FlywheelStore store, IReadOnlyCollection<Guid> games,
+        CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        return [.. await db.Generations.Where(row => games.Contains(row.Group)).Select(row => row.Group).Distinct().ToListAsync(cancellation)];
+        return [.. await db.Generations.Where(row => games.Contains(row.Group)).Select(row => row.Group).Distinct()
+            .ToListAsync(cancellation)];
     }
 
-    public static async Task SaveAsync(FlywheelStore store, TaskFolder task, GameModel model, PlayRecipe recipe, PlayedGame game, TimeProvider time, CancellationToken cancellation)
+    public static async Task SaveAsync(FlywheelStore store, TaskFolder task, GameModel model, PlayRecipe recipe, PlayedGame game,
+        TimeProvider time, CancellationToken cancellation)
     {
         DateTimeOffset now = time.GetUtcNow();
         Guid group = IdOf(task.Name, model.Folder.Hash, recipe.Seed, game.Turn, game.Index);
@@ -41,7 +46,10 @@ internal static class GameRecord
         foreach ((int ply, SearchedMove move) in game.Moves.Index())
         {
             Conversation asked = task.Ask(GameTask.FieldsOf(move.Position));
-            Message user = asked.Messages[^1] with { Fields = new Dictionary<string, string> { ["search"] = SearchJson(model.Game, recipe, game, move).ToJsonString(JsonText.Compact) } };
+            Message user =
+                asked.Messages[^1]
+                    with { Fields = new Dictionary<string, string>
+                        { ["search"] = SearchJson(model.Game, recipe, game, move).ToJsonString(JsonText.Compact) } };
             int[] prompt = model.Prompt(move.Position);
             var generation = new Generation
             {
@@ -63,18 +71,21 @@ internal static class GameRecord
                     Tokens = [model.MoveToken(move.Move)],
                     Logprobs = [move.LogProb],
                     SamplerLogprobs = [move.DrawnLogProb],
-                    Sampler = new SamplerOptions { Temperature = move.History.Count < recipe.Play.DrawnPlies ? 1 : 0, Seed = (ulong)SelfPlay.SeedOf(recipe.Seed, 1, game.Turn, game.Index) },
+                    Sampler = new SamplerOptions { Temperature = move.History.Count < recipe.Play.DrawnPlies ? 1 : 0,
+                        Seed = (ulong)SelfPlay.SeedOf(recipe.Seed, 1, game.Turn, game.Index) },
                     MaxTokens = 1,
                 },
             };
-            var rating = new FeedbackInput(generation.Id, Metrics.Rating, JsonValue.Create((game.ResultFor(move) + 1) / 2.0), RefereeUser, new JsonObject
+            var rating = new FeedbackInput(generation.Id, Metrics.Rating, JsonValue.Create((game.ResultFor(move) + 1) / 2.0), RefereeUser,
+                new JsonObject
             {
                 ["game"] = $"{group}", ["ply"] = move.History.Count.ToString(CultureInfo.InvariantCulture),
             });
             db.Generations.Add(generation);
             db.Feedback.Add(new Feedback
             {
-                Id = Guid.CreateVersion7(now), Time = now, GenerationId = generation.Id, Metric = rating.Metric, Value = rating.Value, User = rating.User, Tags = rating.Tags,
+                Id = Guid.CreateVersion7(now), Time = now, GenerationId = generation.Id, Metric = rating.Metric, Value = rating.Value,
+                User = rating.User, Tags = rating.Tags,
                 Source = FeedbackSource.Referee,
             });
         }
@@ -87,7 +98,8 @@ internal static class GameRecord
     /// <param name="task">With a game.</param>
     /// <param name="turns">Numbers of the turns.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<IReadOnlyList<RecordedGame>> ReadAsync(FlywheelStore store, TaskFolder task, IReadOnlySet<int> turns, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<RecordedGame>> ReadAsync(FlywheelStore store, TaskFolder task, IReadOnlySet<int> turns,
+        CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
         int oldest = turns.Min();
@@ -111,16 +123,21 @@ internal static class GameRecord
                 next = row.Choice + 1;
                 double share = double.Parse(row.Value, CultureInfo.InvariantCulture);
                 result = (int)Math.Round(2 * share - 1) * (position.IsFirstToMove ? 1 : -1);
-                moves.Add(new RecordedMove(row.Id, row.Feedback, new SearchedMove(position, history, MovesOf(game, search), Read<int>(search, "visits"), Read<double>(search, "shares"), Read<double>(search, "targets"), Read<double>(search, "values"),
+                moves.Add(new RecordedMove(row.Id, row.Feedback,
+                    new SearchedMove(position, history, MovesOf(game, search), Read<int>(search, "visits"), Read<double>(search, "shares"),
+                        Read<double>(search, "targets"), Read<double>(search, "values"),
                     search["value"]!.GetValue<double>(), game.FindMove(row.Text)!.Value, 0, 0)));
             }
-            if (moves.Count > 0) games.Add(new RecordedGame(group.Key, group.First().ModelHash, new PlayedGame(turn, index, [.. moves.Select(move => move.Move)], result), moves));
+            if (moves.Count > 0)
+                games.Add(new RecordedGame(group.Key, group.First().ModelHash,
+                    new PlayedGame(turn, index, [.. moves.Select(move => move.Move)], result), moves));
         }
         return [.. games.OrderBy(game => game.Game.Turn).ThenBy(game => game.Game.Index)];
     }
 
     /// <summary>
-    /// Moves that the referee judged after a place in the feedback, which is where a turn had read to: games of later turns stand behind it. Who
+    /// Moves that the referee judged after a place in the feedback, which is where a turn had read to: games of later turns stand behind
+    /// it. Who
     /// asked is not a condition, although a few games of people come along: by the index of users every game ever played would be read.
     /// </summary>
     internal static IQueryable<RecordedRow> RowsSince(FlywheelDb db, string task, long before, long through = long.MaxValue)
@@ -132,7 +149,8 @@ internal static class GameRecord
                where generation.App == app && generation.Payload != null
                select new RecordedRow
                {
-                   Id = generation.Id, Group = generation.Group, Choice = generation.Choice, User = generation.User, ModelHash = generation.ModelHash, Conversation = generation.Payload!.Conversation,
+                   Id = generation.Id, Group = generation.Group, Choice = generation.Choice, User = generation.User,
+                   ModelHash = generation.ModelHash, Conversation = generation.Payload!.Conversation,
                    Text = generation.Payload.Text, Feedback = feedback.Id, Value = feedback.Value,
                };
     }
@@ -162,7 +180,8 @@ internal static class GameRecord
     internal static IReadOnlyList<int> HistoryOf(Game game, JsonNode search)
     {
         string history = search["history"]!.GetValue<string>();
-        IEnumerable<string> symbols = history.Contains(' ', StringComparison.Ordinal) || game is not ConnectFourGame ? history.Split(' ', StringSplitOptions.RemoveEmptyEntries) : history.Select(column => $"{column}");
+        IEnumerable<string> symbols = history.Contains(' ', StringComparison.Ordinal) || game is not ConnectFourGame
+            ? history.Split(' ', StringSplitOptions.RemoveEmptyEntries) : history.Select(column => $"{column}");
         return [.. symbols.Select(symbol => game.FindMove(symbol)!.Value)];
     }
 

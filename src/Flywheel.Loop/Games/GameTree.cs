@@ -9,11 +9,13 @@ namespace Flywheel.Loop.Games;
 internal sealed record SearchSettings(int Simulations, double Exploration);
 
 /// <summary>
-/// A search of one game: PUCT over a model's moves and values (Silver 2017, arXiv 1712.01815), in which positions that are won, lost or drawn
+/// A search of one game: PUCT over a model's moves and values (Silver 2017, arXiv 1712.01815), in which positions that are won, lost or
+/// drawn
 /// whatever is played count as what they are (MCTS-Solver, Winands 2008). Values are seen by the side to move and lie between -1 and 1;
 /// numbers of moves are places in <see cref="GamePosition.Moves"/>.
 /// </summary>
-/// <remarks>One leaf waits for its evaluation at a time, so that a game does not depend on those beside it; batches come from many games.</remarks>
+/// <remarks>One leaf waits for its evaluation at a time, so that a game does not depend on those beside it; batches come from many
+/// games.</remarks>
 internal sealed class GameTree(GamePosition position, SearchSettings settings)
 {
     /// <summary>A move that was not tried counts as so much worse than the position.</summary>
@@ -38,7 +40,9 @@ internal sealed class GameTree(GamePosition position, SearchSettings settings)
     public double Value => _root.Proof ?? _root.Mean;
 
     /// <summary>Value of each of the root's moves; of one that was never tried, the root's.</summary>
-    public double[] MoveValues => [.. Enumerable.Range(0, _root.Children.Length).Select(place => -_root.Children[place]?.Proof ?? (_root.Visits[place] > 0 ? _root.Sums[place] / _root.Visits[place] : Value))];
+    public double[] MoveValues =>
+        [.. Enumerable.Range(0, _root.Children.Length)
+            .Select(place => -_root.Children[place]?.Proof ?? (_root.Visits[place] > 0 ? _root.Sums[place] / _root.Visits[place] : Value))];
 
     /// <summary>What should be played: shares of visits, without moves that are known to be worse than another.</summary>
     public double[] Shares() => Normalized(place => _root.Visits[place]);
@@ -83,7 +87,8 @@ internal sealed class GameTree(GamePosition position, SearchSettings settings)
     public bool HasNoise => _noisy is not null;
 
     /// <summary>The move was played: what the search knows about the position after it stays.</summary>
-    public void Advance(int place) => (_root, _noisy) = (_root.Children[place] ?? new Node(_root.Position.Play(_root.Position.Moves[place])), null);
+    public void Advance(int place) =>
+        (_root, _noisy) = (_root.Children[place] ?? new Node(_root.Position.Play(_root.Position.Moves[place])), null);
 
     /// <summary>Goes down to a position that must be evaluated; null when this descent ended with the game, and is done.</summary>
     public GamePosition? Descend()

@@ -30,11 +30,13 @@ internal static class GameOracles
         _ => Stockfish.Of(JudgeNodes),
     };
 
-    /// <summary>Fixed opponents, each with the number of random moves before its games; those that are not installed are left out.</summary>
+    /// <summary>Fixed opponents, each with the number of random moves before its games; those that are not installed are left
+    /// out.</summary>
     public static IReadOnlyList<(IGamePlayer Player, int Opening)> OpponentsOf(Game game, Action<string> say)
     {
         var opponents = new List<(IGamePlayer, int)> { (RulePlayer.Random, 2), (RulePlayer.OnePly, 4) };
-        if (game is ConnectFourGame) opponents.Add((RulePlayer.Of(new ConnectFourSolver(20)), 14)); // it needs minutes for the first moves of a game
+        // it needs minutes for the first moves of a game
+        if (game is ConnectFourGame) opponents.Add((RulePlayer.Of(new ConnectFourSolver(20)), 14));
         if (game is ChessGame && Stockfish.Path is null) say($"There is no match against Stockfish: {Stockfish.Missing}");
         else if (game is ChessGame) opponents.Add((RulePlayer.Of(Stockfish.Of(OpponentNodes)), 4));
         return opponents;

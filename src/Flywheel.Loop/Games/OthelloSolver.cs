@@ -3,7 +3,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Loop.Games;
 
-/// <summary>Plays the end of Othello out: whether the side to move wins, draws or loses when both play best. For a dozen empty squares.</summary>
+/// <summary>Plays the end of Othello out: whether the side to move wins, draws or loses when both play best. For a dozen empty
+/// squares.</summary>
 internal sealed class OthelloSolver : IGameOracle
 {
     public string Name => "solver";
@@ -12,7 +13,9 @@ internal sealed class OthelloSolver : IGameOracle
 
     public IReadOnlyList<int> BestMoves(GamePosition position)
     {
-        int[] worth = [.. position.Moves.Select(move => (OthelloPosition)position.Play(move)).Select(after => -Search(after.Own, after.Other, -1, 1, hasPassed: false))];
+        int[] worth =
+            [.. position.Moves.Select(move => (OthelloPosition)position.Play(move))
+                .Select(after => -Search(after.Own, after.Other, -1, 1, hasPassed: false))];
         return [.. position.Moves.Where((_, i) => worth[i] == worth.Max())];
     }
 
@@ -20,7 +23,10 @@ internal sealed class OthelloSolver : IGameOracle
     private static int Search(ulong own, ulong other, int alpha, int beta, bool hasPassed)
     {
         ulong moves = OthelloPosition.Placements(own, other);
-        if (moves == 0) return hasPassed ? Math.Sign(BitOperations.PopCount(own) - BitOperations.PopCount(other)) : -Search(other, own, -beta, -alpha, hasPassed: true);
+        if (moves == 0)
+            return hasPassed
+                ? Math.Sign(BitOperations.PopCount(own) - BitOperations.PopCount(other)) : -Search(other, own, -beta, -alpha,
+                    hasPassed: true);
         Span<(int Replies, int Square)> order = stackalloc (int, int)[BitOperations.PopCount(moves)];
         for (int i = 0; i < order.Length; i++, moves &= moves - 1)
         {

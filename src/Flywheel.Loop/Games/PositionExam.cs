@@ -28,7 +28,8 @@ internal static class PositionExam
     /// <param name="count">How many.</param>
     /// <param name="seed">The same seed, the same positions.</param>
     /// <param name="oracle">Knows the best moves.</param>
-    public static IEnumerable<(GamePosition Position, IReadOnlyList<int> Best, string Play)> Draw(Game game, int count, int seed, IGameOracle oracle)
+    public static IEnumerable<(GamePosition Position, IReadOnlyList<int> Best, string Play)> Draw(Game game, int count, int seed,
+        IGameOracle oracle)
     {
         var random = new Random(seed);
         var seen = new HashSet<ulong>();
@@ -39,30 +40,38 @@ internal static class PositionExam
             GamePosition position = game.Start;
             while (position.NumPlies < plies && !position.IsOver)
             {
-                IReadOnlyList<int> moves = careful && position.NumPlies >= oracle.Plies.Fewest && random.Next(10) >= 3 ? oracle.BestMoves(position) : position.Moves;
+                IReadOnlyList<int> moves = careful && position.NumPlies >= oracle.Plies.Fewest && random.Next(10) >= 3
+                    ? oracle.BestMoves(position) : position.Moves;
                 position = position.Play(moves[random.Next(moves.Count)]);
             }
             if (position.IsOver) continue;
             IReadOnlyList<int> best = oracle.BestMoves(position);
-            if (best.Count < position.Moves.Count && seen.Add(position.SymmetricKey)) yield return (position, best, careful ? "careful" : "random");
+            if (best.Count < position.Moves.Count && seen.Add(position.SymmetricKey))
+                yield return (position, best, careful ? "careful" : "random");
         }
     }
 
     /// <summary>As lines of the task's held-out file.</summary>
     public static string LineOf(GamePosition position, IReadOnlyList<int> best, string play) =>
-        new JsonObject { ["position"] = $"{position}", ["answer"] = position.Game.Spell(best), ["play"] = play }.ToJsonString(JsonText.Compact);
+        new JsonObject { ["position"] = $"{position}", ["answer"] = position.Game.Spell(best),
+            ["play"] = play }.ToJsonString(JsonText.Compact);
 
     /// <summary>The positions that a task holds out, each once however it is turned.</summary>
     public static IReadOnlySet<ulong> HeldOut(TaskFolder task, FlywheelHome home, MeasureRecipe recipe) =>
-        ItemsOf(task, home).Select(item => item.Position).Concat(Unseen(GameTasks.GameOf(task), recipe.Positions)).Select(position => position.SymmetricKey).ToHashSet();
+        ItemsOf(task, home).Select(item => item.Position).Concat(Unseen(GameTasks.GameOf(task), recipe.Positions))
+            .Select(position => position.SymmetricKey).ToHashSet();
 
-    public static async Task<PositionScore> TakeAsync(GameModel model, TaskFolder task, FlywheelHome home, MeasureRecipe recipe, double exploration, CancellationToken cancellation)
+    public static async Task<PositionScore> TakeAsync(GameModel model, TaskFolder task, FlywheelHome home, MeasureRecipe recipe,
+        double exploration, CancellationToken cancellation)
     {
         (GamePosition Position, string[] Best)[] items = [.. ItemsOf(task, home).Take(recipe.Positions)];
         GamePosition[] positions = [.. items.Select(item => item.Position)], others = [.. Unseen(model.Game, recipe.Positions)];
-        Evaluation[] evaluations = await model.EvaluateAsync(positions, cancellation), more = await model.EvaluateAsync(others, cancellation);
-        GameTree[] trees = await SearchPlayer.SearchAsync(model, new SearchSettings(recipe.Simulations, exploration), positions, cancellation);
-        return new PositionScore(items.Length, Share(i => IsBest(i, positions[i].Moves[evaluations[i].Best])), Share(i => IsBest(i, SearchPlayer.BestOf(trees[i]))),
+        Evaluation[] evaluations = await model.EvaluateAsync(positions, cancellation),
+            more = await model.EvaluateAsync(others, cancellation);
+        GameTree[] trees = await SearchPlayer.SearchAsync(model, new SearchSettings(recipe.Simulations, exploration), positions,
+            cancellation);
+        return new PositionScore(items.Length, Share(i => IsBest(i, positions[i].Moves[evaluations[i].Best])),
+            Share(i => IsBest(i, SearchPlayer.BestOf(trees[i]))),
             Wilson(evaluations.Concat(more).Count(evaluation => evaluation.TakesLegalMove), items.Length + others.Length));
 
         Interval Share(Func<int, bool> holds) => Wilson(Enumerable.Range(0, items.Length).Count(holds), items.Length);
@@ -109,6 +118,8 @@ public static class PositionFile
     {
         Game game = GameTasks.GameOf(task);
         IGameOracle oracle = GameOracles.For(game);
-        AtomicFile.WriteText(path, string.Concat(PositionExam.Draw(game, count, seed, oracle).Select(one => PositionExam.LineOf(one.Position, one.Best, one.Play) + "\n")));
+        AtomicFile.WriteText(path,
+            string.Concat(PositionExam.Draw(game, count, seed, oracle)
+                .Select(one => PositionExam.LineOf(one.Position, one.Best, one.Play) + "\n")));
     }
 }

@@ -14,7 +14,8 @@ namespace Flywheel.Loop.Games;
 /// <param name="Move">Played.</param>
 /// <param name="LogProb">The model's, of the move among its whole vocabulary.</param>
 /// <param name="DrawnLogProb">Of the move in the distribution that it was drawn from.</param>
-internal sealed record SearchedMove(GamePosition Position, IReadOnlyList<int> History, IReadOnlyList<int> Moves, int[] Visits, double[] Shares, double[] Targets, double[] Values, double Value, int Move, float LogProb, float DrawnLogProb);
+internal sealed record SearchedMove(GamePosition Position, IReadOnlyList<int> History, IReadOnlyList<int> Moves, int[] Visits,
+    double[] Shares, double[] Targets, double[] Values, double Value, int Move, float LogProb, float DrawnLogProb);
 
 /// <summary>A finished game.</summary>
 /// <param name="Turn">Number of the turn that learns from it first.</param>
@@ -110,7 +111,8 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
         {
             while (!Tree.Position.IsOver)
             {
-                if (Tree.Evaluation is not null && !Tree.HasNoise) Tree.AddNoise(_random, _play.Recipe.Play.NoiseShare, _play.Recipe.Play.NoiseAlpha);
+                if (Tree.Evaluation is not null && !Tree.HasNoise)
+                    Tree.AddNoise(_random, _play.Recipe.Play.NoiseShare, _play.Recipe.Play.NoiseAlpha);
                 if (Tree.IsDone) Move();
                 else if (Tree.Descend() is { } leaf) return leaf;
             }
@@ -128,7 +130,8 @@ internal sealed class SelfPlay(GameModel model, PlayRecipe recipe)
                 while (shares[place] == 0) place--; // rounding went beyond the last that may be played
             }
             int move = Tree.Position.Moves[place];
-            _moves.Add(new SearchedMove(Tree.Position, [.. _history], Tree.Position.Moves, Tree.Visits, shares, Tree.Targets(_play.Recipe.Play.ValueScale), Tree.MoveValues, Tree.Value, move, Tree.Evaluation!.LogProbs[place],
+            _moves.Add(new SearchedMove(Tree.Position, [.. _history], Tree.Position.Moves, Tree.Visits, shares,
+                Tree.Targets(_play.Recipe.Play.ValueScale), Tree.MoveValues, Tree.Value, move, Tree.Evaluation!.LogProbs[place],
                 _history.Count < _play.Recipe.Play.DrawnPlies ? (float)Math.Log(shares[place]) : 0));
             _history.Add(move);
             Tree.Advance(place);

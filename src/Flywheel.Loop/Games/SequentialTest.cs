@@ -6,7 +6,8 @@ namespace Flywheel.Loop.Games;
 public enum MatchVerdict { Open, Better, NotBetter }
 
 /// <summary>
-/// The sequential probability ratio test (Wald 1945) of a match: is the one player <c>elo1</c> better than the other, or only <c>elo0</c>? Games
+/// The sequential probability ratio test (Wald 1945) of a match: is the one player <c>elo1</c> better than the other, or only <c>elo0</c>?
+/// Games
 /// come in pairs from one opening, whose results hang together, so that the likelihood ratio is that of the pairs' mean by its normal
 /// approximation (the generalised test of Van den Bergh 2017, as computer chess uses it).
 /// </summary>

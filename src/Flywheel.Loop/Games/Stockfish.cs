@@ -30,8 +30,10 @@ internal sealed class Stockfish : IGameOracle
     public const string Missing = "no program 'stockfish' was found; install it (Debian: apt-get install stockfish) or put it on the PATH";
 
     /// <summary>Where it is; null where it is not installed. Debian keeps games apart from the PATH of services.</summary>
-    public static string? Path => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(System.IO.Path.PathSeparator).Append("/usr/games")
-        .Select(folder => System.IO.Path.Combine(folder, OperatingSystem.IsWindows() ? "stockfish.exe" : "stockfish")).FirstOrDefault(File.Exists);
+    public static string? Path =>
+        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(System.IO.Path.PathSeparator).Append("/usr/games")
+        .Select(folder => System.IO.Path.Combine(folder, OperatingSystem.IsWindows() ? "stockfish.exe" : "stockfish"))
+        .FirstOrDefault(File.Exists);
 
     public string Name => string.Create(CultureInfo.InvariantCulture, $"stockfish-{_nodes}-nodes");
 
@@ -47,7 +49,8 @@ internal sealed class Stockfish : IGameOracle
         using Lock.Scope _ = _one.EnterScope();
         Say(string.Create(CultureInfo.InvariantCulture, $"ucinewgame\nposition fen {position}\ngo nodes {_nodes}"));
         string said = ReadUntil("bestmove")[^1].Split(' ')[1];
-        return [position.Game.FindMove(said) is { } move && position.Moves.Contains(move) ? move : throw new FlywheelException($"stockfish answered '{said}' in {position}, expected a legal move")];
+        return [position.Game.FindMove(said) is { } move && position.Moves.Contains(move)
+            ? move : throw new FlywheelException($"stockfish answered '{said}' in {position}, expected a legal move")];
     }
 
     /// <summary>Games of so many plies from a position by the first move, as its command <c>go perft</c> counts them.</summary>
@@ -55,7 +58,8 @@ internal sealed class Stockfish : IGameOracle
     {
         using Lock.Scope _ = _one.EnterScope();
         Say(string.Create(CultureInfo.InvariantCulture, $"position fen {fen}\ngo perft {depth}"));
-        return ReadUntil("Nodes searched").Select(line => line.Split(": ")).Where(parts => parts.Length == 2 && parts[0].Length is 4 or 5).ToDictionary(parts => parts[0], parts => long.Parse(parts[1], CultureInfo.InvariantCulture));
+        return ReadUntil("Nodes searched").Select(line => line.Split(": ")).Where(parts => parts.Length == 2 && parts[0].Length is 4 or 5)
+            .ToDictionary(parts => parts[0], parts => long.Parse(parts[1], CultureInfo.InvariantCulture));
     }
 
     private void Say(string lines)
@@ -67,7 +71,8 @@ internal sealed class Stockfish : IGameOracle
     private List<string> ReadUntil(string start)
     {
         var lines = new List<string>();
-        do lines.Add(_process.StandardOutput.ReadLine() ?? throw new FlywheelException($"stockfish ended; expected it to answer with '{start}'"));
+        do lines.Add(_process.StandardOutput.ReadLine()
+            ?? throw new FlywheelException($"stockfish ended; expected it to answer with '{start}'"));
         while (!lines[^1].StartsWith(start, StringComparison.Ordinal));
         return lines;
     }

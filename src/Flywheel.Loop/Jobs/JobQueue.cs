@@ -16,7 +16,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
 
     private DateTimeOffset Now => _time.GetUtcNow();
 
-    /// <summary>Puts a job in; completes when it is on disk. What it generates counts against the limit of the key by which it is asked for.</summary>
+    /// <summary>Puts a job in; completes when it is on disk. What it generates counts against the limit of the key by which it is asked
+    /// for.</summary>
     /// <param name="kind">Name of the handler that does it.</param>
     /// <param name="input">JSON: what is to be done.</param>
     /// <param name="user">Who asks.</param>
@@ -32,7 +33,9 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         if (Actor.LimitedKey is { } key && !JobRow.OfTheHome.Contains(kind)) input = JobPayload.AtCostOf(key, input);
         var job = new JobRow
         {
-            Id = Guid.CreateVersion7(now), Kind = kind, Workspace = JobRow.OfTheHome.Contains(kind) ? WorkspaceRow.Default : workspace ?? Actor.Here, User = user, MaxAttempts = maxAttempts,
+            Id = Guid.CreateVersion7(now), Kind = kind,
+            Workspace = JobRow.OfTheHome.Contains(kind) ? WorkspaceRow.Default : workspace ?? Actor.Here, User = user,
+            MaxAttempts = maxAttempts,
             NotBefore = now, Created = now, Updated = now, Payload = new JobPayload { Input = input },
         };
         await using FlywheelDb db = store.Tables();
@@ -60,14 +63,16 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         return await db.Jobs.AsNoTracking().SingleOrDefaultAsync(job => job.Id == id, cancellation);
     }
 
-    /// <summary>The latest jobs without their payloads, newest first: of a workspace, or (null) all that whoever asks gets to see.</summary>
+    /// <summary>The latest jobs without their payloads, newest first: of a workspace, or (null) all that whoever asks gets to
+    /// see.</summary>
     public async Task<IReadOnlyList<JobRow>> ListAsync(
         string? workspace = null, string? user = null, string? kind = null, int count = 100, JobState? state = null,
             CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         return await db.Jobs.AsNoTracking()
-            .Where(job => (workspace == null || job.Workspace == workspace) && (user == null || job.User == user) && (kind == null || job.Kind == kind)
+            .Where(job => (workspace == null || job.Workspace == workspace) && (user == null || job.User == user)
+                && (kind == null || job.Kind == kind)
                 && (state == null || job.State == state))
             .OrderByDescending(job => job.Created).ThenByDescending(job => job.Id).Take(count).ToListAsync(cancellation);
     }
@@ -196,7 +201,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     /// <exception cref="KeyLimitException">It has not.</exception>
     internal async Task CheckLimitAsync(CancellationToken cancellation)
     {
-        if (Actor.LimitedKey is { } key && await new ApiKeys(store, _time).FindTokensUsedUpAsync(key, cancellation) is { } reached) throw new KeyLimitException(reached);
+        if (Actor.LimitedKey is { } key && await new ApiKeys(store, _time).FindTokensUsedUpAsync(key, cancellation) is { } reached)
+            throw new KeyLimitException(reached);
     }
 
     /// <summary>The worker has stopped a job as it was asked to.</summary>
@@ -215,7 +221,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
     public Task CancelAsync(Guid job, CancellationToken cancellation = default) =>
         AskAsync(job, JobWish.Cancel, JobState.Cancelled, cancellation);
 
-    /// <summary>Takes a job out of the record, with what it was asked and what came of it. A worker that has it hears soon that it is lost.</summary>
+    /// <summary>Takes a job out of the record, with what it was asked and what came of it. A worker that has it hears soon that it is
+    /// lost.</summary>
     public async Task DeleteAsync(Guid job, CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Inference);
@@ -246,7 +253,9 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
             changed = await db.Jobs.Where(row => row.Id == job && row.State == JobState.Running && row.Wish == JobWish.Pause)
                 .ExecuteUpdateAsync(rows =>
                     rows.SetProperty(row => row.Wish, (JobWish?)null).SetProperty(row => row.Updated, now), cancellation);
-        if (changed == 0) throw new FlywheelException($"job {job} is {await StateAsync(db, job, cancellation)}, expected one that is paused, failed or cancelled");
+        if (changed == 0)
+            throw new FlywheelException(
+                $"job {job} is {await StateAsync(db, job, cancellation)}, expected one that is paused, failed or cancelled");
     }
 
     private static IQueryable<JobRow> Mine(FlywheelDb db, Guid job, string worker) =>
@@ -303,7 +312,8 @@ public sealed class JobQueue(FlywheelStore store, TimeProvider? time = null)
         // Between the two a worker may have begun it, or put it back.
         if (changed == 0 && await StateAsync(db, job, cancellation) is "running" or "queued") await AskAsync(job, wish, state,
             cancellation);
-        else if (changed == 0) throw new FlywheelException($"job {job} is {await StateAsync(db, job, cancellation)}, expected one that waits or runs");
+        else if (changed == 0)
+            throw new FlywheelException($"job {job} is {await StateAsync(db, job, cancellation)}, expected one that waits or runs");
     }
 
     private static async Task<string> StateAsync(FlywheelDb db, Guid job, CancellationToken cancellation)

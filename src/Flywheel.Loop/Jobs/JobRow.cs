@@ -88,7 +88,8 @@ public sealed class JobPayload
 
     /// <summary>The key with a limit at whose cost the job is; null: nobody counts.</summary>
     internal Guid? FindLimitedKey() =>
-        Input.Contains(LimitedKey, StringComparison.Ordinal) && (string?)(JsonNode.Parse(Input) as JsonObject)?[LimitedKey] is { } key ? Guid.Parse(key) : null;
+        Input.Contains(LimitedKey, StringComparison.Ordinal) && (string?)(JsonNode.Parse(Input) as JsonObject)?[LimitedKey] is { } key
+            ? Guid.Parse(key) : null;
 }
 
 public enum JobState { Queued, Running, Paused, Done, Failed, Cancelled }

@@ -5,7 +5,8 @@ namespace Flywheel.Loop.Jobs;
 /// <summary>Does one kind of job.</summary>
 /// <param name="job">What there is to do; say there how far it is.</param>
 /// <param name="cancellation">Fires when the job is to be paused or ended, when the worker stops, or when the claim is lost.</param>
-/// <returns>JSON of what came of it, or null. A <see cref="KeyLimitException"/> puts the job off, any other <see cref="FlywheelException"/> fails it for good; the rest is tried again, and once the
+/// <returns>JSON of what came of it, or null. A <see cref="KeyLimitException"/> puts the job off, any other <see cref="FlywheelException"/>
+/// fails it for good; the rest is tried again, and once the
 /// cancellation has fired is no failure.</returns>
 public delegate Task<string?> JobHandler(JobContext job, CancellationToken cancellation);
 
@@ -48,15 +49,18 @@ public sealed class JobContext
     }
 
     /// <summary>Called before each part of the job that generates.</summary>
-    /// <exception cref="KeyLimitException">The key at whose cost it is has no tokens left today; let through, it puts the job off until it has.</exception>
+    /// <exception cref="KeyLimitException">The key at whose cost it is has no tokens left today; let through, it puts the job off until it
+    /// has.</exception>
     public Task CheckLimitAsync(CancellationToken cancellation) => _checkLimit(cancellation);
 
     /// <summary>Says twice a second how far a work is that goes on beside it, until it ends.</summary>
     /// <param name="work">Ends when the handler's cancellation fires, too.</param>
-    /// <param name="latest">Progress, words and checkpoint as of now; said when they are others than before. Null: nothing to say yet.</param>
+    /// <param name="latest">Progress, words and checkpoint as of now; said when they are others than before. Null: nothing to say
+    /// yet.</param>
     /// <param name="time">Measures the pauses.</param>
     /// <returns>What comes of the work.</returns>
-    public async Task<T> ReportWhileAsync<T>(Task<T> work, Func<(double Progress, string? Message, string? Checkpoint)?> latest, TimeProvider time)
+    public async Task<T> ReportWhileAsync<T>(Task<T> work, Func<(double Progress, string? Message, string? Checkpoint)?> latest,
+        TimeProvider time)
     {
         (double, string?, string?)? told = null;
         try
@@ -91,7 +95,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
     /// <summary>Whether a worker was of a process of this machine that has ended. Of another machine's nothing is known.</summary>
     public static bool IsDead(string? worker)
     {
-        if (worker?.Split('/') is not [var machine, var process, _] || machine != Environment.MachineName || !int.TryParse(process, out int id)) return false;
+        if (worker?.Split('/') is not [var machine, var process, _] || machine != Environment.MachineName
+            || !int.TryParse(process, out int id)) return false;
         try
         {
             using var found = System.Diagnostics.Process.GetProcessById(id);
@@ -126,7 +131,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
             try
             {
                 // Not to be cancelled: a claim that was made and not heard of would hold the job until it runs out.
-                if (await queue.ClaimAsync(Name, [.. handlers.Keys], Lease, CancellationToken.None) is { } job) await DoAsync(job, cancellation);
+                if (await queue.ClaimAsync(Name, [.. handlers.Keys], Lease, CancellationToken.None) is { } job)
+                    await DoAsync(job, cancellation);
                 else await Task.Delay(Poll, cancellation);
             }
             catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
@@ -162,7 +168,9 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
         }
 
         // Its own rows it reaches in any workspace. The handler sees what whoever asked for it sees.
-        Actor.Is(job.User.Length > 0 ? job.User : Actor.Name, workspace: job.IsOfTheHome ? null : job.Workspace, limitedKey: job.Payload!.FindLimitedKey()); // what it promotes or forgets, whoever asked for it does
+        // what it promotes or forgets, whoever asked for it does
+        Actor.Is(job.User.Length > 0 ? job.User : Actor.Name, workspace: job.IsOfTheHome ? null : job.Workspace,
+            limitedKey: job.Payload!.FindLimitedKey());
         using var ended = new CancellationTokenSource();
         Task renewing = RenewAsync(() => Report(null, null, null), job, ended.Token);
         Func<Task> settle;
@@ -175,7 +183,8 @@ public sealed class JobWorker(JobQueue queue, IReadOnlyDictionary<string, JobHan
         {
             settle = () => queue.PostponeAsync(job, Name, e.Message, e.Until, CancellationToken.None);
         }
-        // A handler that was told to stop may end by whatever it was doing, such as by a stream that was closed under it. What only a person
+        // A handler that was told to stop may end by whatever it was doing, such as by a stream that was closed under it. What only a
+        // person
         // can mend has failed all the same.
         catch (Exception e) when (halt.IsCancellationRequested && e is not (FlywheelException or JobLostException))
         {

@@ -40,16 +40,21 @@ public static class RecordExport
     private static readonly JsonSerializerOptions s_text = new(JsonText.Compact) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>A column: its field of Parquet, its value in a row, and how many such values are written.</summary>
-    private sealed record Column(DataField Field, Func<Generation, IReadOnlyList<Feedback>, object?> Value, Func<ParquetRowGroupWriter, DataField, IEnumerable<object?>, Task> WriteAsync);
+    private sealed record Column(DataField Field, Func<Generation, IReadOnlyList<Feedback>, object?> Value,
+        Func<ParquetRowGroupWriter, DataField, IEnumerable<object?>, Task> WriteAsync);
 
     private static readonly Column[] s_columns =
     [
         Text("id", row => row.Id.ToString()), Text("request", row => row.Group.ToString()), Number<int>("choice", row => row.Choice),
-        new(new DateTimeDataField("time", DateTimeFormat.Timestamp, isAdjustedToUTC: true, DateTimeTimeUnit.Millis, isNullable: false), (row, _) => row.Time.UtcDateTime, NumbersAsync<DateTime>),
-        Text("app", row => row.App), Text("user", row => row.User), Text("owner", row => row.Owner), Text("workspace", row => row.Workspace),
+        new(new DateTimeDataField("time", DateTimeFormat.Timestamp, isAdjustedToUTC: true, DateTimeTimeUnit.Millis, isNullable: false),
+            (row, _) => row.Time.UtcDateTime, NumbersAsync<DateTime>),
+        Text("app", row => row.App), Text("user", row => row.User), Text("owner", row => row.Owner),
+        Text("workspace", row => row.Workspace),
         Text("consent", row => Name(row.Consent)), Text("store", row => Name(row.Store)), Text("model", row => row.ModelHash),
-        Perhaps("adapter", row => row.AdapterHash), Perhaps("upstream", row => row.Upstream), Perhaps("origin", row => row.Origin), Perhaps("variant", row => row.Variant),
-        Text("finish_reason", row => Name(row.FinishReason)), Number<int>("prompt_tokens", row => row.NumPromptTokens), Number<int>("completion_tokens", row => row.NumTokens),
+        Perhaps("adapter", row => row.AdapterHash), Perhaps("upstream", row => row.Upstream), Perhaps("origin", row => row.Origin),
+        Perhaps("variant", row => row.Variant),
+        Text("finish_reason", row => Name(row.FinishReason)), Number<int>("prompt_tokens", row => row.NumPromptTokens),
+        Number<int>("completion_tokens", row => row.NumTokens),
         Number<double>("first_token_ms", row => row.FirstTokenMs), Number<double>("latency_ms", row => row.LatencyMs),
         new(new DataField("cost", typeof(double), isNullable: true), (row, _) => row.Cost,
             async (group, field, values) => await group.WriteAsync<double>(field, values.Select(value => (double?)value).ToArray())),
@@ -68,15 +73,19 @@ public static class RecordExport
         : throw new FlywheelException($"{field} is '{name}', expected {JsonLines} or {Parquet}");
 
     /// <summary>A date (its first moment) or a time, in UTC where it does not say; null when it is neither.</summary>
-    public static DateTimeOffset? TimeOf(string text) => DateTimeOffset.TryParseExact(text, ["yyyy-MM-dd", "yyyy-MM-ddTHH:mm:ssK", "yyyy-MM-ddTHH:mm:ss.fffK"],
-        System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out DateTimeOffset time) ? time : null;
+    public static DateTimeOffset? TimeOf(string text) =>
+        DateTimeOffset.TryParseExact(text, ["yyyy-MM-dd", "yyyy-MM-ddTHH:mm:ssK", "yyyy-MM-ddTHH:mm:ss.fffK"],
+        System.Globalization.CultureInfo.InvariantCulture, System.Globalization.DateTimeStyles.AssumeUniversal, out DateTimeOffset time)
+        ? time : null;
 
     /// <returns>How many answers were written.</returns>
-    public static Task<long> WriteAsync(FlywheelStore store, ExportFilter filter, string format, Stream stream, CancellationToken cancellation = default) =>
+    public static Task<long> WriteAsync(FlywheelStore store, ExportFilter filter, string format, Stream stream,
+        CancellationToken cancellation = default) =>
         format == Parquet ? WriteParquetAsync(store, filter, stream, cancellation) : WriteLinesAsync(store, filter, stream, cancellation);
 
     /// <summary>The same to a file, which appears whole or not at all.</summary>
-    public static long WriteFile(FlywheelStore store, ExportFilter filter, string format, string path, CancellationToken cancellation = default)
+    public static long WriteFile(FlywheelStore store, ExportFilter filter, string format, string path,
+        CancellationToken cancellation = default)
     {
         long count = 0;
         // Its own thread waits for the database; nothing else hangs on this one.
@@ -113,13 +122,16 @@ public static class RecordExport
         },
     };
 
-    private static async Task<long> WriteParquetAsync(FlywheelStore store, ExportFilter filter, Stream stream, CancellationToken cancellation)
+    private static async Task<long> WriteParquetAsync(FlywheelStore store, ExportFilter filter, Stream stream,
+        CancellationToken cancellation)
     {
         long count = 0, characters = 0;
         List<object?[]> rows = [];
-        await using ParquetWriter writer = await ParquetWriter.CreateAsync(new ParquetSchema(s_columns.Select(column => column.Field)), stream,
+        await using ParquetWriter writer = await ParquetWriter.CreateAsync(new ParquetSchema(s_columns.Select(column => column.Field)),
+            stream,
             // On texts, the slower levels take fifteen times as long for nothing.
-            new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = CompressionLevel.Fastest }, cancellationToken: cancellation);
+            new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = CompressionLevel.Fastest },
+            cancellationToken: cancellation);
         await foreach ((Generation row, IReadOnlyList<Feedback> said) in RowsAsync(store, filter, cancellation))
         {
             object?[] values = [.. s_columns.Select(column => column.Value(row, said))];
@@ -143,7 +155,8 @@ public static class RecordExport
     }
 
     /// <summary>Answers, oldest first, each with its feedback.</summary>
-    private static async IAsyncEnumerable<(Generation Row, IReadOnlyList<Feedback> Said)> RowsAsync(FlywheelStore store, ExportFilter filter,
+    private static async IAsyncEnumerable<(Generation Row, IReadOnlyList<Feedback> Said)> RowsAsync(FlywheelStore store,
+        ExportFilter filter,
         [EnumeratorCancellation] CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables(), beside = store.Tables();
@@ -153,7 +166,8 @@ public static class RecordExport
         if (filter.Since is { } since) wanted = wanted.Where(row => row.Time >= since);
         if (filter.Until is { } until) wanted = wanted.Where(row => row.Time < until);
         List<Generation> batch = [];
-        await foreach (Generation row in wanted.OrderBy(row => row.Time).ThenBy(row => row.Id).AsAsyncEnumerable().WithCancellation(cancellation))
+        await foreach (Generation row in wanted.OrderBy(row => row.Time).ThenBy(row => row.Id).AsAsyncEnumerable()
+            .WithCancellation(cancellation))
         {
             batch.Add(row);
             if (batch.Count < Batch) continue;
@@ -165,7 +179,9 @@ public static class RecordExport
         async Task<IEnumerable<(Generation, IReadOnlyList<Feedback>)>> WithFeedbackAsync()
         {
             Guid[] ids = [.. batch.Select(row => row.Id)];
-            ILookup<Guid, Feedback> said = (await beside.Feedback.AsNoTracking().Where(row => ids.Contains(row.GenerationId)).OrderBy(row => row.Sequence).ToListAsync(cancellation))
+            ILookup<Guid, Feedback> said =
+                (await beside.Feedback.AsNoTracking().Where(row => ids.Contains(row.GenerationId)).OrderBy(row => row.Sequence)
+                    .ToListAsync(cancellation))
                 .ToLookup(row => row.GenerationId);
             return [.. batch.Select(row => (row, (IReadOnlyList<Feedback>)[.. said[row.Id]]))];
         }
@@ -173,21 +189,28 @@ public static class RecordExport
 
     private static JsonArray FeedbackJson(IReadOnlyList<Feedback> said) => new([.. said.Select(row => new JsonObject
     {
-        ["id"] = row.Id.ToString(), ["time"] = Time(row.Time), ["metric"] = row.Metric, ["value"] = JsonNode.Parse(row.Value), ["user"] = row.User, ["owner"] = row.Owner,
+        ["id"] = row.Id.ToString(), ["time"] = Time(row.Time), ["metric"] = row.Metric, ["value"] = JsonNode.Parse(row.Value),
+        ["user"] = row.User, ["owner"] = row.Owner,
         ["source"] = Name(row.Source), ["tags"] = JsonNode.Parse(row.Tags),
     })]);
 
-    private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", System.Globalization.CultureInfo.InvariantCulture);
+    private static string Time(DateTimeOffset time) =>
+        time.UtcDateTime.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", System.Globalization.CultureInfo.InvariantCulture);
 
     private static string Name(Enum value) => JsonNamingPolicy.SnakeCaseLower.ConvertName(value.ToString());
 
-    private static Column Text(string name, Func<Generation, string> value) => new(new DataField(name, typeof(string), isNullable: false), (row, _) => value(row), TextsAsync);
+    private static Column Text(string name, Func<Generation, string> value) =>
+        new(new DataField(name, typeof(string), isNullable: false), (row, _) => value(row), TextsAsync);
 
-    private static Column Perhaps(string name, Func<Generation, string?> value) => new(new DataField(name, typeof(string), isNullable: true), (row, _) => value(row), TextsAsync);
+    private static Column Perhaps(string name, Func<Generation, string?> value) =>
+        new(new DataField(name, typeof(string), isNullable: true), (row, _) => value(row), TextsAsync);
 
-    private static Column Number<T>(string name, Func<Generation, T> value) where T : struct => new(new DataField(name, typeof(T), isNullable: false), (row, _) => value(row), NumbersAsync<T>);
+    private static Column Number<T>(string name, Func<Generation, T> value) where T : struct =>
+        new(new DataField(name, typeof(T), isNullable: false), (row, _) => value(row), NumbersAsync<T>);
 
-    private static async Task TextsAsync(ParquetRowGroupWriter group, DataField field, IEnumerable<object?> values) => await group.WriteAsync(field, values.Select(value => (string?)value).ToArray()!);
+    private static async Task TextsAsync(ParquetRowGroupWriter group, DataField field, IEnumerable<object?> values) =>
+        await group.WriteAsync(field, values.Select(value => (string?)value).ToArray()!);
 
-    private static async Task NumbersAsync<T>(ParquetRowGroupWriter group, DataField field, IEnumerable<object?> values) where T : struct => await group.WriteAsync<T>(field, values.Select(value => (T)value!).ToArray());
+    private static async Task NumbersAsync<T>(ParquetRowGroupWriter group, DataField field, IEnumerable<object?> values) where T : struct =>
+        await group.WriteAsync<T>(field, values.Select(value => (T)value!).ToArray());
 }

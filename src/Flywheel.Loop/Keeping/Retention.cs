@@ -16,7 +16,8 @@ public sealed record HeldTurn(int Turn, string Model, int Answers);
 /// <param name="StoredAnswers">Answers kept for their clients.</param>
 /// <param name="Held">What a released model's lineage needs: kept, or (when it is asked for) gone with the rest.</param>
 /// <param name="NotRebuilt">Hashes of models that can no longer be curated or rebuilt again.</param>
-public sealed record RetentionResult(int Answers, int Feedback, int Open, int StoredAnswers, IReadOnlyList<HeldTurn> Held, IReadOnlyList<string> NotRebuilt);
+public sealed record RetentionResult(int Answers, int Feedback, int Open, int StoredAnswers, IReadOnlyList<HeldTurn> Held,
+    IReadOnlyList<string> NotRebuilt);
 
 /// <summary>
 /// Takes texts out of the record once they are older than their application keeps them: what was asked and answered, token by token, what
@@ -42,7 +43,8 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
     public bool InBackground { get; init; }
 
     /// <summary>What <see cref="RunAsync"/> would do; nothing is done.</summary>
-    public async Task<RetentionResult> PreviewAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false, CancellationToken cancellation = default)
+    public async Task<RetentionResult> PreviewAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         return await FindAsync(db, rules, alsoTaught, await TurnsAsync(db, cancellation), cancellation);
@@ -52,7 +54,8 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
     /// <param name="alsoTaught">What released models have learnt goes, too, with the datasets made of it.</param>
     /// <param name="cancellation">Stops after a batch; the same call goes on.</param>
     /// <exception cref="FlywheelException">A turn runs.</exception>
-    public async Task<RetentionResult> RunAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false, CancellationToken cancellation = default)
+    public async Task<RetentionResult> RunAsync(IReadOnlyList<RetentionRule> rules, bool alsoTaught = false,
+        CancellationToken cancellation = default)
     {
         await using IAsyncDisposable _ = await store.LockTurnsAsync(cancellation);
         await using FlywheelDb db = store.AllTables();
@@ -70,7 +73,8 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
                 await db.Answers.Where(row => groups.Contains(row.Id)).ExecuteDeleteAsync(cancellation);
                 await db.Set<PromptExample>().Where(row => ids.Contains(row.GenerationId)).ExecuteDeleteAsync(cancellation);
                 await db.Set<GenerationPayload>().Where(row => ids.Contains(row.GenerationId)).ExecuteDeleteAsync(cancellation);
-                await db.Generations.Where(row => ids.Contains(row.Id)).ExecuteUpdateAsync(row => row.SetProperty(generation => generation.Store, StoreLevel.Counts), cancellation);
+                await db.Generations.Where(row => ids.Contains(row.Id))
+                    .ExecuteUpdateAsync(row => row.SetProperty(generation => generation.Store, StoreLevel.Counts), cancellation);
                 await transaction.CommitAsync(cancellation);
             }
             if (rule.App.Length == 0) await Orphans(db, before).ExecuteDeleteAsync(cancellation);
@@ -81,9 +85,11 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
         return result;
     }
 
-    /// <summary>Turns that have learnt from feedback that is not there any more. When a person is forgotten their sources go, too.</summary>
+    /// <summary>Turns that have learnt from feedback that is not there any more. When a person is forgotten their sources go,
+    /// too.</summary>
     internal static IQueryable<TurnRow> Incomplete(FlywheelDb db) => db.Turns.AsNoTracking().Where(turn => turn.Ended != null
-        && db.Examples.Any(example => example.TurnId == turn.Id && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && !db.Feedback.Any(row => row.Id == source.FeedbackId))));
+        && db.Examples.Any(example => example.TurnId == turn.Id
+            && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && !db.Feedback.Any(row => row.Id == source.FeedbackId))));
 
     /// <summary>Ids of ended turns that have lost texts: their datasets hold these still.</summary>
     /// <param name="db">The record.</param>
@@ -94,7 +100,8 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
         HashSet<Guid> touched = [.. await Incomplete(db).Select(turn => turn.Id).ToListAsync(cancellation)];
         // A text that lost against another need not have feedback of its own.
         touched.UnionWith(await db.Examples.Where(row => row.RejectedId != null && !kept.Contains(row.TurnId)
-            && db.Generations.Any(generation => generation.Id == row.RejectedId && generation.Store == StoreLevel.Counts)).Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
+            && db.Generations.Any(generation => generation.Id == row.RejectedId && generation.Store == StoreLevel.Counts))
+            .Select(row => row.TurnId).Distinct().ToListAsync(cancellation));
         return touched;
     }
 
@@ -106,21 +113,26 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
     private static async Task<Turns> TurnsAsync(FlywheelDb db, CancellationToken cancellation)
     {
         List<TurnRow> turns = await db.Turns.AsNoTracking().OrderBy(turn => turn.Number).ToListAsync(cancellation);
-        Dictionary<string, string?> parents = await db.Models.AsNoTracking().ToDictionaryAsync(model => model.Hash, model => model.Parent, cancellation);
+        Dictionary<string, string?> parents = await db.Models.AsNoTracking()
+            .ToDictionaryAsync(model => model.Hash, model => model.Parent, cancellation);
         HashSet<string> needed = [];
         foreach (string released in await db.Releases.Select(release => release.ModelHash).Distinct().ToListAsync(cancellation))
             for (string? hash = released; hash is not null && needed.Add(hash);) hash = parents.GetValueOrDefault(hash);
-        return new(turns, [.. turns.Where(turn => turn.Ended is null || (turn.Candidate is { } made && needed.Contains(made))).Select(turn => turn.Id)],
+        return new(turns,
+            [.. turns.Where(turn => turn.Ended is null || (turn.Candidate is { } made && needed.Contains(made))).Select(turn => turn.Id)],
             [.. turns.Where(turn => turn.Ended is null).Select(turn => turn.Id)]);
     }
 
     private IEnumerable<(RetentionRule Rule, DateTimeOffset Before)> Ages(IReadOnlyList<RetentionRule> rules) =>
         rules.Select(rule => (rule, time.GetUtcNow().AddDays(-rule.Days)));
 
-    /// <summary>Answers with texts that a rule is about, and that no held turn has looked at, nor at another answer to the same request.</summary>
-    private static IQueryable<Generation> Old(FlywheelDb db, IReadOnlyList<RetentionRule> rules, RetentionRule rule, DateTimeOffset before, Guid[] held) =>
+    /// <summary>Answers with texts that a rule is about, and that no held turn has looked at, nor at another answer to the same
+    /// request.</summary>
+    private static IQueryable<Generation> Old(FlywheelDb db, IReadOnlyList<RetentionRule> rules, RetentionRule rule, DateTimeOffset before,
+        Guid[] held) =>
         All(db, rules, rule, before).Where(row => !db.Generations.Any(other => other.Group == row.Group
-            && db.Examples.Any(example => held.Contains(example.TurnId) && (example.GenerationId == other.Id || example.RejectedId == other.Id))));
+            && db.Examples.Any(example => held.Contains(example.TurnId)
+                && (example.GenerationId == other.Id || example.RejectedId == other.Id))));
 
     private static IQueryable<Generation> All(FlywheelDb db, IReadOnlyList<RetentionRule> rules, RetentionRule rule, DateTimeOffset before)
     {
@@ -132,7 +144,8 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
     private static IQueryable<Feedback> Orphans(FlywheelDb db, DateTimeOffset before) =>
         db.Feedback.Where(row => row.Time < before && !db.Generations.Any(generation => generation.Id == row.GenerationId));
 
-    private async Task<RetentionResult> FindAsync(FlywheelDb db, IReadOnlyList<RetentionRule> rules, bool alsoTaught, Turns turns, CancellationToken cancellation)
+    private async Task<RetentionResult> FindAsync(FlywheelDb db, IReadOnlyList<RetentionRule> rules, bool alsoTaught, Turns turns,
+        CancellationToken cancellation)
     {
         int answers = 0, feedback = 0, open = 0, stored = 0;
         Dictionary<Guid, int> held = [];
@@ -142,22 +155,30 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
             IQueryable<Feedback> said = db.Feedback.Where(row => old.Any(generation => generation.Id == row.GenerationId));
             answers += await old.CountAsync(cancellation);
             feedback += await said.CountAsync(cancellation);
-            open += await said.CountAsync(row => row.Metric != Metrics.Review && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id), cancellation);
+            open += await said.CountAsync(row => row.Metric != Metrics.Review
+                && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id), cancellation);
             stored += await db.Answers.CountAsync(row => old.Any(generation => generation.Group == row.Id), cancellation);
             if (rule.App.Length == 0) feedback += await Orphans(db, before).CountAsync(cancellation);
             foreach (Guid turn in InBackground ? [] : turns.Held)
             {
                 int count = await All(db, rules, rule, before).CountAsync(row => db.Generations.Any(other => other.Group == row.Group
-                    && db.Examples.Any(example => example.TurnId == turn && (example.GenerationId == other.Id || example.RejectedId == other.Id))), cancellation);
+                    && db.Examples.Any(example => example.TurnId == turn
+                        && (example.GenerationId == other.Id || example.RejectedId == other.Id))), cancellation);
                 if (count > 0) held[turn] = held.GetValueOrDefault(turn) + count;
             }
         }
-        List<HeldTurn> named = [.. turns.All.Where(turn => held.ContainsKey(turn.Id)).Select(turn => new HeldTurn(turn.Number, turn.Candidate ?? "", held[turn.Id]))];
+        List<HeldTurn> named =
+            [.. turns.All.Where(turn => held.ContainsKey(turn.Id))
+                .Select(turn => new HeldTurn(turn.Number, turn.Candidate ?? "", held[turn.Id]))];
         HashSet<int> unfinished = [.. turns.All.Where(turn => turn.Ended is null).Select(turn => turn.Number)];
-        return new(answers, feedback, open, stored, named, alsoTaught ? [.. named.Where(turn => turn.Model.Length > 0 && !unfinished.Contains(turn.Turn)).Select(turn => turn.Model).Distinct()] : []);
+        return new(answers, feedback, open, stored, named,
+            alsoTaught
+                ? [.. named.Where(turn => turn.Model.Length > 0 && !unfinished.Contains(turn.Turn)).Select(turn => turn.Model)
+                    .Distinct()] : []);
     }
 
-    /// <summary>Datasets and reports of turns hold the same texts; they go with the rows, unless a turn that keeps its rows has the same.</summary>
+    /// <summary>Datasets and reports of turns hold the same texts; they go with the rows, unless a turn that keeps its rows has the
+    /// same.</summary>
     private async Task DeleteFilesAsync(FlywheelDb db, Turns turns, HashSet<Guid> touched, CancellationToken cancellation)
     {
         FlywheelHome home = store.Home;
@@ -165,12 +186,14 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
         List<RunRow> runs = await db.Runs.AsNoTracking().ToListAsync(cancellation);
         string[] theirs = [.. runs.Where(run => run.TurnId is { } turn && touched.Contains(turn)).Select(run => run.Name)];
         HashSet<string> data = [.. theirs.SelectMany(run => ForgottenFiles.DataOf(Path.Combine(home.Runs, run)))];
-        data.ExceptWith(Directory.EnumerateDirectories(home.Runs).Where(folder => !theirs.Contains(Path.GetFileName(folder))).SelectMany(ForgottenFiles.DataOf));
+        data.ExceptWith(Directory.EnumerateDirectories(home.Runs).Where(folder => !theirs.Contains(Path.GetFileName(folder)))
+            .SelectMany(ForgottenFiles.DataOf));
         foreach (string dataset in data) ForgottenFiles.Delete(Path.Combine(home.Datasets, dataset));
         foreach (TurnRow turn in turns.All.Where(turn => touched.Contains(turn.Id)))
         {
             ForgottenFiles.Delete(Path.Combine(home.Runs, $"turn-{turn.Number:0000}"));
-            if (turn.Dataset is { } dataset && !kept.Contains(dataset)) ForgottenFiles.Delete(Path.Combine(home.Datasets, CuratedDataset.FolderName(dataset)));
+            if (turn.Dataset is { } dataset && !kept.Contains(dataset))
+                ForgottenFiles.Delete(Path.Combine(home.Datasets, CuratedDataset.FolderName(dataset)));
         }
     }
 }

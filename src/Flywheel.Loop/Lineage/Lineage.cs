@@ -69,8 +69,10 @@ public sealed class Lineage
         return found.Count switch
         {
             1 => await found[0].Trace(),
-            0 => throw new FlywheelException($"nothing in the record has the id '{id}', expected the id of a feedback, generation, turn, model, dataset, example or run. {await LatestAsync(cancellation)}"),
-            _ => throw new FlywheelException($"'{id}' is the beginning of several ids: {string.Join(", ", found.Select(candidate => candidate.Name))}; give more of it"),
+            0 => throw new FlywheelException(
+                $"nothing in the record has the id '{id}', expected the id of a feedback, generation, turn, model, dataset, example or run. {await LatestAsync(cancellation)}"),
+            _ => throw new FlywheelException(
+                $"'{id}' is the beginning of several ids: {string.Join(", ", found.Select(candidate => candidate.Name))}; give more of it"),
         };
     }
 
@@ -94,7 +96,8 @@ public sealed class Lineage
             .SingleOrDefaultAsync(found => found.Id == row.GenerationId, cancellation);
         List<ExampleRow> examples = await db.Examples.AsNoTracking()
             // In this form SQLite begins at the feedback, by its index, instead of at every example.
-            .Where(example => db.ExampleFeedback.Where(source => source.FeedbackId == row.Id).Select(source => source.ExampleId).Contains(example.Id))
+            .Where(example =>
+                db.ExampleFeedback.Where(source => source.FeedbackId == row.Id).Select(source => source.ExampleId).Contains(example.Id))
             .OrderBy(example => example.Id)
             .ToListAsync(cancellation);
         LineageNode about = generation is null
@@ -215,7 +218,8 @@ public sealed class Lineage
     private async Task<LineageNode> BackFromExampleAsync(ExampleRow example, CancellationToken cancellation)
     {
         List<Feedback> sources = await db.Feedback.AsNoTracking()
-            .Where(row => db.ExampleFeedback.Where(source => source.ExampleId == example.Id).Select(source => source.FeedbackId).Contains(row.Id))
+            .Where(row =>
+                db.ExampleFeedback.Where(source => source.ExampleId == example.Id).Select(source => source.FeedbackId).Contains(row.Id))
             .OrderBy(row => row.Sequence).ToListAsync(cancellation);
         return new("example", example.Hash!, Describe(example),
             [.. sources.Select(row =>

@@ -36,13 +36,16 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
     {
         await using FlywheelDb db = store.AllTables();
         List<ModelRow> rows = await db.Models.AsNoTracking().ToListAsync(cancellation);
-        List<ModelRow> found = [.. rows.Where(row => wanted.Length >= 6 && row.Hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
+        List<ModelRow> found =
+            [.. rows.Where(row => wanted.Length >= 6 && row.Hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
         if (found.Count == 0) found = [.. rows.Where(row => row.Name == wanted)];
         return found switch
         {
             [var one] => (await OnAsync(one, null, cancellation)).Result,
-            [] => throw new FlywheelException($"'{wanted}' names no model of {store.Home.Path}, expected one of {string.Join(", ", rows.OrderByDescending(row => row.Created).Take(5).Select(row => row.ShortHash))}"),
-            _ => throw new FlywheelException($"'{wanted}' names {found.Count} models: {string.Join(", ", found.Select(row => row.ShortHash))}"),
+            [] => throw new FlywheelException(
+                $"'{wanted}' names no model of {store.Home.Path}, expected one of {string.Join(", ", rows.OrderByDescending(row => row.Created).Take(5).Select(row => row.ShortHash))}"),
+            _ => throw new FlywheelException(
+                $"'{wanted}' names {found.Count} models: {string.Join(", ", found.Select(row => row.ShortHash))}"),
         };
     }
 
@@ -55,9 +58,11 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
     {
         string? name = await RunOfAsync(row, cancellation);
         string folder = Path.Combine(store.Home.Runs, name ?? "");
-        if (name is null) throw new FlywheelException($"{row.Name} {row.ShortHash} was not trained in {store.Home.Path}: there is no run to do again");
+        if (name is null)
+            throw new FlywheelException($"{row.Name} {row.ShortHash} was not trained in {store.Home.Path}: there is no run to do again");
         if (RunIdentity.Read(folder) is not { } identity || !File.Exists(Path.Combine(folder, "recipe.yaml")))
-            throw new FlywheelException($"{row.Name} {row.ShortHash} cannot be rebuilt: missing is the folder of its run, {folder}, with recipe.yaml and run.json");
+            throw new FlywheelException(
+                $"{row.Name} {row.ShortHash} cannot be rebuilt: missing is the folder of its run, {folder}, with recipe.yaml and run.json");
         Recipe recipe = RecipeFile.Load(Path.Combine(folder, "recipe.yaml"));
         Experiment? experiment = Experiment.Read(folder);
 
@@ -66,8 +71,11 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
         ModelFolder? own = identity.Base is null && Directory.Exists(store.FolderOf(row)) ? ModelFolder.Open(store.FolderOf(row)) : null;
         if (identity.Base is null && own is null) missing.Add($"its tokenizer, which lay in {store.FolderOf(row)}");
         Tokenizer? tokenizer = parent?.Tokenizer ?? own?.Tokenizer;
-        string? data = tokenizer is null ? null : DataOf(recipe, folder, identity, experiment, tokenizer, (parent?.Config ?? own!.Config).MaxPositions, parent, missing);
-        if (missing.Count > 0) throw new FlywheelException($"{row.Name} {row.ShortHash} cannot be rebuilt: missing {(missing.Count == 1 ? "is" : "are")} {string.Join("; ", missing)}");
+        string? data = tokenizer is null
+            ? null : DataOf(recipe, folder, identity, experiment, tokenizer, (parent?.Config ?? own!.Config).MaxPositions, parent, missing);
+        if (missing.Count > 0)
+            throw new FlywheelException(
+                $"{row.Name} {row.ShortHash} cannot be rebuilt: missing {(missing.Count == 1 ? "is" : "are")} {string.Join("; ", missing)}");
 
         string scratch = Path.Combine(store.Home.Cache, "rebuild", $"{name}-{parent?.ShortHash}");
         string? validation = experiment?.ValidationDataset is { } tested ? Path.Combine(store.Home.Datasets, tested) : null;
@@ -81,7 +89,8 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
             Words = WordsOf(recipe, folder, parent),
             NumThreads = identity.NumThreads, Time = time,
         };
-        TrainedModel made = await Task.Run(() => TrainingRun.Run(job, progress => Trained(recipe.Name, progress), cancellation), cancellation);
+        TrainedModel made = await Task.Run(() => TrainingRun.Run(job, progress => Trained(recipe.Name, progress), cancellation),
+            cancellation);
         if (made.Adapter is { } adapter && (onto is not null ? IsMerged(row) : adapter.Hash != row.Hash))
             made = new(adapter.Merge(parent!, job.ModelsFolder, TensorType.F32), null);
         var result = new RebuiltModel(row.Hash, made.Hash, [.. Differences(experiment)]);
@@ -133,7 +142,8 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
     }
 
     /// <summary>The tokenised data, tokenised again where it is not there any more.</summary>
-    private string? DataOf(Recipe recipe, string folder, RunIdentity identity, Experiment? experiment, Tokenizer tokenizer, int context, ModelFolder? parent,
+    private string? DataOf(Recipe recipe, string folder, RunIdentity identity, Experiment? experiment, Tokenizer tokenizer, int context,
+        ModelFolder? parent,
         List<string> missing)
     {
         string path = Path.Combine(store.Home.Datasets, experiment?.Dataset ?? identity.Dataset[..16]);
@@ -143,7 +153,8 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
             string again = DatasetBuilder.Build(recipe, folder, store.Home, tokenizer, context, parent: parent).TrainPath;
             using TokenDataset data = TokenDataset.Open(again);
             if (data.Manifest.Hash == identity.Dataset) return again;
-            missing.Add($"its tokenised data {path} (tokenised again from its sources it is other data, {data.Manifest.Hash[..12]}: they have changed)");
+            missing.Add(
+                $"its tokenised data {path} (tokenised again from its sources it is other data, {data.Manifest.Hash[..12]}: they have changed)");
         }
         catch (FlywheelException e)
         {
@@ -168,7 +179,8 @@ public sealed class Rebuild(FlywheelStore store, TimeProvider? time = null)
     private static IEnumerable<string> Differences(Experiment? then)
     {
         if (then is null) yield break;
-        if (then.Revision != Experiment.ThisRevision) yield return $"it was made by the program {then.Revision}, this is {Experiment.ThisRevision}";
+        if (then.Revision != Experiment.ThisRevision)
+            yield return $"it was made by the program {then.Revision}, this is {Experiment.ThisRevision}";
         if (then.Machine != Experiment.ThisMachine()) yield return $"it was made on {then.Machine}, this is {Experiment.ThisMachine()}";
         if (then.NumRanks > 1) yield return $"it was made by {then.NumRanks} ranks, this is one";
     }

@@ -50,10 +50,12 @@ public sealed record CheckpointPlan
     }
 
     /// <summary>Daly's equation 20.</summary>
-    public static double ExpectedSeconds(double workSeconds, double interval, double writeSeconds, double secondsBetweenFailures, double restartSeconds)
+    public static double ExpectedSeconds(double workSeconds, double interval, double writeSeconds, double secondsBetweenFailures,
+        double restartSeconds)
     {
         double m = secondsBetweenFailures;
-        if (double.IsPositiveInfinity(m)) return workSeconds * (1 + (double.IsFinite(interval) && interval < workSeconds ? writeSeconds / interval : 0));
+        if (double.IsPositiveInfinity(m))
+            return workSeconds * (1 + (double.IsFinite(interval) && interval < workSeconds ? writeSeconds / interval : 0));
         return m * Math.Exp(restartSeconds / m) * double.ExpM1((interval + writeSeconds) / m) * workSeconds / interval;
     }
 }

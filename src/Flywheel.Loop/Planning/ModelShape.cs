@@ -20,7 +20,9 @@ public static class ModelShape
     /// <param name="vocab">V; 0 grows it with the model (Tao et al. 2024, arXiv 2407.13623).</param>
     public static ModelConfig For(double parameters, int context, int vocab = 0)
     {
-        if (vocab == 0) vocab = parameters switch { < 3e6 => 4_096, < 30e6 => 8_192, < 300e6 => 16_384, < 1.5e9 => 32_768, < 15e9 => 65_536, _ => 131_072 };
+        if (vocab == 0)
+            vocab = parameters switch { < 3e6 => 4_096, < 30e6 => 8_192, < 300e6 => 16_384, < 1.5e9 => 32_768, < 15e9 => 65_536,
+                _ => 131_072 };
         return Widths().SelectMany(Candidates).MinBy(candidate => candidate.Distance).Config;
 
         static IEnumerable<int> Widths()
@@ -34,7 +36,8 @@ public static class ModelShape
             for (int depth = Math.Max(2, (int)(usual / 1.4)); depth <= Math.Max(2, usual * 1.4); depth++)
             {
                 ModelConfig config = Of(width, depth);
-                yield return (config, Math.Abs(Math.Log(config.NumParameters / parameters)) + DepthWeight * Math.Abs(Math.Log(depth / Math.Max(2, usual))));
+                yield return (config,
+                    Math.Abs(Math.Log(config.NumParameters / parameters)) + DepthWeight * Math.Abs(Math.Log(depth / Math.Max(2, usual))));
             }
         }
 
@@ -62,7 +65,8 @@ public static class ModelShape
     /// </summary>
     public static double TrainingFlops(ModelConfig config, int context)
     {
-        double layers = config.NumLayers, attention = 2.0 * config.HiddenSize * config.HeadDim * (config.NumHeads + config.NumKvHeads), feedForward = 3.0 * config.HiddenSize * config.IntermediateSize;
+        double layers = config.NumLayers, attention = 2.0 * config.HiddenSize * config.HeadDim * (config.NumHeads + config.NumKvHeads),
+            feedForward = 3.0 * config.HiddenSize * config.IntermediateSize;
         double products = layers * (attention + feedForward) + (double)config.VocabSize * config.HiddenSize;
         return 6 * products + 6 * layers * context * config.NumHeads * config.HeadDim;
     }

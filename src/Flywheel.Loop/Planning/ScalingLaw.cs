@@ -31,8 +31,11 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
     /// <summary>Tokens for which a model of so many parameters is the best use of its operations.</summary>
     public double TokensFor(double parameters) => Math.Pow(parameters / Balance, (Alpha + Beta) / Beta) / parameters;
 
-    /// <summary>Whether the powers and the last loss lie inside of where they are looked for; else the runs are too alike or too short to tell.</summary>
-    public bool IsDetermined => E > 1.1 * Math.Exp(s_bounds[2].Low) && new[] { Alpha, Beta }.All(power => power > 1.5 * s_bounds[3].Low && power < 0.95 * s_bounds[3].High);
+    /// <summary>Whether the powers and the last loss lie inside of where they are looked for; else the runs are too alike or too short to
+    /// tell.</summary>
+    public bool IsDetermined =>
+        E > 1.1 * Math.Exp(s_bounds[2].Low)
+            && new[] { Alpha, Beta }.All(power => power > 1.5 * s_bounds[3].Low && power < 0.95 * s_bounds[3].High);
 
     private double Balance => Math.Pow(Alpha * A / (Beta * B), 1 / (Alpha + Beta));
 
@@ -42,9 +45,12 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
     /// <exception cref="FlywheelException">Too few runs, or all of one size or one length.</exception>
     public static ScalingLaw Fit(IReadOnlyList<ScalingPoint> points)
     {
-        if (points.Count < LeastPoints) throw new FlywheelException($"{points.Count} runs are too few for a law of five numbers, expected at least {LeastPoints}");
-        if (points.Select(point => point.Parameters).Distinct().Count() < 3) throw new FlywheelException("the runs have fewer than 3 sizes, expected at least 3");
-        if (points.Select(point => point.Tokens).Distinct().Count() < 3) throw new FlywheelException("the runs have fewer than 3 lengths, expected at least 3 numbers of tokens");
+        if (points.Count < LeastPoints)
+            throw new FlywheelException($"{points.Count} runs are too few for a law of five numbers, expected at least {LeastPoints}");
+        if (points.Select(point => point.Parameters).Distinct().Count() < 3)
+            throw new FlywheelException("the runs have fewer than 3 sizes, expected at least 3");
+        if (points.Select(point => point.Tokens).Distinct().Count() < 3)
+            throw new FlywheelException("the runs have fewer than 3 lengths, expected at least 3 numbers of tokens");
         (double[] Values, double Error) best = ([], double.PositiveInfinity);
         foreach (double a in new[] { 0.0, 5, 10, 15, 20, 25 })
             foreach (double b in new[] { 0.0, 5, 10, 15, 20, 25 })
@@ -58,7 +64,9 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
                         }
         // The three best regions of the grid would do; a second descent from where the first ended is as good and simpler.
         Vector<double> at = Vector<double>.Build.Dense(best.Values);
-        for (int i = 0; i < 4; i++) at = new NelderMeadSimplex(1e-12, 20_000).FindMinimum(ObjectiveFunction.Value(v => Error(v.AsArray(), points)), at).MinimizingPoint;
+        for (int i = 0; i < 4; i++)
+            at = new NelderMeadSimplex(1e-12, 20_000).FindMinimum(ObjectiveFunction.Value(v => Error(v.AsArray(), points)),
+                at).MinimizingPoint;
         return new ScalingLaw(Math.Exp(at[2]), Math.Exp(at[0]), Math.Exp(at[1]), at[3], at[4]);
     }
 
@@ -68,8 +76,10 @@ public sealed record ScalingLaw(double E, double A, double B, double Alpha, doub
         for (int i = 0; i < v.Length; i++) sum += Math.Pow(Math.Max(0, Math.Max(s_bounds[i].Low - v[i], v[i] - s_bounds[i].High)), 2);
         foreach (ScalingPoint point in points)
         {
-            double x = v[0] - v[3] * Math.Log(point.Parameters), y = v[1] - v[4] * Math.Log(point.Tokens), z = v[2], most = Math.Max(x, Math.Max(y, z));
-            double residual = Math.Abs(most + Math.Log(Math.Exp(x - most) + Math.Exp(y - most) + Math.Exp(z - most)) - Math.Log(point.Loss));
+            double x = v[0] - v[3] * Math.Log(point.Parameters), y = v[1] - v[4] * Math.Log(point.Tokens), z = v[2],
+                most = Math.Max(x, Math.Max(y, z));
+            double residual =
+                Math.Abs(most + Math.Log(Math.Exp(x - most) + Math.Exp(y - most) + Math.Exp(z - most)) - Math.Log(point.Loss));
             sum += residual <= HuberDelta ? 0.5 * residual * residual : HuberDelta * (residual - 0.5 * HuberDelta);
         }
         return sum;

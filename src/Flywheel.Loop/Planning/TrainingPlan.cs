@@ -61,20 +61,30 @@ public sealed record PlanRequest
     /// <summary>Price of one label.</summary>
     public double PricePerLabel { get; init; } = 0.5;
 
-    /// <exception cref="FlywheelException">A number is out of range, or too few or too many say how large the run is; each is named as its option.</exception>
+    /// <exception cref="FlywheelException">A number is out of range, or too few or too many say how large the run is; each is named as its
+    /// option.</exception>
     public void Validate()
     {
         int sizes = new[] { Money, Hours, Parameters }.Count(size => size is not null);
-        if (sizes != 1) throw new FlywheelException($"{sizes} of --money, --hours and --params are given, expected exactly one, or a recipe");
-        foreach ((string name, double? value) in new[] { ("--money", Money), ("--hours", Hours), ("--params", Parameters), ("--tokens-per-param", TokensPerParameter), ("--hours-between-failures", HoursBetweenFailures), ("--price-per-label", PricePerLabel) })
-            if (value is { } given && !(given > 0 && (double.IsFinite(given) || name == "--hours-between-failures"))) throw new FlywheelException($"{name} is {given}, expected a number above 0");
-        if (Money is not null && PricePerHour <= 0) throw new FlywheelException("--money is given without --price, expected what one accelerator costs an hour");
+        if (sizes != 1)
+            throw new FlywheelException($"{sizes} of --money, --hours and --params are given, expected exactly one, or a recipe");
+        foreach ((string name, double? value) in new[] { ("--money", Money), ("--hours", Hours), ("--params", Parameters),
+            ("--tokens-per-param", TokensPerParameter), ("--hours-between-failures", HoursBetweenFailures),
+            ("--price-per-label", PricePerLabel) })
+            if (value is { } given && !(given > 0 && (double.IsFinite(given) || name == "--hours-between-failures")))
+                throw new FlywheelException($"{name} is {given}, expected a number above 0");
+        if (Money is not null && PricePerHour <= 0)
+            throw new FlywheelException("--money is given without --price, expected what one accelerator costs an hour");
         if (Count < 1) throw new FlywheelException($"--count is {Count}, expected at least 1");
         if (PricePerHour < 0) throw new FlywheelException($"--price is {PricePerHour}, expected 0 or more");
         if (Context < 2) throw new FlywheelException($"--context is {Context}, expected at least 2");
-        if (CheckpointSeconds < 0 || RestartSeconds < 0) throw new FlywheelException("--checkpoint-seconds and --restart-seconds are 0 or more");
-        if (LabelShare < 0 || PeopleShare < 0 || LabelShare + PeopleShare >= 1) throw new FlywheelException($"--label-share {LabelShare} and --people-share {PeopleShare} leave nothing for training, expected a sum below 1");
-        if (LabelShare + PeopleShare > 0 && Money is null) throw new FlywheelException("--label-share and --people-share divide money; give --money");
+        if (CheckpointSeconds < 0 || RestartSeconds < 0)
+            throw new FlywheelException("--checkpoint-seconds and --restart-seconds are 0 or more");
+        if (LabelShare < 0 || PeopleShare < 0 || LabelShare + PeopleShare >= 1)
+            throw new FlywheelException(
+                $"--label-share {LabelShare} and --people-share {PeopleShare} leave nothing for training, expected a sum below 1");
+        if (LabelShare + PeopleShare > 0 && Money is null)
+            throw new FlywheelException("--label-share and --people-share divide money; give --money");
     }
 }
 
@@ -115,7 +125,8 @@ public sealed record TrainingPlan
     {
         request.Validate();
         double trainingMoney = (request.Money ?? 0) * (1 - request.LabelShare - request.PeopleShare);
-        double? seconds = request.Hours * 3600 ?? (request.Money is null ? null : trainingMoney / (request.PricePerHour * request.Count) * 3600);
+        double? seconds =
+            request.Hours * 3600 ?? (request.Money is null ? null : trainingMoney / (request.PricePerHour * request.Count) * 3600);
         double parameters = request.Parameters ?? Largest(request, seconds!.Value);
         TrainingPlan plan = OfSize(request, parameters, seconds);
         return plan with
@@ -130,7 +141,9 @@ public sealed record TrainingPlan
     private static double Largest(PlanRequest request, double seconds)
     {
         (double low, double high) = (LeastParameters, MostParameters);
-        if (OfSize(request, low, null).Checkpoints.TotalSeconds > seconds) throw new FlywheelException($"{seconds / 3600:g3} hours on {request.Count} are too few for a model of {low:g1} parameters; give more time, money or machines");
+        if (OfSize(request, low, null).Checkpoints.TotalSeconds > seconds)
+            throw new FlywheelException(
+                $"{seconds / 3600:g3} hours on {request.Count} are too few for a model of {low:g1} parameters; give more time, money or machines");
         for (int i = 0; i < 32; i++)
         {
             double middle = Math.Sqrt(low * high);
@@ -146,11 +159,13 @@ public sealed record TrainingPlan
     private static TrainingPlan OfSize(PlanRequest request, double parameters, double? seconds)
     {
         ModelConfig shape = ModelShape.For(parameters, request.Context, request.Vocab);
-        double size = shape.NumParameters, rate = request.FlopsPerSecond * request.Count, perToken = ModelShape.TrainingFlops(shape, request.Context);
+        double size = shape.NumParameters, rate = request.FlopsPerSecond * request.Count,
+            perToken = ModelShape.TrainingFlops(shape, request.Context);
         double tokens = request.Law?.TokensFor(size) ?? request.TokensPerParameter * size;
         double failures = request.HoursBetweenFailures * 3600 / request.Count;
         double write = request.CheckpointSeconds ?? size * 12 / 1e9;
-        var oneSequenceEach = new TrainRecipe { Objective = NextToken.Id, BatchTokens = request.Context * request.Count, MicroTokens = request.Context };
+        var oneSequenceEach = new TrainRecipe { Objective = NextToken.Id, BatchTokens = request.Context * request.Count,
+            MicroTokens = request.Context };
         CheckpointPlan checkpoints = Checkpoints();
         if (seconds is { } limit)
         {

@@ -9,10 +9,12 @@ namespace Flywheel.Loop.Ranking;
 /// <param name="FactsRestated">Of each fact, the share of its content words that the text has, from 0 to 1.</param>
 /// <param name="Foreign">Names and numbers in the text that the brief does not have, in order.</param>
 /// <param name="Unsupported">Share of the text's content words that the brief does not have, from 0 to 1.</param>
-/// <param name="Strange">Words of any length that are neither the brief's nor such as hold sentences together: mostly invented or broken ones.</param>
+/// <param name="Strange">Words of any length that are neither the brief's nor such as hold sentences together: mostly invented or broken
+/// ones.</param>
 /// <param name="Whole">Share of the facts that stand in the text with their words side by side, but for articles and endings.</param>
 /// <param name="Twice">Facts of which the same paragraph says all words side by side more than once.</param>
-public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> FactsRestated, IReadOnlyList<string> Foreign, double Unsupported, IReadOnlyList<string> Strange, double Whole, int Twice)
+public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> FactsRestated, IReadOnlyList<string> Foreign,
+    double Unsupported, IReadOnlyList<string> Strange, double Whole, int Twice)
 {
     /// <summary>Whether at least one fact is restated with all its content words; true of a brief without facts.</summary>
     public bool FactRestated => FactsRestated.Count == 0 || FactsRestated.Any(share => share >= 1);
@@ -36,12 +38,14 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
             [.. brief.Facts.Select(fact => Share(fact, present))],
             [.. ForeignIn(text, supported)],
             content.Length == 0 ? 0 : content.Count(word => !supported.Contains(Stem(word))) / (double)content.Length,
-            [.. words.Where(word => word.Length > 1 && !Known.Contains(word) && !own.Contains(word) && !supported.Contains(Stem(word))).Distinct()],
+            [.. words.Where(word => word.Length > 1 && !Known.Contains(word) && !own.Contains(word) && !supported.Contains(Stem(word)))
+                .Distinct()],
             brief.Facts.Count == 0 ? 1 : brief.Facts.Count(fact => Occurrences(fact, text) > 0) / (double)brief.Facts.Count,
             brief.Facts.Count(fact => text.Split('\n').Any(paragraph => Occurrences(fact, paragraph) > 1)));
     }
 
-    /// <summary>How often a fact's words stand side by side in a text; what a person may leave out or add (articles, "you can", endings) aside.</summary>
+    /// <summary>How often a fact's words stand side by side in a text; what a person may leave out or add (articles, "you can", endings)
+    /// aside.</summary>
     private static int Occurrences(string fact, string text)
     {
         string[] sought = Bare(FactFrames.Bare(fact)), words = Bare(text);
@@ -68,19 +72,24 @@ public sealed partial record CopyMetrics(bool NameExact, IReadOnlyList<double> F
         {
             bool begins = Beginning().IsMatch(text[..word.Index]);
             bool number = char.IsDigit(word.Value[0]) || Numbers.Contains(word.Value.ToLowerInvariant());
-            if ((number || (char.IsUpper(word.Value[0]) && !begins && !Frame.Contains(word.Value.ToLowerInvariant()))) && Words(word.Value).Any(part => !supported.Contains(Stem(part)))) yield return word.Value;
+            if ((number || (char.IsUpper(word.Value[0]) && !begins && !Frame.Contains(word.Value.ToLowerInvariant())))
+                && Words(word.Value).Any(part => !supported.Contains(Stem(part)))) yield return word.Value;
         }
     }
 
     internal static string[] Words(string text) => TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Without the endings of plural and person, so that "opens" restates "open".</summary>
-    private static string Stem(string word) => word.Length > 4 && word.EndsWith("ies", StringComparison.Ordinal) ? word[..^3] + "y" : word.Length > 3 && word[^1] == 's' && word[^2] != 's' ? word[..^1] : word;
+    private static string Stem(string word) =>
+        word.Length > 4 && word.EndsWith("ies", StringComparison.Ordinal)
+            ? word[..^3] + "y" : word.Length > 3 && word[^1] == 's' && word[^2] != 's' ? word[..^1] : word;
 
-    private static readonly HashSet<string> Numbers = [.. "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half dozen".Split(' ')];
+    private static readonly HashSet<string> Numbers =
+        [.. "two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half dozen".Split(' ')];
 
     /// <summary>Words that hold sentences together, whatever they are about: they count neither for nor against a text.</summary>
-    private static readonly HashSet<string> Frame = [.. "a add addition additionally all also an and any are as at be because being best brings by call can choice come comes contact customers dear did discover enjoy even expect feature features feel find for from further get give good guess guests has have hello hey here home hooray i ideal in information is it its just kind like look looking lot love lovely made make may meet mention more much need new now of offers on or order our out part particularly perfect please present provides ready regards right say see sincerely so stay subject such suited than thank thanks that the there thing this to today treat try up us visit waiting warm we welcome what who will with yes you your yours yourself".Split(' ')];
+    private static readonly HashSet<string> Frame =
+        [.. "a add addition additionally all also an and any are as at be because being best brings by call can choice come comes contact customers dear did discover enjoy even expect feature features feel find for from further get give good guess guests has have hello hey here home hooray i ideal in information is it its just kind like look looking lot love lovely made make may meet mention more much need new now of offers on or order our out part particularly perfect please present provides ready regards right say see sincerely so stay subject such suited than thank thanks that the there thing this to today treat try up us visit waiting warm we welcome what who will with yes you your yours yourself".Split(' ')];
 
     /// <summary>Words that a text may use without its brief.</summary>
     private static readonly HashSet<string> Known = [.. Frame, .. DraftWords.Known.SelectMany(entry => entry.Split(' '))];

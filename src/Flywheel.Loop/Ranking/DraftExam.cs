@@ -29,13 +29,15 @@ public static class DraftExam
     /// <param name="candidates">Drafts of each.</param>
     /// <param name="sampler">How they are sampled; the seed counts up from its own.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<IReadOnlyList<DraftedBrief>> TakeAsync(ModelFolder model, IReadOnlyList<(string Id, Brief Brief)> briefs, int candidates, SamplerOptions sampler, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<DraftedBrief>> TakeAsync(ModelFolder model, IReadOnlyList<(string Id, Brief Brief)> briefs,
+        int candidates, SamplerOptions sampler, CancellationToken cancellation = default)
     {
         await using InferenceEngine engine = InferenceEngine.Load(model, new EngineOptions());
         ChatTemplate template = model.ChatTemplate;
         Brief[] asked = [.. briefs.Select(entry => FactForms.Mark(entry.Brief))];
         var drafts = new Draft[briefs.Count * candidates];
-        await Parallel.ForEachAsync(Enumerable.Range(0, drafts.Length), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, drafts.Length),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
         {
             Brief brief = asked[i / candidates];
             Conversation prompt = brief.ToConversation();
@@ -43,7 +45,8 @@ public static class DraftExam
             {
                 PromptTokens = template.Prompt(prompt),
                 MaxTokens = DraftSampling.MaxTokens(brief.Kind),
-                Sampler = DraftSampling.Of(sampler, i % candidates, candidates) with { Seed = sampler.Seed + (ulong)i, Grammar = DraftWords.GrammarOf(prompt, model) },
+                Sampler = DraftSampling.Of(sampler, i % candidates, candidates) with { Seed = sampler.Seed + (ulong)i,
+                    Grammar = DraftWords.GrammarOf(prompt, model) },
             };
             GenerationStream stream = engine.Submit(request, stop);
             List<SampledToken> tokens = [];
@@ -57,7 +60,8 @@ public static class DraftExam
         })];
     }
 
-    /// <summary>Shares over briefs, for the first draft and for the best ranked: name exact, a fact restated, all facts, something foreign.</summary>
+    /// <summary>Shares over briefs, for the first draft and for the best ranked: name exact, a fact restated, all facts, something
+    /// foreign.</summary>
     public static string Table(IReadOnlyList<DraftedBrief> drafted)
     {
         string Row(string name, Func<DraftedBrief, CopyMetrics> of) => string.Create(CultureInfo.InvariantCulture,
@@ -74,8 +78,10 @@ public static class DraftExam
         foreach (DraftedBrief entry in drafted)
         {
             Brief brief = entry.Brief;
-            text.Append($"**{brief.Name}** ({string.Join(", ", brief.Categories)}{(brief.Audience.Length > 0 ? $"; for {brief.Audience}" : "")}{(brief.Tone.Length > 0 ? $"; {brief.Tone}" : "")}): {string.Join("; ", brief.Facts)}\n\n");
-            foreach ((int place, RankedDraft ranked) in entry.Ranked.Take(show).Index()) text.Append($"{place + 1}. {entry.Drafts[ranked.Index].Text.ReplaceLineEndings("<br>")}\n");
+            text.Append(
+                $"**{brief.Name}** ({string.Join(", ", brief.Categories)}{(brief.Audience.Length > 0 ? $"; for {brief.Audience}" : "")}{(brief.Tone.Length > 0 ? $"; {brief.Tone}" : "")}): {string.Join("; ", brief.Facts)}\n\n");
+            foreach ((int place, RankedDraft ranked) in entry.Ranked.Take(show)
+                .Index()) text.Append($"{place + 1}. {entry.Drafts[ranked.Index].Text.ReplaceLineEndings("<br>")}\n");
             text.Append('\n');
         }
         return text.ToString();

@@ -13,7 +13,8 @@ namespace Flywheel.Loop.Ranking;
 public sealed record Draft(string Text, bool Ended, double MeanLogProb, IReadOnlyList<SampledToken>? Tokens = null)
 {
     /// <summary>A draft as it was sampled; -2 nats a token of an empty one.</summary>
-    public static Draft Of(IReadOnlyList<SampledToken> tokens, bool ended) => new(string.Concat(tokens.Select(token => token.Text)).Trim(), ended,
+    public static Draft Of(IReadOnlyList<SampledToken> tokens, bool ended) =>
+        new(string.Concat(tokens.Select(token => token.Text)).Trim(), ended,
         tokens.Count == 0 ? -2 : tokens.Average(token => token.Logprob), tokens);
 }
 
@@ -28,21 +29,28 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// stated parts:
 /// <list type="bullet">
 /// <item>name: 4 for the exact name, 2 in a tagline (nothing for a feature list, which has no need of it)</item>
-/// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words stand side by side</item>
+/// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words
+/// stand side by side</item>
 /// <item>twice: -2.5 for each fact that one paragraph says twice, at most -5</item>
 /// <item>form: -3 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -9</item>
 /// <item>bare: -1.5 for each fact that is one of several things and stands without an article ("it has rooftop bar"), at most -3</item>
-/// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most -5</item>
+/// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most
+/// -5</item>
 /// <item>run-on: -3 for each sentence that ends with the name and goes on ("That is Old Kiln also has a garden."), at most -6</item>
 /// <item>connectives: -0.4 for each "on top of that" and the like that the draft said before, at most -1.2</item>
-/// <item>capitals: -1.5 for each word inside a sentence with a capital that the brief does not give it ("This is Come to us"), at most -3</item>
-/// <item>fragment: -1.5 for each sentence that is nothing but a thing ("Kippers on request.") or begins with a small letter, and each fact with a capital inside one, at most -3</item>
-/// <item>lines: -1 for each line of a feature list, and each point of another text, that is no fact, stands there twice or begins with a small letter, at most -4</item>
+/// <item>capitals: -1.5 for each word inside a sentence with a capital that the brief does not give it ("This is Come to us"), at most
+/// -3</item>
+/// <item>fragment: -1.5 for each sentence that is nothing but a thing ("Kippers on request.") or begins with a small letter, and each fact
+/// with a capital inside one, at most -3</item>
+/// <item>lines: -1 for each line of a feature list, and each point of another text, that is no fact, stands there twice or begins with a
+/// small letter, at most -4</item>
 /// <item>echo: -1 for an ad or an e-mail whose first sentence says its headline again</item>
 /// <item>reason: -1.5 where a drawback is praised ("Best of all, it is closed on Mondays.")</item>
 /// <item>empty: -20 for no text</item>
-/// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most -4.5</item>
-/// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a substance that has guests, at most -3</item>
+/// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most
+/// -4.5</item>
+/// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a
+/// substance that has guests, at most -3</item>
 /// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
@@ -59,13 +67,15 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// </summary>
 public static partial class DraftRanker
 {
-    /// <param name="brief">What was asked for; null when the request was no brief: then only form, repetition, likelihood and diversity count.</param>
+    /// <param name="brief">What was asked for; null when the request was no brief: then only form, repetition, likelihood and diversity
+    /// count.</param>
     /// <param name="drafts">In the order in which they were sampled.</param>
     /// <param name="taught">Words beside those of the list that are not strange; see <see cref="DraftWords.TaughtOf"/>.</param>
     /// <returns>All of them, the best first; an empty or equal text never stands before another.</returns>
     public static IReadOnlyList<RankedDraft> Rank(Brief? brief, IReadOnlyList<Draft> drafts, IReadOnlyCollection<string>? taught = null)
     {
-        List<(int Index, SortedDictionary<string, double> Parts)> left = [.. drafts.Select((draft, index) => (index, Parts(brief, draft, taught)))];
+        List<(int Index, SortedDictionary<string, double> Parts)> left =
+            [.. drafts.Select((draft, index) => (index, Parts(brief, draft, taught)))];
         string[] openings = [.. drafts.Select(draft => OpeningOf(brief, draft.Text))];
         HashSet<string>[] stretches = [.. drafts.Select(draft => Stretches(draft.Text))];
         List<RankedDraft> ranked = [];
@@ -74,7 +84,11 @@ public static partial class DraftRanker
             foreach ((int index, SortedDictionary<string, double> parts) in left)
             {
                 parts["opening"] = ranked.Any(before => openings[before.Index] == openings[index]) ? -0.5 : 0;
-                parts["diversity"] = -1.5 * ranked.Select(before => Resemblance(drafts[before.Index].Text, stretches[before.Index], drafts[index].Text, stretches[index])).Append(0).Max();
+                parts["diversity"] =
+                    -1.5 * ranked
+                        .Select(before =>
+                            Resemblance(drafts[before.Index].Text, stretches[before.Index], drafts[index].Text, stretches[index])).Append(0)
+                            .Max();
             }
             (int Index, SortedDictionary<string, double> Parts) best = left.MaxBy(entry => entry.Parts.Values.Sum());
             left.Remove(best);
@@ -103,20 +117,28 @@ public static partial class DraftRanker
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
         parts["twice"] = -2.5 * Math.Min(2, metrics.Twice);
         parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
-        parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.MissingArticles(brief.Facts, draft.Text));
-        parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0 ? 0 : -2.5 * Math.Min(2, TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
+        parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline
+            ? 0 : -1.5 * Math.Min(2, FactFrames.MissingArticles(brief.Facts, draft.Text));
+        parts["verbless"] = brief.Kind is Brief.Features or Brief.Tagline || brief.Name.Length == 0
+            ? 0 : -2.5
+                * Math.Min(2,
+                    TextCleaner.Sentences(draft.Text.ReplaceLineEndings(" ")).Count(sentence => FactFrames.IsVerbless(brief, sentence)));
         parts["lines"] = -Math.Min(4, FactFrames.StrangeLines(brief, brief.Kind == Brief.Features ? draft.Text : PointsOf(draft.Text)));
         parts["fragment"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.Fragments(brief, draft.Text));
         parts["echo"] = brief.Kind is Brief.Ad or Brief.Email && IsEchoed(draft.Text) ? -1 : 0;
         parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
         parts["run-on"] = -3 * Math.Min(2, FactFrames.RunOns(brief, draft.Text));
-        parts["connectives"] = -0.4 * Math.Min(3, Connective().Matches(draft.Text).GroupBy(said => said.Value).Sum(same => same.Count() - 1));
+        parts["connectives"] =
+            -0.4 * Math.Min(3, Connective().Matches(draft.Text).GroupBy(said => said.Value).Sum(same => same.Count() - 1));
         parts["capitals"] = -1.5 * Math.Min(2, Capitals(brief, draft.Text));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
-        parts["audience"] = -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
+        parts["audience"] =
+            -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
         // one note has no other place; several stand better as points
-        int labels = draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences).Count(sentence => Label().IsMatch(sentence));
-        parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -0.3 * Math.Clamp(labels - (brief.Facts.Count(FactFrames.IsNote) == 1 ? 1 : 0), 0, 3);
+        int labels = draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences)
+            .Count(sentence => Label().IsMatch(sentence));
+        parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline
+            ? 0 : -0.3 * Math.Clamp(labels - (brief.Facts.Count(FactFrames.IsNote) == 1 ? 1 : 0), 0, 3);
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -2 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;
@@ -133,7 +155,9 @@ public static partial class DraftRanker
         string raw = string.Concat(draft.Tokens.Select(token => token.Text));
         bool[] said = new bool[raw.Length + 1];
         foreach (string phrase in (string[])[brief.Name, brief.Audience, .. brief.Categories, .. brief.Facts.Select(FactFrames.Bare)])
-            for (int at = 0; phrase.Length > 0 && (at = raw.IndexOf(phrase, at, StringComparison.OrdinalIgnoreCase)) >= 0; at += phrase.Length) said.AsSpan(at, phrase.Length).Fill(true);
+            for (int at = 0; phrase.Length > 0
+                && (at = raw.IndexOf(phrase, at, StringComparison.OrdinalIgnoreCase)) >= 0; at += phrase.Length)
+                said.AsSpan(at, phrase.Length).Fill(true);
         double sum = 0;
         int start = 0;
         foreach (SampledToken token in draft.Tokens)
@@ -145,13 +169,17 @@ public static partial class DraftRanker
         return sum;
     }
 
-    private static string PointsOf(string text) => string.Join('\n', text.Split('\n').Where(line => line.StartsWith("- ", StringComparison.Ordinal)));
+    private static string PointsOf(string text) =>
+        string.Join('\n', text.Split('\n').Where(line => line.StartsWith("- ", StringComparison.Ordinal)));
 
     /// <summary>Whether the first sentence under a headline says hardly more than the headline.</summary>
     private static bool IsEchoed(string text)
     {
         string[] paragraphs = [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries)];
-        string? first = paragraphs.Skip(1).FirstOrDefault(paragraph => paragraph[^1] is not ',' && paragraph.Contains(' ', StringComparison.Ordinal) && paragraph.Length > 24);
+        string? first =
+            paragraphs.Skip(1)
+                .FirstOrDefault(paragraph => paragraph[^1] is not ',' && paragraph.Contains(' ', StringComparison.Ordinal)
+                    && paragraph.Length > 24);
         if (first is null || TextCleaner.Sentences(first) is not [var sentence, ..]) return false;
         HashSet<string> said = [.. CopyMetrics.Words(paragraphs[0].Replace("Subject: ", "", StringComparison.Ordinal))];
         string[] words = CopyMetrics.Words(sentence);
@@ -161,17 +189,22 @@ public static partial class DraftRanker
     /// <summary>Down to so many nats a token is nothing unusual.</summary>
     private const float LikelyLogprob = -3;
 
-    /// <summary>Categories that keep the capital of the form they were typed into, and verbs that take a thing of several for one.</summary>
+    /// <summary>Categories that keep the capital of the form they were typed into, and verbs that take a thing of several for
+    /// one.</summary>
     private static int Kinds(Brief brief, string text)
     {
-        int count = brief.Categories.Any(category => EnglishNouns.NumberOf(category) == EnglishNouns.Number.Mass) && Guests().IsMatch(text) ? 1 : 0;
+        int count = brief.Categories.Any(category => EnglishNouns.NumberOf(category) == EnglishNouns.Number.Mass) && Guests().IsMatch(text)
+            ? 1 : 0;
         text = text.Replace(brief.Name, "", StringComparison.Ordinal);
-        foreach (string category in brief.Categories.Where(category => category.Length > 1 && char.IsUpper(category[0]) && !category.Skip(1).Any(char.IsUpper) && !DraftWords.KeepsCapital(category)))
+        foreach (string category in brief.Categories.Where(category =>
+            category.Length > 1 && char.IsUpper(category[0]) && !category.Skip(1).Any(char.IsUpper) && !DraftWords.KeepsCapital(category)))
         {
             count += Regex.Count(text, $@"(?<=[\p{{Ll}},] ){Regex.Escape(category)}(?!\w)");
             count += Math.Max(0, Regex.Count(text, $@"\ban? {Regex.Escape(category)}(?!\w)", RegexOptions.IgnoreCase) - 1);
             if (EnglishNouns.IsPlural(EnglishNouns.Head(category)))
-                count += Regex.Count(text, $@"\b(an? {Regex.Escape(category)}|(?<! of ){Regex.Escape(category)} that (is|has|\w+[^s\W]s))\b", RegexOptions.IgnoreCase);
+                count += Regex.Count(text,
+                    $@"\b(an? {Regex.Escape(category)}|(?<! of ){Regex.Escape(category)} that (is|has|\w+[^s\W]s))\b",
+                    RegexOptions.IgnoreCase);
         }
         return count;
     }
@@ -182,7 +215,8 @@ public static partial class DraftRanker
         return InnerCapital().Matches(text).Count(word => !said.Contains(word.Value, StringComparison.Ordinal));
     }
 
-    private static int Times(string phrase, string text) => phrase.Length == 0 ? 0 : Regex.Count(text, $@"(?<!\w){Regex.Escape(phrase)}(?!\w)", RegexOptions.IgnoreCase);
+    private static int Times(string phrase, string text) =>
+        phrase.Length == 0 ? 0 : Regex.Count(text, $@"(?<!\w){Regex.Escape(phrase)}(?!\w)", RegexOptions.IgnoreCase);
 
     private static bool IsComplete(string? kind, Draft draft)
     {
@@ -190,7 +224,8 @@ public static partial class DraftRanker
         if (!draft.Ended || text.Length == 0) return false;
         string last = text[(text.LastIndexOfAny([' ', '\n']) + 1)..];
         if (Dangling.Contains(last.ToLowerInvariant())) return false;
-        return kind is not (Brief.Description or Brief.Ad or Brief.Post) || text[^1] is '.' or '!' or '?' or '"' or ')' || last[0] == '#' || text[(text.LastIndexOf('\n') + 1)..].StartsWith("- ", StringComparison.Ordinal);
+        return kind is not (Brief.Description or Brief.Ad or Brief.Post) || text[^1] is '.' or '!' or '?' or '"' or ')' || last[0] == '#'
+            || text[(text.LastIndexOf('\n') + 1)..].StartsWith("- ", StringComparison.Ordinal);
     }
 
     /// <summary>Share of three-word stretches that occurred before, and 1 for each sentence that did; at most 3.</summary>
@@ -198,9 +233,13 @@ public static partial class DraftRanker
     {
         string[] words = TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string[] triples = [.. Enumerable.Range(0, Math.Max(0, words.Length - 2)).Select(i => string.Join(' ', words, i, 3))];
-        string[] sentences = [.. text.Split('\n').SelectMany(TextCleaner.Sentences).Select(TextCleaner.Normalise).Where(sentence => sentence.Contains(' ', StringComparison.Ordinal))];
+        string[] sentences =
+            [.. text.Split('\n').SelectMany(TextCleaner.Sentences).Select(TextCleaner.Normalise)
+                .Where(sentence => sentence.Contains(' ', StringComparison.Ordinal))];
         double share = triples.Length == 0 ? 0 : 1 - triples.Distinct().Count() / (double)triples.Length;
-        return Math.Min(3, 2 * share + sentences.Length - sentences.Distinct().Count() + (words.Zip(words.Skip(1)).Any(pair => pair.First == pair.Second) ? 0.5 : 0));
+        return Math.Min(3,
+            2 * share + sentences.Length - sentences.Distinct().Count()
+                + (words.Zip(words.Skip(1)).Any(pair => pair.First == pair.Second) ? 0.5 : 0));
     }
 
     /// <summary>The first two words, whatever the name is.</summary>
@@ -244,5 +283,6 @@ public static partial class DraftRanker
     [GeneratedRegex(@"\bguests\b", RegexOptions.IgnoreCase)]
     private static partial Regex Guests();
 
-    private static readonly HashSet<string> Dangling = [.. "a an the and or of to in on at for from with by that is are your its".Split(' ')];
+    private static readonly HashSet<string> Dangling =
+        [.. "a an the and or of to in on at for from with by that is are your its".Split(' ')];
 }

@@ -7,7 +7,8 @@ using Flywheel.Model;
 namespace Flywheel.Loop.Ranking;
 
 /// <summary>
-/// Confines a draft to words that exist: those of the task's list, those that the model was taught beside it, and what its brief says. A fact is
+/// Confines a draft to words that exist: those of the task's list, those that the model was taught beside it, and what its brief says. A
+/// fact is
 /// said whole or not at all, so that no word of it breaks and no part of it says something else; the name stands as it is; "a" and "an"
 /// stand only before what can have them. English only: a brief in another script or for another language is not confined.
 /// </summary>
@@ -21,27 +22,33 @@ public static partial class DraftWords
     /// <summary>The list of tasks/copywriting, which this program was built with.</summary>
     public static IReadOnlyList<string> Known { get; } = Embedded();
 
-    /// <summary>What a draft must look like, for <see cref="Engine.SamplerOptions.Grammar"/>; null where any text will do: of a model that was not
+    /// <summary>What a draft must look like, for <see cref="Engine.SamplerOptions.Grammar"/>; null where any text will do: of a model that
+    /// was not
     /// trained for copywriting, of a request that is no brief, or of one in another language.</summary>
     /// <param name="prompt">Its last brief is what counts; the answers in it may have words of their own.</param>
     /// <param name="model">Who writes.</param>
     public static string? GrammarOf(Conversation prompt, ModelFolder model) =>
         model.Manifest.Tasks?.Contains(Task) == true && Brief.Find(prompt) is not null ? GrammarOf(prompt, Known, model) : null;
 
-    /// <summary>The same for an answer to a task that has a list of words (<see cref="TaskOutput.Words"/>): where the request is no brief, what it says may be said in any order.</summary>
+    /// <summary>The same for an answer to a task that has a list of words (<see cref="TaskOutput.Words"/>): where the request is no brief,
+    /// what it says may be said in any order.</summary>
     /// <param name="task">The task.</param>
     /// <param name="prompt">What is asked.</param>
     /// <param name="model">Who answers.</param>
     public static string? GrammarOf(TaskFolder task, Conversation prompt, ModelFolder model) =>
         task.Words is { } words && model.Manifest.Tasks?.Contains(task.Name) == true ? GrammarOf(prompt, words, model) : null;
 
-    /// <summary>Words beside the list's that a draft may have: those that the model was taught, and those of the answers that the prompt shows.</summary>
-    public static IReadOnlyList<string> TaughtOf(Conversation? prompt, ModelFolder model) => [.. model.Manifest.Words ?? [], .. prompt is null ? [] : StyleOf(prompt)];
+    /// <summary>Words beside the list's that a draft may have: those that the model was taught, and those of the answers that the prompt
+    /// shows.</summary>
+    public static IReadOnlyList<string> TaughtOf(Conversation? prompt, ModelFolder model) =>
+        [.. model.Manifest.Words ?? [], .. prompt is null ? [] : StyleOf(prompt)];
 
-    /// <summary>Words that answers to briefs have in at least two texts and the list has not: what a model that learns from them may say from then on.</summary>
+    /// <summary>Words that answers to briefs have in at least two texts and the list has not: what a model that learns from them may say
+    /// from then on.</summary>
     /// <param name="texts">What is learnt from.</param>
     public static IReadOnlyList<string> Learnt(IEnumerable<Conversation> texts) => [.. texts.SelectMany(text => StyleOf(text).Distinct())
-        .GroupBy(word => word, StringComparer.Ordinal).Where(word => word.Count() > 1).OrderByDescending(word => word.Count()).ThenBy(word => word.Key, StringComparer.Ordinal)
+        .GroupBy(word => word, StringComparer.Ordinal).Where(word => word.Count() > 1).OrderByDescending(word => word.Count())
+        .ThenBy(word => word.Key, StringComparer.Ordinal)
         .Take(MaxLearnt).Select(word => word.Key)];
 
     private static string? GrammarOf(Conversation prompt, IReadOnlyList<string> list, ModelFolder model)
@@ -51,15 +58,21 @@ public static partial class DraftWords
         if (Brief.Find(prompt) is not { } brief)
         {
             string[] said = [.. Blank().Split(prompt.Messages[^1].Text).Select(word => Punctuation().Replace(word, ""))];
-            return said.Any(word => OtherScript().IsMatch(word)) ? null : WordGrammar.Write(known, said.SelectMany(Inner).Where(IsWhole), []);
+            return said.Any(word => OtherScript().IsMatch(word))
+                ? null : WordGrammar.Write(known, said.SelectMany(Inner).Where(IsWhole), []);
         }
         if (!IsEnglish(brief)) return null;
-        IEnumerable<string> entries = known.Select(word => word.Replace("{name}", brief.Name, StringComparison.Ordinal).Replace("{audience}", brief.Audience, StringComparison.Ordinal).Trim());
-        return WordGrammar.Write(entries.Where(IsWhole), Phrases(brief, own.Any(word => Article().IsMatch(word))).Where(IsWhole), IsWhole(brief.Name) ? [brief.Name] : []);
+        IEnumerable<string> entries =
+            known.Select(word =>
+                word.Replace("{name}", brief.Name, StringComparison.Ordinal).Replace("{audience}", brief.Audience, StringComparison.Ordinal)
+                    .Trim());
+        return WordGrammar.Write(entries.Where(IsWhole), Phrases(brief, own.Any(word => Article().IsMatch(word))).Where(IsWhole),
+            IsWhole(brief.Name) ? [brief.Name] : []);
     }
 
     /// <summary>
-    /// Words of the answers to briefs in a conversation that neither those briefs nor the list have: how somebody writes. Only small letters: a
+    /// Words of the answers to briefs in a conversation that neither those briefs nor the list have: how somebody writes. Only small
+    /// letters: a
     /// name is nobody's style. One behind "a" stands there with it.
     /// </summary>
     public static IEnumerable<string> StyleOf(Conversation conversation)
@@ -68,10 +81,12 @@ public static partial class DraftWords
         {
             if (conversation.Messages[i] is not { Role: Role.Assistant } answer) continue;
             if (Brief.Find(new Conversation([.. conversation.Messages.Take(i)])) is not { } brief) continue;
-            HashSet<string> said = [.. Words(string.Join(' ', [brief.Name, .. brief.Categories, brief.Audience, .. brief.Facts])), .. Known.SelectMany(entry => entry.Split(' '))];
+            HashSet<string> said = [.. Words(string.Join(' ', [brief.Name, .. brief.Categories, brief.Audience, .. brief.Facts])),
+                .. Known.SelectMany(entry => entry.Split(' '))];
             foreach (Match word in Word().Matches(answer.Text))
                 if (!Words(word.Groups["word"].Value).All(said.Contains))
-                    yield return word.Groups["a"].Success ? $"{word.Groups["a"].Value.ToLowerInvariant()} {word.Groups["word"].Value}" : word.Groups["word"].Value;
+                    yield return word.Groups["a"].Success
+                        ? $"{word.Groups["a"].Value.ToLowerInvariant()} {word.Groups["word"].Value}" : word.Groups["word"].Value;
         }
     }
 
@@ -94,17 +109,21 @@ public static partial class DraftWords
             FactFrames.Form form = FactFrames.MarkOf(fact) ?? FactFrames.FormOf(text);
             EnglishNouns.Number number = form == FactFrames.Form.Thing ? EnglishNouns.NumberOf(text) : EnglishNouns.Number.Open;
             yield return text;
-            if ((form is FactFrames.Form.Thing or FactFrames.Form.Open) && number != EnglishNouns.Number.Plural && !Determined().IsMatch(text) && (number == EnglishNouns.Number.Count || !EnglishNouns.IsPlural(text.Split(' ')[0])))
+            if ((form is FactFrames.Form.Thing or FactFrames.Form.Open) && number != EnglishNouns.Number.Plural
+                && !Determined().IsMatch(text) && (number == EnglishNouns.Number.Count || !EnglishNouns.IsPlural(text.Split(' ')[0])))
                 foreach (string phrase in WithArticles(text)) yield return phrase;
             // "you can keep bees" of "keeps bees"; two verbs would have to change together
-            if (form == FactFrames.Form.Verb && !SecondVerb().IsMatch(text)) yield return Infinitive().Replace(text, match => Stem(match.Value), 1);
+            if (form == FactFrames.Form.Verb && !SecondVerb().IsMatch(text))
+                yield return Infinitive().Replace(text, match => Stem(match.Value), 1);
         }
     }
 
     private static IEnumerable<string> CategoryPhrases(string category, bool bare)
     {
-        foreach (string whole in new[] { AlwaysCapital().IsMatch(category) ? category : Inner(category).LastOrDefault("") }.Where(text => text.Length > 0))
-            foreach (string text in new[] { whole, Software().Replace(whole, "program"), Software().Replace(whole, "tool"), Singular(whole) }.Distinct())
+        foreach (string whole in new[] { AlwaysCapital().IsMatch(category)
+            ? category : Inner(category).LastOrDefault("") }.Where(text => text.Length > 0))
+            foreach (string text in new[] { whole, Software().Replace(whole, "program"), Software().Replace(whole, "tool"),
+                Singular(whole) }.Distinct())
             {
                 EnglishNouns.Number number = Activity().IsMatch(text) ? EnglishNouns.Number.Mass : EnglishNouns.NumberOf(text);
                 if (bare || number != EnglishNouns.Number.Count) yield return text;
@@ -114,13 +133,16 @@ public static partial class DraftWords
             }
         // "a pair of slippers"
         if (EnglishNouns.NumberOf(category) == EnglishNouns.Number.Plural && !AlwaysCapital().IsMatch(category))
-            foreach (string of in new[] { "a brand of", "a box of", "a pair of", "a set of" }) yield return $"{of} {Inner(category).Last()}";
+            foreach (string of in new[] { "a brand of", "a box of", "a pair of", "a set of" })
+                yield return $"{of} {Inner(category).Last()}";
         // "a dog walking service", "a care service" of "Home care"
         if (EnglishNouns.NumberOf(category) != EnglishNouns.Number.Plural)
-            foreach (string part in new[] { category, category.Split(' ')[^1] }.Where(part => Activity().IsMatch(part)).Select(part => Inner(part).Last()).Distinct()) yield return $"{EnglishNouns.Article(part)} {part} service";
+            foreach (string part in new[] { category, category.Split(' ')[^1] }.Where(part => Activity().IsMatch(part))
+                .Select(part => Inner(part).Last()).Distinct()) yield return $"{EnglishNouns.Article(part)} {part} service";
     }
 
-    private static IEnumerable<string> WithArticles(string thing) => new[] { EnglishNouns.Article(thing), "the", "your", "our", "this" }.Select(article => $"{article} {thing}");
+    private static IEnumerable<string> WithArticles(string thing) =>
+        new[] { EnglishNouns.Article(thing), "the", "your", "our", "this" }.Select(article => $"{article} {thing}");
 
     /// <summary>As it is, and as it stands inside a sentence if it only begins with a capital because it stands alone.</summary>
     private static IEnumerable<string> Inner(string text)
@@ -132,7 +154,8 @@ public static partial class DraftWords
 
     private static string Singular(string text) => EnglishNouns.IsPlural(text) ? Stem(text) : text;
 
-    private static string Stem(string word) => word.EndsWith("ies", StringComparison.Ordinal) ? word[..^3] + "y" : Hissing().IsMatch(word) ? word[..^2] : word[..^1];
+    private static string Stem(string word) =>
+        word.EndsWith("ies", StringComparison.Ordinal) ? word[..^3] + "y" : Hissing().IsMatch(word) ? word[..^2] : word[..^1];
 
     /// <summary>One space between words, and no mark at the end that a sentence brings along.</summary>
     private static string Plain(string text) => Blank().Replace(text.Trim().TrimEnd('.', ',', ';', ':', '!'), " ").Trim();
@@ -142,7 +165,8 @@ public static partial class DraftWords
         && !OtherScript().IsMatch(string.Join(' ', [.. brief.Facts, .. brief.Categories, brief.Audience]));
 
     /// <summary>No half of a character, which no grammar can hold.</summary>
-    private static bool IsWhole(string text) => text.Length > 0 && !text.Any(char.IsControl) && text.EnumerateRunes().All(rune => rune != Rune.ReplacementChar);
+    private static bool IsWhole(string text) =>
+        text.Length > 0 && !text.Any(char.IsControl) && text.EnumerateRunes().All(rune => rune != Rune.ReplacementChar);
 
     private static string[] Words(string text) => TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
 

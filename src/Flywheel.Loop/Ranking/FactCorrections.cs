@@ -9,7 +9,8 @@ namespace Flywheel.Loop.Ranking;
 public sealed record FactCorrection(string Fact, FactWay Way);
 
 /// <summary>
-/// What somebody corrected in the forms of facts. The same fact is said so from then on, and facts that begin as it does are guessed by it: what the learner of
+/// What somebody corrected in the forms of facts. The same fact is said so from then on, and facts that begin as it does are guessed by it:
+/// what the learner of
 /// <see cref="FactForms"/> made of the facts that came with it is learnt on from the corrections alone, which therefore count for more.
 /// </summary>
 public sealed class FactCorrections
@@ -59,14 +60,16 @@ public sealed class FactCorrections
     }
 
     /// <summary>Capitals and blanks tell no facts apart.</summary>
-    private static string KeyOf(string fact) => string.Join(' ', fact.TrimEnd('.', ' ').ToLowerInvariant().Split(' ', StringSplitOptions.RemoveEmptyEntries));
+    private static string KeyOf(string fact) =>
+        string.Join(' ', fact.TrimEnd('.', ' ').ToLowerInvariant().Split(' ', StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>Weights of the features that the corrections have, to be added to the shipped ones.</summary>
     internal sealed class Own(float[][] shipped, HashSet<string> beginnings, Dictionary<int, int> index, float[][] weights)
     {
         public float[][] Shipped => shipped;
 
-        /// <summary>Whether a fact begins as one that was corrected: of others the corrections say nothing, and guesses of them would only get worse.</summary>
+        /// <summary>Whether a fact begins as one that was corrected: of others the corrections say nothing, and guesses of them would only
+        /// get worse.</summary>
         public bool IsLike(string fact) => beginnings.Contains(BeginningOf(fact));
 
         /// <summary>The first word, and the second behind a number or an article.</summary>
@@ -96,7 +99,9 @@ public sealed class FactCorrections
                 if (FactWays.ClassOf(correction.Fact, correction.Way) is not { } form) continue;
                 int[] features = [.. FactForms.Hashes(FactForms.Inner(FactFrames.Bare(correction.Fact)))];
                 beginnings.Add(BeginningOf(correction.Fact));
-                examples.Add(new(FactForms.IndexOf(form), [.. features.Select(feature => index.TryGetValue(feature, out int at) ? at : index[feature] = index.Count)], FactForms.Scores(shipped, features)));
+                examples.Add(new(FactForms.IndexOf(form),
+                    [.. features.Select(feature => index.TryGetValue(feature, out int at) ? at : index[feature] = index.Count)],
+                    FactForms.Scores(shipped, features)));
             }
             if (examples.Count == 0) return null;
             float[][] weights = [.. shipped.Select(_ => new float[index.Count])];

@@ -6,9 +6,11 @@ using Flywheel.Model;
 namespace Flywheel.Loop.Ranking;
 
 /// <summary>
-/// Says the form of a brief's facts before them ("it opens at seven", "has a garden", "it is made of oak", "you can pay by card"), as most of the training
+/// Says the form of a brief's facts before them ("it opens at seven", "has a garden", "it is made of oak", "you can pay by card"), as most
+/// of the training
 /// data does: a small model cannot tell "flags overtime" from "flags of all nations" by itself. The form is guessed by logistic regression
-/// over a fact's words, their endings and what <see cref="FactFrames"/> says of it, learnt when it is first asked from the facts of tasks/copywriting. English only.
+/// over a fact's words, their endings and what <see cref="FactFrames"/> says of it, learnt when it is first asked from the facts of
+/// tasks/copywriting. English only.
 /// </summary>
 public static partial class FactForms
 {
@@ -22,10 +24,12 @@ public static partial class FactForms
 
     private const float Rate = 0.3f, Damping = 0.3f, Decay = 1e-5f;
 
-    /// <summary>What is told apart: the form, and the word that is not typed; <see cref="FactForm.Post"/> is said as <see cref="FactForm.Is"/> is.</summary>
+    /// <summary>What is told apart: the form, and the word that is not typed; <see cref="FactForm.Post"/> is said as
+    /// <see cref="FactForm.Is"/> is.</summary>
     private static readonly (FactForm Form, bool Left)[] Classes =
     [
-        (FactForm.Has, false), (FactForm.Has, true), (FactForm.Does, false), (FactForm.Does, true), (FactForm.Do, false), (FactForm.Is, false), (FactForm.Lets, false), (FactForm.No, false),
+        (FactForm.Has, false), (FactForm.Has, true), (FactForm.Does, false), (FactForm.Does, true), (FactForm.Do, false),
+        (FactForm.Is, false), (FactForm.Lets, false), (FactForm.No, false),
         (FactForm.Says, false), (FactForm.Says, true), (FactForm.Note, false),
     ];
 
@@ -37,16 +41,22 @@ public static partial class FactForms
     internal static Lazy<float[][]> Shipped { get; } = new(() => Train(Known));
 
     /// <summary>What is said of things behind "is" and "are" that people leave out: "lessons included".</summary>
-    private static readonly HashSet<string> States = [.. Known.Where(fact => fact.Form == FactForm.Says && fact.Left.Length > 0).Select(fact => Words(fact.Text[(fact.Text.IndexOf($" {fact.Left} ", StringComparison.Ordinal) + fact.Left.Length + 2)..]).First())];
+    private static readonly HashSet<string> States =
+        [.. Known.Where(fact => fact.Form == FactForm.Says && fact.Left.Length > 0)
+            .Select(fact =>
+                Words(fact.Text[(fact.Text.IndexOf($" {fact.Left} ", StringComparison.Ordinal) + fact.Left.Length + 2)..]).First())];
 
     /// <summary>Every word of the facts, to tell English from other languages.</summary>
-    private static readonly HashSet<string> English = [.. Known.SelectMany(fact => Words(fact.Typed)), .. DraftWords.Known.SelectMany(Words)];
+    private static readonly HashSet<string> English = [.. Known.SelectMany(fact => Words(fact.Typed)),
+        .. DraftWords.Known.SelectMany(Words)];
 
     /// <summary>The ranking asks of a fact for each draft.</summary>
     private static readonly ConcurrentDictionary<string, ((FactForm Form, bool Left) Class, double Odds)> Asked = [];
 
     /// <summary>Words of the facts that are always written small.</summary>
-    private static readonly HashSet<string> Small = [.. Written.Where(word => char.IsLower(word[0])).Except(Written.Where(word => char.IsUpper(word[0])).Select(word => word.ToLowerInvariant()))];
+    private static readonly HashSet<string> Small =
+        [.. Written.Where(word => char.IsLower(word[0]))
+            .Except(Written.Where(word => char.IsUpper(word[0])).Select(word => word.ToLowerInvariant()))];
 
     private static IEnumerable<string> Written => Known.SelectMany(fact => Word().Matches(fact.Typed)).Select(word => word.Value);
 
@@ -64,11 +74,16 @@ public static partial class FactForms
     {
         if (!AreSaid(brief)) return brief;
         // as training says categories: people type "frozen dumplings", "Frozen dumplings" and "Frozen Dumplings"
-        string[] categories = [.. brief.Categories.Select(category => string.Join(' ', category.Split(' ').Select((word, at) => at == 0 ? Category(word) : IsCapitalised(word) ? Inner(word) : word)))];
-        return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact, own)).Where(fact => fact.Length > 0)], Categories = categories };
+        string[] categories =
+            [.. brief.Categories.Select(category =>
+                string.Join(' ',
+                    category.Split(' ').Select((word, at) => at == 0 ? Category(word) : IsCapitalised(word) ? Inner(word) : word)))];
+        return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact, own)).Where(fact => fact.Length > 0)],
+            Categories = categories };
     }
 
-    /// <summary>One fact with its form before it, or as a note where the form is not sure; empty where nothing is to be said of it.</summary>
+    /// <summary>One fact with its form before it, or as a note where the form is not sure; empty where nothing is to be said of
+    /// it.</summary>
     /// <param name="fact">As it was typed.</param>
     /// <param name="own">What somebody corrected.</param>
     public static string Mark(string fact, FactCorrections? own = null) => FactWays.Say(fact, WayOf(fact, own));
@@ -89,11 +104,13 @@ public static partial class FactForms
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
-        if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare)) return FactWay.Are;
+        if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
+            return FactWay.Are;
         string inner = Inner(bare);
         return Sure(inner, own?.Guess(inner) ?? (weights is null ? Ask(inner) : Guess(inner, weights))) switch
         {
-            (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner) && EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => FactWay.HasA,
+            (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner)
+                && EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => FactWay.HasA,
             (FactForm.Has, _) => FactWay.Has,
             (FactForm.Does, true) => FactWay.Costs,
             (FactForm.Does, false) => FactWay.Does,
@@ -106,13 +123,15 @@ public static partial class FactForms
         };
     }
 
-    private static string Category(string word) => word.Length > 1 && char.IsLower(word[1]) ? char.ToUpperInvariant(word[0]) + word[1..] : word;
+    private static string Category(string word) =>
+        word.Length > 1 && char.IsLower(word[1]) ? char.ToUpperInvariant(word[0]) + word[1..] : word;
 
     private static bool IsCapitalised(string word) => word.Length > 1 && char.IsUpper(word[0]) && word.Skip(1).All(char.IsLower);
 
     /// <summary>As it stands inside a sentence: without a capital that it only has because it was typed first.</summary>
     internal static string Inner(string bare) =>
-        bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First()) ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
+        bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First())
+            ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
 
     /// <summary>"telescopes provided" as "telescopes are provided"; null where no word of it is a state.</summary>
     internal static FactSentence? WithVerb(string fact)
@@ -121,19 +140,23 @@ public static partial class FactForms
         if (words.Any(word => word is "is" or "are" or "can" or "has" or "have")) return null;
         for (int at = 1; at < words.Length; at++)
         {
-            if (Words(words[at]).FirstOrDefault() is not { } word || !States.Contains(word) && !Participle().IsMatch(word) || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a") continue;
+            if (Words(words[at]).FirstOrDefault() is not { } word || !States.Contains(word) && !Participle().IsMatch(word)
+                || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a") continue;
             string thing = string.Join(' ', words, 0, at);
             bool several = EnglishNouns.IsPlural(EnglishNouns.Head(thing)) || Array.IndexOf(words, "and", 0, at) > 0;
             if (!several && Ordinal().IsMatch(thing)) thing = "the " + Inner(thing);
-            else if (!several && !EnglishNouns.IsDetermined(thing) && EnglishNouns.NumberOf(thing) == EnglishNouns.Number.Count) thing = $"{EnglishNouns.Article(thing)} {Inner(thing)}";
+            else if (!several && !EnglishNouns.IsDetermined(thing) && EnglishNouns.NumberOf(thing) == EnglishNouns.Number.Count)
+                thing = $"{EnglishNouns.Article(thing)} {Inner(thing)}";
             return new(thing, several ? "are" : "is", string.Join(' ', words, at, words.Length - at));
         }
         return null;
     }
 
-    /// <summary>A fact's form, for the ranking; null where it is not certain, or where it fits as a thing and as a sentence ("lessons included").</summary>
+    /// <summary>A fact's form, for the ranking; null where it is not certain, or where it fits as a thing and as a sentence ("lessons
+    /// included").</summary>
     /// <param name="fact">Without what says its form already.</param>
-    internal static FactForm? FormOf(string fact) => Ask(fact) is var (guess, odds) && odds >= Certain && guess is not (FactForm.Says, true) ? guess.Form : null;
+    internal static FactForm? FormOf(string fact) =>
+        Ask(fact) is var (guess, odds) && odds >= Certain && guess is not (FactForm.Says, true) ? guess.Form : null;
 
     /// <summary>What contradicts a fact's shape must be surer.</summary>
     private static (FactForm Form, bool Left)? Sure(string fact, ((FactForm Form, bool Left) Class, double Odds) guess)
@@ -159,7 +182,8 @@ public static partial class FactForms
 
     internal static (FactForm Form, bool Left)? ClassOf(string fact, float[][] weights) => Sure(fact, Guess(fact, weights));
 
-    /// <summary>The likeliest, after things with an article, without one and with a state ("breakfast served until noon") are weighed together: each is understood as the others, the last the most easily.</summary>
+    /// <summary>The likeliest, after things with an article, without one and with a state ("breakfast served until noon") are weighed
+    /// together: each is understood as the others, the last the most easily.</summary>
     internal static ((FactForm Form, bool Left) Class, double Odds) Guess(string fact, float[][] weights, FactCorrections.Own? own = null)
     {
         if (FactFrames.AreThings(fact)) return (Classes[0], 1);
@@ -169,10 +193,12 @@ public static partial class FactForms
         double[] odds = Odds(scores);
         double things = Things.Sum(at => odds[at]);
         int best = Array.IndexOf(odds, odds.Max());
-        return things > odds[best] ? (Classes[Things.MaxBy(at => odds[at] * (at == Things[^1] ? 2 : 1))], things) : (Classes[best], odds[best]);
+        return things > odds[best] ? (Classes[Things.MaxBy(at => odds[at] * (at == Things[^1] ? 2 : 1))], things) : (Classes[best],
+            odds[best]);
     }
 
-    /// <summary>What is learnt from: a fact's class and features, and the score of each class before anything is learnt; null for none.</summary>
+    /// <summary>What is learnt from: a fact's class and features, and the score of each class before anything is learnt; null for
+    /// none.</summary>
     internal readonly record struct Example(int Class, int[] Features, double[]? Scores = null);
 
     internal static int IndexOf((FactForm Form, bool Left) form) => Array.IndexOf(Classes, form);
@@ -182,8 +208,10 @@ public static partial class FactForms
     {
         float[][] weights = [.. Classes.Select(_ => new float[Features])];
         // a thing with its article is also typed without
-        IEnumerable<(int, string)> typed = facts.Select(fact => (IndexOf((fact.Form == FactForm.Post ? FactForm.Is : fact.Form, fact.Left.Length > 0)), fact.Typed))
-            .Concat(facts.Where(fact => fact.Form == FactForm.Has && fact.Left.Length == 0 && LeadingArticle().IsMatch(fact.Text)).Select(fact => (1, LeadingArticle().Replace(fact.Text, ""))));
+        IEnumerable<(int, string)> typed =
+            facts.Select(fact => (IndexOf((fact.Form == FactForm.Post ? FactForm.Is : fact.Form, fact.Left.Length > 0)), fact.Typed))
+            .Concat(facts.Where(fact => fact.Form == FactForm.Has && fact.Left.Length == 0 && LeadingArticle().IsMatch(fact.Text))
+                .Select(fact => (1, LeadingArticle().Replace(fact.Text, ""))));
         Fit([.. typed.Select(example => new Example(example.Item1, [.. Hashes(example.Item2)]))], weights, Rounds, Rate);
         return weights;
     }
@@ -216,7 +244,8 @@ public static partial class FactForms
         }
     }
 
-    internal static double[] Scores(float[][] weights, int[] features) => [.. weights.Select(own => features.Sum(feature => (double)own[feature]))];
+    internal static double[] Scores(float[][] weights, int[] features) =>
+        [.. weights.Select(own => features.Sum(feature => (double)own[feature]))];
 
     private static double[] Odds(double[] scores)
     {
@@ -229,21 +258,31 @@ public static partial class FactForms
     private static IEnumerable<string> Describe(string fact)
     {
         string[] words = [.. Words(fact)];
-        string form = FactFrames.FormOf(fact).ToString(), length = Math.Min(words.Length, 7).ToString(System.Globalization.CultureInfo.InvariantCulture);
+        string form = FactFrames.FormOf(fact).ToString(),
+            length = Math.Min(words.Length, 7).ToString(System.Globalization.CultureInfo.InvariantCulture);
         yield return "any";
         yield return "form " + form;
         if (words.Length == 0) yield break;
         string first = words[0], second = words.ElementAtOrDefault(1) ?? "", third = words.ElementAtOrDefault(2) ?? "", last = words[^1];
         foreach (string feature in new[]
         {
-            "1 " + first, "1. " + End(first, 3), "1.. " + End(first, 2), "1... " + End(first, 1), "2 " + second, "2. " + End(second, 3), "2.. " + End(second, 2), "3 " + third, "3.. " + End(third, 2),
-            "z " + last, "z. " + End(last, 3), "z.. " + End(last, 2), "n " + length, $"1+2 {End(first, 1)} {second}", $"1+2.. {End(first, 2)} {End(second, 1)}", $"1+z {End(first, 2)} {End(last, 2)}", $"1+2w {End(first, 2)} {End(second, 2)}", $"2+3 {End(second, 2)} {End(third, 2)}",
+            "1 " + first, "1. " + End(first, 3), "1.. " + End(first, 2), "1... " + End(first, 1), "2 " + second, "2. " + End(second, 3),
+            "2.. " + End(second, 2), "3 " + third, "3.. " + End(third, 2),
+            "z " + last, "z. " + End(last, 3), "z.. " + End(last, 2), "n " + length, $"1+2 {End(first, 1)} {second}",
+            $"1+2.. {End(first, 2)} {End(second, 1)}", $"1+z {End(first, 2)} {End(last, 2)}", $"1+2w {End(first, 2)} {End(second, 2)}",
+            $"2+3 {End(second, 2)} {End(third, 2)}",
             $"form+2 {form} {second}", $"form+1 {form} {End(first, 2)}", $"form+n {form} {length}",
         }) yield return feature;
         string number = EnglishNouns.NumberOf(fact).ToString(), firsts = NounAs(first), seconds = NounAs(second);
-        foreach (string feature in new[] { "number " + number, "noun 1 " + firsts, "noun 2 " + seconds, $"noun 1+2 {firsts} {seconds}", $"noun 1, 2 {firsts} {second}", $"form+number {form} {number}", $"number+1 {number} {End(first, 1)}", "noun z " + NounAs(last) })
+        foreach (string feature in new[] { "number " + number, "noun 1 " + firsts, "noun 2 " + seconds, $"noun 1+2 {firsts} {seconds}",
+            $"noun 1, 2 {firsts} {second}", $"form+number {form} {number}", $"number+1 {number} {End(first, 1)}",
+            "noun z " + NounAs(last) })
             yield return feature;
-        string acts = string.Concat(words.Take(5).Select(word => FactFrames.IsThirdPerson(word) ? 'v' : FactFrames.IsAct(word) ? 'b' : EnglishNouns.IsPlural(word) ? 's' : word is "to" or "that" or "who" or "which" ? 'w' : '-'));
+        string acts =
+            string.Concat(
+                words.Take(5)
+                    .Select(word => FactFrames.IsThirdPerson(word) ? 'v' : FactFrames.IsAct(word) ? 'b' : EnglishNouns.IsPlural(word)
+                        ? 's' : word is "to" or "that" or "who" or "which" ? 'w' : '-'));
         yield return "acts " + acts;
         yield return "acts 3 " + acts[..Math.Min(3, acts.Length)];
         yield return $"acts 2 {acts[..Math.Min(2, acts.Length)]} {firsts}";
@@ -253,12 +292,14 @@ public static partial class FactForms
     }
 
     /// <summary>What the lists of nouns say of a word.</summary>
-    private static string NounAs(string word) => !EnglishNouns.IsKnown(word) ? EnglishNouns.IsPlural(word) ? "-s" : "" : EnglishNouns.NumberOf(word).ToString();
+    private static string NounAs(string word) =>
+        !EnglishNouns.IsKnown(word) ? EnglishNouns.IsPlural(word) ? "-s" : "" : EnglishNouns.NumberOf(word).ToString();
 
     private static string End(string word, int letters) => word.Length <= letters ? word : word[^letters..];
 
     /// <summary>In small letters, each digit a 9; a comma is a word too.</summary>
-    private static IEnumerable<string> Words(string text) => Word().Matches(text.ToLowerInvariant()).Select(word => Digit().Replace(word.Value, "9"));
+    private static IEnumerable<string> Words(string text) =>
+        Word().Matches(text.ToLowerInvariant()).Select(word => Digit().Replace(word.Value, "9"));
 
     private static bool IsEnglish(IReadOnlyList<string> facts)
     {

@@ -51,37 +51,57 @@ internal static partial class FactFrames
     public static bool IsVerbless(Brief brief, string sentence)
     {
         if (Regex.IsMatch(sentence, $@"^((With|In|For) [^:]*, |What makes ){Regex.Escape(brief.Name)}[.!]*$")) return true;
-        if (!sentence.EndsWith('.') || sentence.Contains(':', StringComparison.Ordinal) || !Regex.IsMatch(sentence, $@"^((At|With|In) )?{Regex.Escape(brief.Name)}(?!\w)")) return false;
-        IEnumerable<string> own = brief.Facts.Where(fact => FormIn(fact) is Form.Verb or Form.Open or Form.Sentence).Select(Bare).SelectMany(fact => fact.Split(' '));
+        if (!sentence.EndsWith('.') || sentence.Contains(':', StringComparison.Ordinal)
+            || !Regex.IsMatch(sentence, $@"^((At|With|In) )?{Regex.Escape(brief.Name)}(?!\w)")) return false;
+        IEnumerable<string> own = brief.Facts.Where(fact => FormIn(fact) is Form.Verb or Form.Open or Form.Sentence).Select(Bare)
+            .SelectMany(fact => fact.Split(' '));
         HashSet<string> verbs = [.. Verbs, .. Finite, .. Acts, .. own];
-        return !Regex.Matches(sentence.Replace(brief.Name, "", StringComparison.Ordinal), @"[\w-]+").Any(word => verbs.Contains(word.Value));
+        return !Regex.Matches(sentence.Replace(brief.Name, "", StringComparison.Ordinal), @"[\w-]+")
+            .Any(word => verbs.Contains(word.Value));
     }
 
-    /// <summary>How many lines of a feature list are no fact of the brief, nor for whom it is, stand there a second time or begin with a small letter.</summary>
+    /// <summary>How many lines of a feature list are no fact of the brief, nor for whom it is, stand there a second time or begin with a
+    /// small letter.</summary>
     public static int StrangeLines(Brief brief, string text)
     {
         string[] lines = [.. text.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => line.TrimStart('-', ' '))];
-        HashSet<string> known = new([.. brief.Facts.Select(fact => LeadingArticle().Replace(Bare(fact), "")), "For " + brief.Audience], StringComparer.OrdinalIgnoreCase);
-        return lines.Length - lines.Select(line => LeadingArticle().Replace(line, "")).Distinct(StringComparer.OrdinalIgnoreCase).Count(known.Contains) + lines.Count(line => line.Length > 0 && char.IsLower(line[0]));
+        HashSet<string> known = new([.. brief.Facts.Select(fact => LeadingArticle().Replace(Bare(fact), "")), "For " + brief.Audience],
+            StringComparer.OrdinalIgnoreCase);
+        return lines.Length - lines.Select(line => LeadingArticle().Replace(line, "")).Distinct(StringComparer.OrdinalIgnoreCase)
+            .Count(known.Contains) + lines.Count(line => line.Length > 0 && char.IsLower(line[0]));
     }
 
-    /// <summary>How many sentences are nothing but a thing of the brief ("Kippers on request."), or begin with a small letter, and how many facts have a capital inside one.</summary>
+    /// <summary>How many sentences are nothing but a thing of the brief ("Kippers on request."), or begin with a small letter, and how many
+    /// facts have a capital inside one.</summary>
     public static int Fragments(Brief brief, string text)
     {
-        HashSet<string> things = new(brief.Facts.Where(fact => FormIn(fact) is Form.Thing or Form.Note).Select(fact => LeadingArticle().Replace(Bare(fact), "")), StringComparer.OrdinalIgnoreCase);
-        return TextCleaner.Sentences(text.ReplaceLineEndings(" ")).Count(sentence => things.Contains(LeadingArticle().Replace(sentence.TrimEnd('.', '!', '?'), "")))
+        HashSet<string> things =
+            new(brief.Facts.Where(fact => FormIn(fact) is Form.Thing or Form.Note).Select(fact => LeadingArticle().Replace(Bare(fact), "")),
+                StringComparer.OrdinalIgnoreCase);
+        return TextCleaner.Sentences(text.ReplaceLineEndings(" "))
+            .Count(sentence => things.Contains(LeadingArticle().Replace(sentence.TrimEnd('.', '!', '?'), "")))
             + SmallBeginning().Count(brief.Name.Length > 0 ? text.Replace(brief.Name, "It", StringComparison.Ordinal) : text)
-            + brief.Facts.Select(Bare).Count(fact => fact.Length > 0 && char.IsLower(fact[0]) && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
+            + brief.Facts.Select(Bare)
+                .Count(fact => fact.Length > 0 && char.IsLower(fact[0])
+                    && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
     }
 
     /// <summary>How many sentences end with the name and go on all the same: "That is Old Kiln also has a garden."</summary>
-    public static int RunOns(Brief brief, string text) => brief.Name.Length == 0 ? 0 : Regex.Matches(text, $@"\b(?<!(you|is|will|can) )(that is|this is|come to|welcome to|discover|meet|try|visit|choose|call) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase)
+    public static int RunOns(Brief brief, string text) =>
+        brief.Name.Length == 0
+            ? 0 : Regex.Matches(text,
+                $@"\b(?<!(you|is|will|can) )(that is|this is|come to|welcome to|discover|meet|try|visit|choose|call) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase)
         .Count(at => Finite.Contains(at.Groups["next"].Value) || IsThirdPerson(at.Groups["next"].Value));
 
-    private static readonly HashSet<string> Finite = [.. "is are was were has have can may must will would does do did lets let offers offer provides provide brings bring gives give comes come makes make combines stands allows invites awaits need needs want wants get find enjoy discover meet see know love look visit try call book ask expect add guests there".Split(' ')];
+    private static readonly HashSet<string> Finite =
+        [.. "is are was were has have can may must will would does do did lets let offers offer provides provide brings bring gives give comes come makes make combines stands allows invites awaits need needs want wants get find enjoy discover meet see know love look visit try call book ask expect add guests there".Split(' ')];
 
     /// <summary>How many facts that are one of several things ("rooftop bar") stand without an article.</summary>
-    public static int MissingArticles(IEnumerable<string> facts, string text) => facts.Where(fact => FormIn(fact) == Form.Thing).Select(Bare).Count(fact => EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Count && Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase).Any(at => Needing().IsMatch(text[..at.Index])));
+    public static int MissingArticles(IEnumerable<string> facts, string text) =>
+        facts.Where(fact => FormIn(fact) == Form.Thing).Select(Bare)
+            .Count(fact => EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Count
+                && Regex.Matches(text, $@"(?<![\w-]){Start(fact)}", RegexOptions.IgnoreCase)
+                    .Any(at => Needing().IsMatch(text[..at.Index])));
 
     private static bool Misfit(string fact, Form form, string text)
     {
@@ -93,23 +113,30 @@ internal static partial class FactFrames
             if (form is Form.Sentence or Form.Ability && Relative().IsMatch(before)) return true;
             if (form == Form.Sentence && (Doing().IsMatch(before) || Able().IsMatch(before) || Because().IsMatch(before))) return true;
             if (PluralOf(fact) && Articled().IsMatch(before)) return true;
-            if (form == Form.Open) return Able().IsMatch(before) || Being().IsMatch(before) && Span().IsMatch(fact) || Having().IsMatch(before) && Regular().IsMatch(fact);
+            if (form == Form.Open)
+                return Able().IsMatch(before) || Being().IsMatch(before) && Span().IsMatch(fact)
+                    || Having().IsMatch(before) && Regular().IsMatch(fact);
             if (form != Form.Thing && Having().IsMatch(before)) return true;
             if (form == Form.Said && (HavingAnd().IsMatch(before) || BareAnd().IsMatch(before))) return true;
-            if (form == Form.Sentence && HavingAnd().IsMatch(before) && !before.TrimEnd().EndsWith(", and", StringComparison.OrdinalIgnoreCase)) return true;
+            if (form == Form.Sentence && HavingAnd().IsMatch(before)
+                && !before.TrimEnd().EndsWith(", and", StringComparison.OrdinalIgnoreCase)) return true;
             if (form == Form.Thing && ThatAnd().IsMatch(before)) return true;
             if (form is Form.Verb or Form.Sentence or Form.Thing && OfAThing().IsMatch(before)) return true;
             if (Urging().IsMatch(before)) return true;
             if (form != Form.Said && Being().IsMatch(before) || form == Form.Thing && BeingA().IsMatch(before)) return true;
-            if ((form is Form.Verb or Form.Said || NoInfinitive().IsMatch(fact) || form == Form.Thing && EnglishNouns.IsKnown(fact) && fact.Split(' ')[0].EndsWith("ing", StringComparison.Ordinal)) && Able().IsMatch(before)) return true;
-            if ((form is Form.Thing or Form.Said && (!MaybeVerb().IsMatch(fact) || EnglishNouns.IsKnown(fact.Split(' ')[0])) || form == Form.Ability) && Doing().IsMatch(before)) return true;
+            if ((form is Form.Verb or Form.Said || NoInfinitive().IsMatch(fact)
+                || form == Form.Thing && EnglishNouns.IsKnown(fact) && fact.Split(' ')[0].EndsWith("ing", StringComparison.Ordinal))
+                && Able().IsMatch(before)) return true;
+            if ((form is Form.Thing or Form.Said && (!MaybeVerb().IsMatch(fact) || EnglishNouns.IsKnown(fact.Split(' ')[0]))
+                || form == Form.Ability) && Doing().IsMatch(before)) return true;
             if ((form != Form.Thing || EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Mass) && Articled().IsMatch(before)) return true;
         }
         return false;
     }
 
     /// <summary>The fact's first two words, which a text that restates it begins it with.</summary>
-    private static string Start(string fact) => string.Join(@"\s+", fact.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2).Select(Regex.Escape)) + @"(?!\w)";
+    private static string Start(string fact) =>
+        string.Join(@"\s+", fact.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(2).Select(Regex.Escape)) + @"(?!\w)";
 
     /// <summary>Without what the sentence may say otherwise.</summary>
     public static string Bare(string fact) => Lead().Replace(fact.Trim().TrimEnd('.'), "");
@@ -120,7 +147,8 @@ internal static partial class FactFrames
         if (MarkOf(fact) is { } marked) return marked;
         Form shape = FormOf(Bare(fact)), learnt = FactForms.FormOf(Bare(fact)) switch
         {
-            FactForm.Has or FactForm.No => Form.Thing, FactForm.Does => Form.Verb, FactForm.Is => Form.Said, FactForm.Says => Form.Sentence, FactForm.Lets => Form.Ability, _ => Form.Open,
+            FactForm.Has or FactForm.No => Form.Thing, FactForm.Does => Form.Verb, FactForm.Is => Form.Said, FactForm.Says => Form.Sentence,
+            FactForm.Lets => Form.Ability, _ => Form.Open,
         };
         // "no booking is needed" begins as what it does without, and is a sentence
         if (shape == Form.Sentence && Clause().IsMatch(Bare(fact))) return shape;
@@ -154,15 +182,18 @@ internal static partial class FactFrames
         if (Clause().IsMatch(fact) || IsClause(words)) return Form.Sentence;
         if (Enough().IsMatch(fact) || Away().IsMatch(fact)) return Form.Said;
         if (AreThings(fact)) return Form.Thing;
-        if (Verbs.Contains(first) && words.Length > 1 && (words[1] != "of" || first is "smells" or "tastes" or "warns" or "reminds" or "consists")) return Form.Verb;
+        if (Verbs.Contains(first) && words.Length > 1
+            && (words[1] != "of" || first is "smells" or "tastes" or "warns" or "reminds" or "consists")) return Form.Verb;
         if (words.Length > 1 && Ambiguous.Contains(first) && !Behind().IsMatch(words[1])) return Form.Verb;
-        if (words.Length > 1 && first.Length > 3 && first[^1] == 's' && first[^2] is not ('s' or 'u' or 'i') && !EnglishNouns.IsKnown(words[0]) && (Object().IsMatch(words[1]) || EnglishNouns.IsPlural(words[1]))) return Form.Verb;
+        if (words.Length > 1 && first.Length > 3 && first[^1] == 's' && first[^2] is not ('s' or 'u' or 'i')
+            && !EnglishNouns.IsKnown(words[0]) && (Object().IsMatch(words[1]) || EnglishNouns.IsPlural(words[1]))) return Form.Verb;
         if (Prepositions.Contains(first) || Saying().IsMatch(fact)) return Form.Said;
         if (Counted().IsMatch(fact)) return Measure().IsMatch(fact) ? Form.Open : Form.Thing;
         if (EnglishNouns.IsKnown(fact) || EnglishNouns.IsPlural(words[0]) && EnglishNouns.IsKnown(words[0])) return Form.Thing;
         // "paints walls" may be a verb that is not on the list.
         if (words.Length is 2 or 3 && first[^1] != 's' && !Qualified().IsMatch(fact)) return Form.Thing;
-        return PluralOf(fact) && first is not ("never" or "always" or "also") && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
+        return PluralOf(fact) && first is not ("never" or "always" or "also")
+            && (first[^1] != 's' || words.Length == 1 || Tail().IsMatch(" " + string.Join(' ', words.Skip(1)))) ? Form.Thing : Form.Open;
     }
 
     /// <summary>A verb such as "opens".</summary>
@@ -171,15 +202,20 @@ internal static partial class FactFrames
     /// <summary>A verb such as "open".</summary>
     public static bool IsAct(string word) => Acts.Contains(word) || Verbs.Contains(word + "s") || Verbs.Contains(word + "es");
 
-    /// <summary>Several of a known thing, and which: "lockers with charging points"; two things that are no verbs, "contracts and patents"; and what is one's own.</summary>
+    /// <summary>Several of a known thing, and which: "lockers with charging points"; two things that are no verbs, "contracts and patents";
+    /// and what is one's own.</summary>
     public static bool AreThings(string fact) => OwnThing().IsMatch(fact)
-        || fact.Split(' ') is [var one, "and" or "&", var other] && new[] { one, other }.All(word => EnglishNouns.IsPlural(word) && !Verbs.Contains(word.ToLowerInvariant()))
-        || fact.Split(' ', 3) is [var first, var second, _] && !Verbs.Contains(first.ToLowerInvariant()) && EnglishNouns.IsPlural(first) && EnglishNouns.IsKnown(first) && Which().IsMatch(second);
+        || fact.Split(' ') is [var one, "and" or "&", var other]
+            && new[] { one, other }.All(word => EnglishNouns.IsPlural(word) && !Verbs.Contains(word.ToLowerInvariant()))
+        || fact.Split(' ', 3) is [var first, var second, _] && !Verbs.Contains(first.ToLowerInvariant()) && EnglishNouns.IsPlural(first)
+            && EnglishNouns.IsKnown(first) && Which().IsMatch(second);
 
     /// <summary>A subject and its verb: "choirs sing at dusk", "the lamp lasts a year".</summary>
     private static bool IsClause(string[] words) => Enumerable.Range(1, Math.Clamp(words.Length - 2, 0, 3)).Any(at =>
-        Several().IsMatch(words[at - 1]) || EnglishNouns.IsPlural(words[at - 1]) && !Verbs.Contains(words[at - 1].ToLowerInvariant()) ? Acts.Contains(words[at])
-        : at > 1 && Subject().IsMatch(words[0]) && (Verbs.Contains(words[at]) || Ambiguous.Contains(words[at])) && Object().IsMatch(words[at + 1]));
+        Several().IsMatch(words[at - 1]) || EnglishNouns.IsPlural(words[at - 1]) && !Verbs.Contains(words[at - 1].ToLowerInvariant())
+            ? Acts.Contains(words[at])
+        : at > 1 && Subject().IsMatch(words[0]) && (Verbs.Contains(words[at]) || Ambiguous.Contains(words[at]))
+            && Object().IsMatch(words[at + 1]));
 
     [GeneratedRegex("^(an?|the|each|every|one|our)$", RegexOptions.IgnoreCase)]
     private static partial Regex Subject();
@@ -188,15 +224,19 @@ internal static partial class FactFrames
     [GeneratedRegex(@"^\d+s$")]
     private static partial Regex Several();
 
-    private static readonly HashSet<string> Acts = [.. "answer arrive bake bark bring brew carry climb close come cook eat fall fit float fly gather get go graze greet grow hang help hunt join land lead lie listen live love meet move open pass pay perform play read ride ring rise roam run sail sell serve shine show sing sit sleep speak stand start stay stop sweep swim take talk teach tell visit wait walk watch welcome work write need make keep hold want use share last cost include leave send collect choose belong feed sign have receive decide arrange vote speak".Split(' ')];
+    private static readonly HashSet<string> Acts =
+        [.. "answer arrive bake bark bring brew carry climb close come cook eat fall fit float fly gather get go graze greet grow hang help hunt join land lead lie listen live love meet move open pass pay perform play read ride ring rise roam run sail sell serve shine show sing sit sleep speak stand start stay stop sweep swim take talk teach tell visit wait walk watch welcome work write need make keep hold want use share last cost include leave send collect choose belong feed sign have receive decide arrange vote speak".Split(' ')];
 
     /// <summary>Whether the noun before the first preposition is a plural.</summary>
     private static bool PluralOf(string fact) => EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Plural && !Measure().IsMatch(fact);
 
-    private static readonly HashSet<string> Verbs = [.. "does makes gives accepts achieves activates adapts adds adheres adjusts admires adopts advertises advises agrees aligns amplifies animates announces anticipates appreciates approves ascends asks assembles assesses assists assigns attends attracts audits authorises automates awakens balances banishes becomes behaves believes belongs blanches borrows bothers breathes breeds bursts camouflages categorises chauffeurs chirps clarifies classifies coaxes combines communicates completes complies composes composts conceals condenses conducts confirms connects conserves considers consolidates constructs consults contributes coordinates counsels crochets curates customises decodes decreases decrypts dedicates deepens defends defines demonstrates deodorises deploys describes deserves destroys determines develops diagnoses dictates differs digests digitises directs disappears discovers discusses disguises disinfects dismantles dissolves distinguishes distils distributes donates duplicates earns educates eliminates embraces embroiders emits employs empowers enables encloses encourages endures energises engages enhances enjoys enlarges enriches entertains equips establishes estimates etches evaluates evolves examines exceeds excels exfoliates exists expands expects experiences expires extends extracts facilitates fades familiarises fastens feels fends ferments fits flattens flourishes foresees fosters founds frees fulfils furnishes gathers generates gets glitters governs greets happens hardens harmonises heals hears helps hesitates hovers hydrates identifies illuminates illustrates imagines imitates immerses implements impresses incorporates increases indicates infuses inherits initiates innovates inscribes inserts inspires insulates insures integrates intensifies interacts interprets invests involves irrigates isolates juggles keeps kneads launders lengthens liberates livens localises lubricates magnifies maintains manages manufactures marinates maximises memorises mentions merges minimises moderates modernises modifies moisturises motivates multiplies narrates neutralises nominates normalises nourishes nurtures obeys observes obtains occupies occurs offsets operates optimises orchestrates originates outlasts outlines outperforms oversees owns pampers participates perfumes personalises persuades picks pinpoints pivots pleases polices pollinates popularises portrays possesses postpones prefers preheats prepares preserves prioritises proceeds produces prolongs promotes pronounces proofreads proposes prospers proves publicises punctuates purifies pursues qualifies quietens reaches realises reassures receives reclaims recognises reconnects recovers recycles redirects refers refines reflects refreshes regrows regulates rehearses reinforces rejects rejuvenates relates relaxes releases relies relocates remains remakes remodels renders renews reopens reorders reorganises repeats rephrases replays replies represents reproduces requires reroutes resembles resets resists responds restocks restores retains retires retrieves revives rewrites ripens roams safeguards satisfies sculpts secures selects serenades shreds simulates sits soars socialises softens soothes spares specialises specifies spins sprouts stabilises standardises sterilises stimulates stretches strives struggles subscribes substitutes subtracts succeeds suffers surrounds survives suspends sustains swallows sympathises tackles teases tends terminates thickens thinks thrives tolerates transfers transmits understands unifies unites unrolls unwinds unwraps uploads utilises vaccinates vanishes varies ventilates verifies waives waterproofs weakens wears weathers welcomes wins answers appears arrives bakes begins brews brings builds buys carries celebrates changes catches charges checks cleans closes collects comes compares contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports feeds fetches fills finds flies floats folds follows gives glows goes grows hangs hides holds hosts imports includes lasts learns lends lets lies lists loads locks looks matches makes measures melts mixes moves needs offers opens organises packs plants pairs performs plans plays prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves scans searches seats sees sells sets signs sings sends serves shares ships shows sleeps smells sorts speaks stands starts stays stops switches stores supports syncs takes tastes teaches tells tests tracks trains translates travels turns unfolds uses visits waits wakes walks watches warms washes waters weighs withstands works wraps writes alerts allows analyses applies arranges attaches blooms blows boils brightens broadcasts burns calculates calms cancels captures cares chooses churns clamps clears clicks climbs compiles compresses controls corrects crawls creates decorates designs detects digs dips dispenses dives downloads drains drives dyes eases emails empties ensures enters erases explores fixes flashes forwards freezes fries glides grinds guides handles harvests heats hems hums ignites improves informs inspects installs introduces invites irons jumps knits launches leads lifts listens lowers mends mows mutes navigates notices overlooks pauses pays peels polishes pops pours praises predicts prevents promises puts raises reacts rebuilds recommends reduces refills refunds reheats relieves resoles rises rotates sands schedules scrubs senses separates settles sews sharpens shaves shines shortens simplifies smooths solves splits spreads steers stirs stitches submits suggests summarises sweeps swims synchronises tans thaws tightens tows transcribes transforms types undoes unlocks unpacks validates vibrates warns weaves weeds whisks widens wipes withdraws yields".Split(' ')];
+    private static readonly HashSet<string> Verbs =
+        [.. "does makes gives accepts achieves activates adapts adds adheres adjusts admires adopts advertises advises agrees aligns amplifies animates announces anticipates appreciates approves ascends asks assembles assesses assists assigns attends attracts audits authorises automates awakens balances banishes becomes behaves believes belongs blanches borrows bothers breathes breeds bursts camouflages categorises chauffeurs chirps clarifies classifies coaxes combines communicates completes complies composes composts conceals condenses conducts confirms connects conserves considers consolidates constructs consults contributes coordinates counsels crochets curates customises decodes decreases decrypts dedicates deepens defends defines demonstrates deodorises deploys describes deserves destroys determines develops diagnoses dictates differs digests digitises directs disappears discovers discusses disguises disinfects dismantles dissolves distinguishes distils distributes donates duplicates earns educates eliminates embraces embroiders emits employs empowers enables encloses encourages endures energises engages enhances enjoys enlarges enriches entertains equips establishes estimates etches evaluates evolves examines exceeds excels exfoliates exists expands expects experiences expires extends extracts facilitates fades familiarises fastens feels fends ferments fits flattens flourishes foresees fosters founds frees fulfils furnishes gathers generates gets glitters governs greets happens hardens harmonises heals hears helps hesitates hovers hydrates identifies illuminates illustrates imagines imitates immerses implements impresses incorporates increases indicates infuses inherits initiates innovates inscribes inserts inspires insulates insures integrates intensifies interacts interprets invests involves irrigates isolates juggles keeps kneads launders lengthens liberates livens localises lubricates magnifies maintains manages manufactures marinates maximises memorises mentions merges minimises moderates modernises modifies moisturises motivates multiplies narrates neutralises nominates normalises nourishes nurtures obeys observes obtains occupies occurs offsets operates optimises orchestrates originates outlasts outlines outperforms oversees owns pampers participates perfumes personalises persuades picks pinpoints pivots pleases polices pollinates popularises portrays possesses postpones prefers preheats prepares preserves prioritises proceeds produces prolongs promotes pronounces proofreads proposes prospers proves publicises punctuates purifies pursues qualifies quietens reaches realises reassures receives reclaims recognises reconnects recovers recycles redirects refers refines reflects refreshes regrows regulates rehearses reinforces rejects rejuvenates relates relaxes releases relies relocates remains remakes remodels renders renews reopens reorders reorganises repeats rephrases replays replies represents reproduces requires reroutes resembles resets resists responds restocks restores retains retires retrieves revives rewrites ripens roams safeguards satisfies sculpts secures selects serenades shreds simulates sits soars socialises softens soothes spares specialises specifies spins sprouts stabilises standardises sterilises stimulates stretches strives struggles subscribes substitutes subtracts succeeds suffers surrounds survives suspends sustains swallows sympathises tackles teases tends terminates thickens thinks thrives tolerates transfers transmits understands unifies unites unrolls unwinds unwraps uploads utilises vaccinates vanishes varies ventilates verifies waives waterproofs weakens wears weathers welcomes wins answers appears arrives bakes begins brews brings builds buys carries celebrates changes catches charges checks cleans closes collects comes compares contains converts cooks counts covers cuts dates delivers dims draws dries edits encrypts ends engraves explains exports feeds fetches fills finds flies floats folds follows gives glows goes grows hangs hides holds hosts imports includes lasts learns lends lets lies lists loads locks looks matches makes measures melts mixes moves needs offers opens organises packs plants pairs performs plans plays prints protects publishes reads recalls records reminds remembers removes repairs rents replaces rolls runs saves scans searches seats sees sells sets signs sings sends serves shares ships shows sleeps smells sorts speaks stands starts stays stops switches stores supports syncs takes tastes teaches tells tests tracks trains translates travels turns unfolds uses visits waits wakes walks watches warms washes waters weighs withstands works wraps writes alerts allows analyses applies arranges attaches blooms blows boils brightens broadcasts burns calculates calms cancels captures cares chooses churns clamps clears clicks climbs compiles compresses controls corrects crawls creates decorates designs detects digs dips dispenses dives downloads drains drives dyes eases emails empties ensures enters erases explores fixes flashes forwards freezes fries glides grinds guides handles harvests heats hems hums ignites improves informs inspects installs introduces invites irons jumps knits launches leads lifts listens lowers mends mows mutes navigates notices overlooks pauses pays peels polishes pops pours praises predicts prevents promises puts raises reacts rebuilds recommends reduces refills refunds reheats relieves resoles rises rotates sands schedules scrubs senses separates settles sews sharpens shaves shines shortens simplifies smooths solves splits spreads steers stirs stitches submits suggests summarises sweeps swims synchronises tans thaws tightens tows transcribes transforms types undoes unlocks unpacks validates vibrates warns weaves weeds whisks widens wipes withdraws yields".Split(' ')];
 
-    /// <summary>Verbs that are also plural nouns: with a noun behind them they are verbs ("trims claws"), with a preposition things ("trims of lace").</summary>
-    private static readonly HashSet<string> Ambiguous = [.. "advances aims airs backs bands bars batches bathes beds bends bids bills binds blends blocks boards bolts bonds books boosts boots bottles boxes braids breaks bridges briefs brushes bundles buttons calls camps cans caps captions cards carves casts caters champions chases chats cheers chills chimes circles claims clasps clips coaches coats codes coils colours combs comforts commands commissions copies costs crafts cranks crops crosses curls curves cushions cycles deals decks delays delights dials displays docks dots doubles drafts dresses drills drinks drops ducks edges engineers exchanges eyes faces farms favours fences fields fights figures files films filters fires fishes flags flavours flips flows foams focuses foils forges formats forms frames frosts fuels functions funds furs gauges gears glazes glues grades grants grates greases grills grips grooms groups guarantees guards hands harbours harnesses hatches heads herds highlights hikes hints homes hooks hoops houses hunts ices images indexes inks interests interviews jars joins judges keys kicks knots labels laces ladders laminates lands laps lashes laughs layers leaks leases lights limits lines links loans lodges loops lunches maps marks masks massages masters matters meals mentors menus mills minds mirrors models monitors moulds names nests notes numbers nurses oils orders paces packages pads pages pans parks parts passes patches pedals peers pegs permits pets phones photographs photos pickles pictures pins pipes pitches places planes plasters plots plugs plunges points poses posts pots powers presents presses prices primes probes processes profiles programs projects prompts proofs pulls pumps quilts quotes races rafts rakes ranges ranks rates reports rescues researches reserves rests results returns reviews rewards rewires reworks rides rings rinses risks roasts rocks roots ropes rounds routes rows rubs rules saddles sails salts samples scales scents schools scores screens seals seasons seeds seeks sentences services shades shapes shells shelters shields shifts shoots shops shovels sides signals silences sketches skims skips slices slides slopes slows smokes snacks snaps soaks sounds sources spans spars spices spots sprays springs squeezes stacks stages stamps staples stars states steams steps stews sticks stocks strains strands straps streams stresses strikes strips structures studies styles suits supplies surfaces surprises surveys swaps swings tables tacks tags tailors tails talks taps targets tasks teams tempers texts threads tickets ties tiles tints tips titles toasts tones tops touches tours toys traces trades trails transports traps trays treasures treats triggers trims trips troubles trucks trusts tucks tunes tutors twists updates upgrades vacuums values vaults videos views vinegars voices votes walls warehouses waxes welds wheels whips whistles winds wires wishes wonders words zips zones".Split(' ')];
+    /// <summary>Verbs that are also plural nouns: with a noun behind them they are verbs ("trims claws"), with a preposition things ("trims
+    /// of lace").</summary>
+    private static readonly HashSet<string> Ambiguous =
+        [.. "advances aims airs backs bands bars batches bathes beds bends bids bills binds blends blocks boards bolts bonds books boosts boots bottles boxes braids breaks bridges briefs brushes bundles buttons calls camps cans caps captions cards carves casts caters champions chases chats cheers chills chimes circles claims clasps clips coaches coats codes coils colours combs comforts commands commissions copies costs crafts cranks crops crosses curls curves cushions cycles deals decks delays delights dials displays docks dots doubles drafts dresses drills drinks drops ducks edges engineers exchanges eyes faces farms favours fences fields fights figures files films filters fires fishes flags flavours flips flows foams focuses foils forges formats forms frames frosts fuels functions funds furs gauges gears glazes glues grades grants grates greases grills grips grooms groups guarantees guards hands harbours harnesses hatches heads herds highlights hikes hints homes hooks hoops houses hunts ices images indexes inks interests interviews jars joins judges keys kicks knots labels laces ladders laminates lands laps lashes laughs layers leaks leases lights limits lines links loans lodges loops lunches maps marks masks massages masters matters meals mentors menus mills minds mirrors models monitors moulds names nests notes numbers nurses oils orders paces packages pads pages pans parks parts passes patches pedals peers pegs permits pets phones photographs photos pickles pictures pins pipes pitches places planes plasters plots plugs plunges points poses posts pots powers presents presses prices primes probes processes profiles programs projects prompts proofs pulls pumps quilts quotes races rafts rakes ranges ranks rates reports rescues researches reserves rests results returns reviews rewards rewires reworks rides rings rinses risks roasts rocks roots ropes rounds routes rows rubs rules saddles sails salts samples scales scents schools scores screens seals seasons seeds seeks sentences services shades shapes shells shelters shields shifts shoots shops shovels sides signals silences sketches skims skips slices slides slopes slows smokes snacks snaps soaks sounds sources spans spars spices spots sprays springs squeezes stacks stages stamps staples stars states steams steps stews sticks stocks strains strands straps streams stresses strikes strips structures studies styles suits supplies surfaces surprises surveys swaps swings tables tacks tags tailors tails talks taps targets tasks teams tempers texts threads tickets ties tiles tints tips titles toasts tones tops touches tours toys traces trades trails transports traps trays treasures treats triggers trims trips troubles trucks trusts tucks tunes tutors twists updates upgrades vacuums values vaults videos views vinegars voices votes walls warehouses waxes welds wheels whips whistles winds wires wishes wonders words zips zones".Split(' ')];
 
     [GeneratedRegex(@"^(of|with|for|from|in|on|at|by|to|around|beside|over|under|until|after|before|between|through|without|per|that|who|and|or|as|made|built|cut|sewn|grown|sold|\w+(ed|en))$|,$", RegexOptions.IgnoreCase)]
     private static partial Regex Behind();
@@ -205,7 +245,8 @@ internal static partial class FactFrames
     [GeneratedRegex("^(of|with|from|that|who|without|at|in|on|to)$", RegexOptions.IgnoreCase)]
     private static partial Regex Which();
 
-    private static readonly HashSet<string> Prepositions = [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
+    private static readonly HashSet<string> Prepositions =
+        [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
 
     /// <summary>"has walled gardens" has them, "has belonged to a family" does something.</summary>
     [GeneratedRegex(@"^(with|(?:it )?has(?! (been|won|\w+ed (to|the|an?|its|his|her|our|in|for|since|by|more|over))\b)|is|it is|it|you can|note:) (?=\S)", RegexOptions.IgnoreCase)]
@@ -231,7 +272,8 @@ internal static partial class FactFrames
     [GeneratedRegex(@"^[\w-]+( [\w-]+)? (friendly|dry|safe|proof|resistant|accessible|(?<!s )throughout)$|^((never|always|fully|freshly|newly|best) )?(?!(garden|kitchen|linen|bed|oven|children|chicken|seed|feed|shed)\b)\w+(ed|en)$|^([\w-]+(ed|en)|made|built|sewn|cut|set(?! of)|open|closed|free|ready|easy|suitable|available|known|full|rich|low|safe|family run) (and|by|in|with|for|at|on|of|to|from|until|without|every|during|as|over|under|since|within|after|before|twice)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Saying();
 
-    [GeneratedRegex(@"^(an? |the only |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty) )", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(an? |the only |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty|thirty|forty|fifty) )",
+        RegexOptions.IgnoreCase)]
     private static partial Regex Counted();
 
     /// <summary>Begins as a third person might, and no "by" or "of" makes it a plural.</summary>
@@ -239,7 +281,8 @@ internal static partial class FactFrames
     private static partial Regex MaybeVerb();
 
     /// <summary>No verb that "you can" takes: a number, an article, a plural or a third person.</summary>
-    [GeneratedRegex(@"^(an? |no |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)\b|\w{2,}[^sui\W]s (?!up|off|on)\w)", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(an? |no |\d|(two|three|four|five|six|seven|eight|nine|ten|twelve|twenty)\b|\w{2,}[^sui\W]s (?!up|off|on)\w)",
+        RegexOptions.IgnoreCase)]
     private static partial Regex NoInfinitive();
 
     /// <summary>Two or three words that may be said of a thing ("dog friendly", "open late") rather than be one ("steam room").</summary>
@@ -305,7 +348,8 @@ internal static partial class FactFrames
     [GeneratedRegex(@"\b\w+ (is|are)( also| even)? (a|an|the)\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex BeingA();
 
-    [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|(?<!\b(gives?|brings?) )you)( also| even)?\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(you can|lets you|allows you to|free to|can also|may also|(?<!\b(gives?|brings?) )you)( also| even)?\s+$",
+        RegexOptions.IgnoreCase)]
     private static partial Regex Able();
 
     [GeneratedRegex(@"\b((it|they)( also| even| further)?|(?<!\b(to|note|mention|know|say) )that|which|who)\s+$", RegexOptions.IgnoreCase)]

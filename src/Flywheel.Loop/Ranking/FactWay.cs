@@ -80,7 +80,8 @@ public static partial class FactWays
     public static FactSentence Sentence(string fact, FactWay way, string name)
     {
         if (way == FactWay.Note || FactFrames.IsNote(fact)) return new("Good to know:", "", FactFrames.Bare(fact));
-        FactSentence said = (way is FactWay.Typed or FactWay.Nothing ? Marked(fact) : Parts(fact, way)) ?? new("", "", FactFrames.Bare(fact));
+        FactSentence said = (way is FactWay.Typed or FactWay.Nothing ? Marked(fact) : Parts(fact, way))
+            ?? new("", "", FactFrames.Bare(fact));
         return said.Subject switch
         {
             "it" => said with { Subject = name.Trim() is { Length: > 0 } known ? known : "It" },
@@ -112,7 +113,8 @@ public static partial class FactWays
         })];
     }
 
-    /// <summary>The class that the learner of <see cref="FactForms"/> takes a way for; null for one that says nothing of a fact's form.</summary>
+    /// <summary>The class that the learner of <see cref="FactForms"/> takes a way for; null for one that says nothing of a fact's
+    /// form.</summary>
     internal static (FactForm Form, bool Left)? ClassOf(string fact, FactWay way) => way switch
     {
         FactWay.Has => (FactForm.Has, false),
@@ -172,7 +174,8 @@ public static partial class FactWays
         };
     }
 
-    private static bool NeedsArticle(string fact) => FactFrames.Bare(fact) is var bare && !EnglishNouns.IsDetermined(bare) && EnglishNouns.NumberOf(bare) == EnglishNouns.Number.Count;
+    private static bool NeedsArticle(string fact) =>
+        FactFrames.Bare(fact) is var bare && !EnglishNouns.IsDetermined(bare) && EnglishNouns.NumberOf(bare) == EnglishNouns.Number.Count;
 
     /// <summary>"burns" of "burn", "dries" of "dry", "washes" of "wash".</summary>
     internal static string InThirdPerson(string verb) => verb switch
@@ -186,7 +189,8 @@ public static partial class FactWays
 
     private static string Capital(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..];
 
-    [GeneratedRegex(@"^(?<adverb>((never|always|also|still|often|just|only|even|easily|quickly) )*)(?<verb>\p{L}+)(?=$|[ ,])", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?<adverb>((never|always|also|still|often|just|only|even|easily|quickly) )*)(?<verb>\p{L}+)(?=$|[ ,])",
+        RegexOptions.IgnoreCase)]
     private static partial Regex ThirdPerson();
 
     [GeneratedRegex("^(about|above|at|behind|below|beside|between|by|for|from|in|inside|near|next|on|opposite|outside|under|with|without|no|not|nothing)$")]

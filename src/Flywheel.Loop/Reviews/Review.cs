@@ -55,7 +55,8 @@ public sealed record Review(Guid Id, Guid Of, string Reviewer, ReviewAct Act)
         return new(row.Id, value["of"]!.GetValue<Guid>(), CuratedExample.PersonOf(row.User, row.Owner),
             Enum.Parse<ReviewAct>((string)value["decision"]!, ignoreCase: true))
         {
-            Time = row.Time, Sequence = row.Sequence, Text = (string?)value["text"], Reason = (string?)value["reason"], Label = (string?)value["label"],
+            Time = row.Time, Sequence = row.Sequence, Text = (string?)value["text"], Reason = (string?)value["reason"],
+            Label = (string?)value["label"],
             Agrees = (bool?)value["agrees"],
         };
     }

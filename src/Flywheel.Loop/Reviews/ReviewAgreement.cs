@@ -7,7 +7,8 @@ namespace Flywheel.Loop.Reviews;
 /// <param name="Second">The other.</param>
 /// <param name="Items">How many both judged.</param>
 /// <param name="Agreed">Of how many they said the same: approve, correct or reject.</param>
-/// <param name="Kappa">Cohen's kappa; null below <see cref="ReviewAgreement.MinItems"/> items, and where chance alone would agree always.</param>
+/// <param name="Kappa">Cohen's kappa; null below <see cref="ReviewAgreement.MinItems"/> items, and where chance alone would agree
+/// always.</param>
 public sealed record AgreementOfTwo(string First, string Second, int Items, int Agreed, double? Kappa)
 {
     public double Share => Items == 0 ? 0 : (double)Agreed / Items;
@@ -32,7 +33,8 @@ public sealed record ReviewAgreement(IReadOnlyList<AgreementOfTwo> Pairs, Agreem
     private readonly Dictionary<Guid, IReadOnlyList<Review>> _items = [];
 
     /// <summary>The same after somebody has decided on an item, without reading the others again.</summary>
-    public ReviewAgreement With(ReviewItem item) => Of(new Dictionary<Guid, IReadOnlyList<Review>>(_items) { [item.Id] = item.State.Standing });
+    public ReviewAgreement With(ReviewItem item) =>
+        Of(new Dictionary<Guid, IReadOnlyList<Review>>(_items) { [item.Id] = item.State.Standing });
 
     private static ReviewAgreement Of(Dictionary<Guid, IReadOnlyList<Review>> items)
     {
@@ -54,7 +56,8 @@ public sealed record ReviewAgreement(IReadOnlyList<AgreementOfTwo> Pairs, Agreem
         }
         return new([.. judged.GroupBy(pair => (pair.First, pair.Second))
             .Select(group => Of(group.Key.First, group.Key.Second, [.. group.Select(pair => (pair.A, pair.B))]))
-            .OrderByDescending(pair => pair.Items).ThenBy(pair => pair.First, StringComparer.Ordinal).ThenBy(pair => pair.Second, StringComparer.Ordinal)],
+            .OrderByDescending(pair => pair.Items).ThenBy(pair => pair.First, StringComparer.Ordinal)
+            .ThenBy(pair => pair.Second, StringComparer.Ordinal)],
             Of("", "", [.. judged.Select(pair => (pair.A, pair.B))]));
     }
 
@@ -69,7 +72,8 @@ public sealed record ReviewAgreement(IReadOnlyList<AgreementOfTwo> Pairs, Agreem
     public static double? KappaOf(IReadOnlyList<(string A, string B)> pairs)
     {
         double n = pairs.Count, observed = pairs.Count(pair => pair.A == pair.B) / n;
-        double expected = pairs.Select(pair => pair.A).Distinct().Sum(answer => pairs.Count(pair => pair.A == answer) / n * (pairs.Count(pair => pair.B == answer) / n));
+        double expected = pairs.Select(pair => pair.A).Distinct()
+            .Sum(answer => pairs.Count(pair => pair.A == answer) / n * (pairs.Count(pair => pair.B == answer) / n));
         return expected >= 1 ? null : (observed - expected) / (1 - expected);
     }
 }

@@ -32,7 +32,8 @@ public static class ReviewFile
         {
             var line = new JsonObject
             {
-                ["id"] = item.Id.ToString(), ["app"] = item.App, ["did"] = NameOf(item.Did), ["signals"] = new JsonArray([.. item.Signals.Select(code => JsonValue.Create(code))]),
+                ["id"] = item.Id.ToString(), ["app"] = item.App, ["did"] = NameOf(item.Did),
+                ["signals"] = new JsonArray([.. item.Signals.Select(code => JsonValue.Create(code))]),
                 ["prompt"] = item.Prompt?.ToJson()["messages"]?.DeepClone(), ["original"] = item.Original, ["text"] = item.Text,
                 ["others"] = new JsonArray([.. item.Others.Select(other => JsonValue.Create(other.Text))]),
                 ["decision"] = "", ["corrected"] = "", ["reason"] = "", ["label"] = "", ["reviewer"] = "",
@@ -47,14 +48,18 @@ public static class ReviewFile
     {
         using var text = new StringWriter { NewLine = "\r\n" };
         text.Write('\uFEFF');
-        using (var csv = new CsvWriter(text, new CsvConfiguration(CultureInfo.InvariantCulture) { InjectionOptions = InjectionOptions.None, NewLine = "\r\n" }))
+        using (var csv = new CsvWriter(text, new CsvConfiguration(CultureInfo.InvariantCulture) { InjectionOptions = InjectionOptions.None,
+            NewLine = "\r\n" }))
         {
             foreach (string column in Columns) csv.WriteField(column);
             csv.NextRecord();
             foreach (ReviewItem item in items)
             {
-                string prompt = item.Prompt is null ? "" : string.Join("\n", item.Prompt.Messages.Select(message => $"{message.Role.ToString().ToLowerInvariant()}: {message.Text}"));
-                string[] cells = [$"{item.Id}", item.App, NameOf(item.Did), string.Join(' ', item.Signals), prompt, item.Original, item.Text,
+                string prompt = item.Prompt is null
+                    ? "" : string.Join("\n",
+                        item.Prompt.Messages.Select(message => $"{message.Role.ToString().ToLowerInvariant()}: {message.Text}"));
+                string[] cells = [$"{item.Id}", item.App, NameOf(item.Did), string.Join(' ', item.Signals), prompt, item.Original,
+                    item.Text,
                     string.Join("\n---\n", item.Others.Select(other => other.Text)), "", "", "", "", ""];
                 foreach (string cell in cells) csv.WriteField(CsvCell.Harmless(cell), shouldQuote: true);
                 csv.NextRecord();
@@ -91,30 +96,39 @@ public static class ReviewFile
             }
         }
         if (faults.Count > 0)
-            throw new FlywheelException($"{name}: {faults.Count} of its rows cannot be read, and none was taken:\n  {string.Join("\n  ", faults.Take(MaxNamed))}"
+            throw new FlywheelException(
+                $"{name}: {faults.Count} of its rows cannot be read, and none was taken:\n  {string.Join("\n  ", faults.Take(MaxNamed))}"
                 + (faults.Count > MaxNamed ? $"\n  and {faults.Count - MaxNamed} more" : ""));
         return inputs;
     }
 
     private static IEnumerable<ReviewInput> Inputs(Func<string, string> field, string reviewer, bool onlyTheirs)
     {
-        string decision = field("decision").Trim(), label = field("label").Trim(), corrected = field("corrected"), reason = field("reason").Trim();
+        string decision = field("decision").Trim(), label = field("label").Trim(), corrected = field("corrected"),
+            reason = field("reason").Trim();
         if (decision.Length == 0 && label.Length == 0)
         {
-            if (corrected.Trim().Length > 0) throw new FlywheelException("field 'decision' is empty beside a corrected text, expected correct");
+            if (corrected.Trim().Length > 0)
+                throw new FlywheelException("field 'decision' is empty beside a corrected text, expected correct");
             yield break;
         }
-        if (!Guid.TryParse(field("id"), out Guid id)) throw new FlywheelException($"field 'id' is '{field("id")}', expected the id of an item (a UUID)");
+        if (!Guid.TryParse(field("id"), out Guid id))
+            throw new FlywheelException($"field 'id' is '{field("id")}', expected the id of an item (a UUID)");
         string who = field("reviewer").Trim() is { Length: > 0 } named ? named : reviewer;
-        if (who.Length == 0) throw new FlywheelException("field 'reviewer' is empty, expected who answered (or --reviewer NAME for the whole file)");
+        if (who.Length == 0)
+            throw new FlywheelException("field 'reviewer' is empty, expected who answered (or --reviewer NAME for the whole file)");
         if (onlyTheirs && who != reviewer)
-            throw new FlywheelException($"field 'reviewer' is '{who}', expected nothing or '{reviewer}', who brings these answers: nobody decides for others here");
+            throw new FlywheelException(
+                $"field 'reviewer' is '{who}', expected nothing or '{reviewer}', who brings these answers: nobody decides for others here");
         if (decision.Length > 0)
         {
             ReviewAct act = ReviewInput.ActOf(decision);
-            if (act is not (ReviewAct.Approve or ReviewAct.Correct or ReviewAct.Reject)) throw new FlywheelException($"field 'decision' is '{decision}', expected approve, correct or reject");
-            if (act == ReviewAct.Correct && corrected.Trim().Length == 0) throw new FlywheelException("field 'corrected' is empty, expected the text for the decision correct");
-            yield return new ReviewInput { Item = id, Act = act, Reviewer = who, Text = act == ReviewAct.Correct ? corrected : null, Reason = act == ReviewAct.Reject ? reason : null }.Checked();
+            if (act is not (ReviewAct.Approve or ReviewAct.Correct or ReviewAct.Reject))
+                throw new FlywheelException($"field 'decision' is '{decision}', expected approve, correct or reject");
+            if (act == ReviewAct.Correct && corrected.Trim().Length == 0)
+                throw new FlywheelException("field 'corrected' is empty, expected the text for the decision correct");
+            yield return new ReviewInput { Item = id, Act = act, Reviewer = who, Text = act == ReviewAct.Correct ? corrected : null,
+                Reason = act == ReviewAct.Reject ? reason : null }.Checked();
         }
         if (label.Length > 0) yield return new ReviewInput { Item = id, Act = ReviewAct.Label, Reviewer = who, Label = label }.Checked();
     }
@@ -143,7 +157,8 @@ public static class ReviewFile
                 {
                     null => "",
                     JsonValue value when value.TryGetValue(out string? words) => words,
-                    var other => throw new FlywheelException($"field '{field}' is {Shown(other.ToJsonString(JsonText.Compact))}, expected a text"),
+                    var other =>
+                        throw new FlywheelException($"field '{field}' is {Shown(other.ToJsonString(JsonText.Compact))}, expected a text"),
                 });
         }
     }
@@ -157,10 +172,12 @@ public static class ReviewFile
             Delimiter = first.Contains('\t', StringComparison.Ordinal) ? "\t" : first.Contains(',', StringComparison.Ordinal) ? "," : ";",
             PrepareHeaderForMatch = header => header.Header.Trim().ToLowerInvariant(), MissingFieldFound = null, BadDataFound = null,
         });
-        if (!csv.Read() || !csv.ReadHeader()) throw new FlywheelException($"{name}: is empty, expected a line with the columns {string.Join(", ", Columns)}");
+        if (!csv.Read() || !csv.ReadHeader())
+            throw new FlywheelException($"{name}: is empty, expected a line with the columns {string.Join(", ", Columns)}");
         string[] header = [.. csv.HeaderRecord!.Select(column => column.Trim().ToLowerInvariant())];
         if (!header.Contains("id") || !(header.Contains("decision") || header.Contains("label")))
-            throw new FlywheelException($"{name}: line 1 is {Shown(first)}, expected the columns id and decision (or label); the others are {string.Join(", ", Columns)}");
+            throw new FlywheelException(
+                $"{name}: line 1 is {Shown(first)}, expected the columns id and decision (or label); the others are {string.Join(", ", Columns)}");
         while (true)
         {
             int line = csv.Parser.RawRow + 1;

@@ -47,8 +47,10 @@ public sealed record ReviewInput
             if (compares != value is not null)
                 throw new FlywheelException(compares ? $"field '{field}' is missing, expected the generation_id of a text of the item"
                     : $"field '{field}' is given, expected only with the decision compare");
-        if (compares && Preferred == Over) throw new FlywheelException($"field 'over' is '{Over}', as preferred is, expected another text of the item");
-        if (Reviewer.Length > MaxName) throw new FlywheelException($"field 'user' has {Reviewer.Length} characters, expected at most {MaxName}");
+        if (compares && Preferred == Over)
+            throw new FlywheelException($"field 'over' is '{Over}', as preferred is, expected another text of the item");
+        if (Reviewer.Length > MaxName)
+            throw new FlywheelException($"field 'user' has {Reviewer.Length} characters, expected at most {MaxName}");
         if (IdempotencyKey?.Length > MaxName)
             throw new FlywheelException($"field 'idempotency_key' has {IdempotencyKey.Length} characters, expected at most {MaxName}");
         return this;
@@ -56,9 +58,12 @@ public sealed record ReviewInput
 
     private void Need(string field, string? value, ReviewAct act, int length)
     {
-        if (Act == act && string.IsNullOrWhiteSpace(value)) throw new FlywheelException($"field '{field}' is empty, expected a text for the decision {Review.NameOf(act)}");
-        if (Act != act && value is not null) throw new FlywheelException($"field '{field}' is given, expected only with the decision {Review.NameOf(act)}");
-        if (value?.Length > length) throw new FlywheelException($"field '{field}' has {value.Length} characters, expected at most {length}");
+        if (Act == act && string.IsNullOrWhiteSpace(value))
+            throw new FlywheelException($"field '{field}' is empty, expected a text for the decision {Review.NameOf(act)}");
+        if (Act != act && value is not null)
+            throw new FlywheelException($"field '{field}' is given, expected only with the decision {Review.NameOf(act)}");
+        if (value?.Length > length)
+            throw new FlywheelException($"field '{field}' has {value.Length} characters, expected at most {length}");
     }
 
     /// <summary>Reads the body of <c>POST /v1/reviews</c>.</summary>
@@ -90,6 +95,7 @@ public sealed record ReviewInput
 
     /// <exception cref="FlywheelException">It is the name of no act.</exception>
     internal static ReviewAct ActOf(string name) =>
-        Enum.GetValues<ReviewAct>().Cast<ReviewAct?>().FirstOrDefault(act => string.Equals(Review.NameOf(act!.Value), name.Trim(), StringComparison.OrdinalIgnoreCase))
+        Enum.GetValues<ReviewAct>().Cast<ReviewAct?>()
+            .FirstOrDefault(act => string.Equals(Review.NameOf(act!.Value), name.Trim(), StringComparison.OrdinalIgnoreCase))
             ?? throw new FlywheelException($"field 'decision' is '{name}', expected {Acts}");
 }

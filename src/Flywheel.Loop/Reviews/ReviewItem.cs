@@ -51,7 +51,8 @@ public sealed record ReviewItem
     /// </summary>
     public IReadOnlyList<(Guid GenerationId, string Text)>? PairFor(string reviewer)
     {
-        if (Did is ReviewedAct.Discarded or ReviewedAct.RatedDown || Others.FirstOrDefault(other => other.Text.Trim() != Text.Trim()) is not { Text: not null } other) return null;
+        if (Did is ReviewedAct.Discarded or ReviewedAct.RatedDown
+            || Others.FirstOrDefault(other => other.Text.Trim() != Text.Trim()) is not { Text: not null } other) return null;
         (Guid, string)[] pair = [(GenerationId, Text), other];
         return CuratedDataset.Hex($"{Id} {reviewer}")[0] % 2 == 0 ? pair : [.. pair.Reverse()];
     }

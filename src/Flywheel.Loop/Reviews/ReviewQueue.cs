@@ -28,7 +28,8 @@ public enum ReviewView { Open, Second, Disputed, Decided, All }
 /// <param name="NumDecided">How many of the application's items are settled.</param>
 /// <param name="NumAll">How many items the application has.</param>
 /// <param name="Apps">Applications and how many items each has.</param>
-/// <param name="Signals">Of each code: how many items have it, how many of those are settled, and how many were rejected: what it is worth.</param>
+/// <param name="Signals">Of each code: how many items have it, how many of those are settled, and how many were rejected: what it is
+/// worth.</param>
 /// <param name="IsCut">There is more than is shown.</param>
 public sealed record ReviewList(IReadOnlyList<ReviewItem> Items, int NumDecided, int NumAll, IReadOnlyList<(string App, int Count)> Apps,
     IReadOnlyList<(string Code, int Items, int Decided, int Rejected)> Signals, bool IsCut)
@@ -41,10 +42,12 @@ public sealed record ReviewList(IReadOnlyList<ReviewItem> Items, int NumDecided,
     /// <param name="after">As it is now; see <see cref="ReviewSignals.Keep"/>.</param>
     public ReviewList With(ReviewItem before, ReviewItem after)
     {
-        int Settled(ReviewItem item, string? code = null) => ReviewQueue.IsSettled(item) && (code is null || item.Signals.Contains(code)) ? 1 : 0;
+        int Settled(ReviewItem item, string? code = null) =>
+            ReviewQueue.IsSettled(item) && (code is null || item.Signals.Contains(code)) ? 1 : 0;
         int Has(ReviewItem item, string code) => item.Signals.Contains(code) ? 1 : 0;
         int Rejected(ReviewItem item, string code) => item.State.Outcome == ReviewOutcome.Rejected ? Has(item, code) : 0;
-        Dictionary<string, (int Items, int Decided, int Rejected)> counts = Signals.ToDictionary(one => one.Code, one => (one.Items, one.Decided, one.Rejected));
+        Dictionary<string, (int Items, int Decided, int Rejected)> counts =
+            Signals.ToDictionary(one => one.Code, one => (one.Items, one.Decided, one.Rejected));
         return this with
         {
             Items = [.. Items.Select(item => item.Id == after.Id ? after : item)],
@@ -52,7 +55,8 @@ public sealed record ReviewList(IReadOnlyList<ReviewItem> Items, int NumDecided,
             Signals = [.. ReviewSignals.All.Select(code =>
             {
                 (int items, int decided, int rejected) = counts.GetValueOrDefault(code);
-                return (code, items + Has(after, code) - Has(before, code), decided + Settled(after, code) - Settled(before, code), rejected + Rejected(after, code) - Rejected(before, code));
+                return (code, items + Has(after, code) - Has(before, code), decided + Settled(after, code) - Settled(before, code),
+                    rejected + Rejected(after, code) - Rejected(before, code));
             }).Where(one => one.Item2 > 0)],
         };
     }
@@ -77,30 +81,38 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
 
     private readonly TimeProvider time = time ?? TimeProvider.System;
 
-    /// <summary>What people did, by the names of <see cref="Metrics"/>; comments and what is taken back are nothing by themselves.</summary>
+    /// <summary>What people did, by the names of <see cref="Metrics"/>; comments and what is taken back are nothing by
+    /// themselves.</summary>
     private static readonly string[] s_acts = [Metrics.Keep, Metrics.Discard, Metrics.Demonstration, Metrics.Rating];
 
     public async Task<ReviewList> ListAsync(ReviewFilter filter, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id).ToListAsync(cancellation);
+        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id)
+            .ToListAsync(cancellation);
         // Referees are never wrong, and nobody has to look at what a program played.
         List<Guid> groups = await db.Feedback
-            .Where(row => s_acts.Contains(row.Metric) && row.Source != FeedbackSource.Referee && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
+            .Where(row => s_acts.Contains(row.Metric) && row.Source != FeedbackSource.Referee
+                && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
                 && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
-            .Join(db.Generations.Where(generation => generation.Store == StoreLevel.Full && generation.Consent != Consent.Refused), row => row.GenerationId, generation => generation.Id,
+            .Join(db.Generations.Where(generation => generation.Store == StoreLevel.Full && generation.Consent != Consent.Refused),
+                row => row.GenerationId, generation => generation.Id,
                 (row, generation) => new { row.Sequence, generation.Group })
             .GroupBy(row => row.Group).Select(request => new { request.Key, First = request.Min(row => row.Sequence) })
             .OrderBy(request => request.First).Take(MaxRequests + 1).Select(request => request.Key).ToListAsync(cancellation);
         bool cut = groups.Count > MaxRequests;
-        IReadOnlyList<ReviewItem> all = await ItemsAsync(db, [.. groups.Take(MaxRequests).Select(group => (Guid?)group)], promoted, cancellation);
+        IReadOnlyList<ReviewItem> all = await ItemsAsync(db, [.. groups.Take(MaxRequests).Select(group => (Guid?)group)], promoted,
+            cancellation);
         List<ReviewItem> app = [.. all.Where(item => filter.App is null || item.App == filter.App)];
-        List<ReviewItem> wanted = [.. app.Where(item => (filter.Signal is null || item.Signals.Contains(filter.Signal)) && IsIn(item, filter))
+        List<ReviewItem> wanted =
+            [.. app.Where(item => (filter.Signal is null || item.Signals.Contains(filter.Signal)) && IsIn(item, filter))
             .OrderByDescending(item => item.Signals.Count > 0).ThenBy(item => item.Time).ThenBy(item => item.Id)];
         return new(wanted, app.Count(IsSettled), app.Count,
-            [.. all.GroupBy(item => item.App).Select(group => (group.Key, group.Count())).OrderBy(group => group.Key, StringComparer.Ordinal)],
+            [.. all.GroupBy(item => item.App).Select(group => (group.Key, group.Count()))
+                .OrderBy(group => group.Key, StringComparer.Ordinal)],
             [.. ReviewSignals.All.Select(code => (Code: code, Having: app.Where(item => item.Signals.Contains(code)).ToList()))
-                .Where(signal => signal.Having.Count > 0).Select(signal => (signal.Code, signal.Having.Count, signal.Having.Count(IsSettled),
+                .Where(signal => signal.Having.Count > 0)
+                .Select(signal => (signal.Code, signal.Having.Count, signal.Having.Count(IsSettled),
                     signal.Having.Count(item => item.State.Outcome == ReviewOutcome.Rejected)))],
             cut);
     }
@@ -126,14 +138,23 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         Feedback row = await db.Feedback.AsNoTracking().SingleOrDefaultAsync(found => found.Id == id, cancellation)
             ?? throw new FlywheelException($"field 'item' is '{id}', which is no item of the queue");
         if (!s_acts.Contains(row.Metric)) throw new ReviewGoneException($"field 'item' is '{id}', a {row.Metric}, which is not reviewed");
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id).ToListAsync(cancellation);
-        TurnRow? learnt = await db.Turns.AsNoTracking().Where(turn => turn.State == TurnState.Promoted && db.Examples.Any(example => example.TurnId == turn.Id
-            && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && source.FeedbackId == id))).OrderBy(turn => turn.Number).FirstOrDefaultAsync(cancellation);
-        if (learnt is not null) throw new ReviewGoneException($"field 'item' is '{id}', which turn {learnt.Number} has settled: a released model was made of that turn");
-        Guid? group = await db.Generations.Where(generation => generation.Id == row.GenerationId && generation.Payload != null).Select(generation => (Guid?)generation.Group)
-            .FirstOrDefaultAsync(cancellation) ?? throw new ReviewGoneException($"field 'item' is '{id}', whose answer is not in the record");
+        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id)
+            .ToListAsync(cancellation);
+        TurnRow? learnt = await db.Turns.AsNoTracking()
+            .Where(turn => turn.State == TurnState.Promoted && db.Examples.Any(example => example.TurnId == turn.Id
+            && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && source.FeedbackId == id))).OrderBy(turn => turn.Number)
+            .FirstOrDefaultAsync(cancellation);
+        if (learnt is not null)
+            throw new ReviewGoneException(
+                $"field 'item' is '{id}', which turn {learnt.Number} has settled: a released model was made of that turn");
+        Guid? group =
+            await db.Generations.Where(generation => generation.Id == row.GenerationId && generation.Payload != null)
+                .Select(generation => (Guid?)generation.Group)
+            .FirstOrDefaultAsync(cancellation)
+            ?? throw new ReviewGoneException($"field 'item' is '{id}', whose answer is not in the record");
         return (await ItemsAsync(db, [group], promoted, cancellation)).FirstOrDefault(item => item.Id == id)
-            ?? throw new ReviewGoneException($"field 'item' is '{id}', which is none any more: the person has done something else with that answer, or taken it back");
+            ?? throw new ReviewGoneException(
+                $"field 'item' is '{id}', which is none any more: the person has done something else with that answer, or taken it back");
     }
 
     /// <summary>
@@ -147,7 +168,8 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
     {
         Actor.Demand(Scopes.Feedback);
         ReviewItem item = await FindAsync(input.Item, cancellation);
-        FeedbackReceipt receipt = (await store.AddAsync([RowOf(item, input, ReviewOf(item, input), input.IdempotencyKey)], cancellation))[0];
+        FeedbackReceipt receipt =
+            (await store.AddAsync([RowOf(item, input, ReviewOf(item, input), input.IdempotencyKey)], cancellation))[0];
         try
         {
             return new(receipt.Id, await FindAsync(item.Id, cancellation));
@@ -158,14 +180,17 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         }
     }
 
-    /// <summary>Records the answers of a file, all together: all, or none where one is wrong. What stands already is not recorded again, and the
+    /// <summary>Records the answers of a file, all together: all, or none where one is wrong. What stands already is not recorded again,
+    /// and the
     /// last of several answers of a reviewer about an item counts.</summary>
     /// <param name="inputs">In their order.</param>
     /// <param name="name">Of the file, for errors.</param>
     /// <param name="cancellation">Ends it before anything is recorded.</param>
     /// <returns>How many stand, and about which items nothing can be said any more, since the person has gone on.</returns>
-    /// <exception cref="FlywheelException">Items that never were, or answers that do not fit theirs: each is named, and none is taken.</exception>
-    public async Task<(int Recorded, IReadOnlyList<string> Gone)> ImportAsync(IReadOnlyList<ReviewInput> inputs, string name, CancellationToken cancellation = default)
+    /// <exception cref="FlywheelException">Items that never were, or answers that do not fit theirs: each is named, and none is
+    /// taken.</exception>
+    public async Task<(int Recorded, IReadOnlyList<string> Gone)> ImportAsync(IReadOnlyList<ReviewInput> inputs, string name,
+        CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Feedback);
         List<string> faults = [], gone = [];
@@ -177,15 +202,18 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         {
             try
             {
-                if (!items.TryGetValue(input.Item, out ReviewItem? item)) items[input.Item] = item = await FindAsync(input.Item, cancellation);
+                if (!items.TryGetValue(input.Item, out ReviewItem? item))
+                    items[input.Item] = item = await FindAsync(input.Item, cancellation);
                 Review said = ReviewOf(item, input);
                 recorded++;
                 if (input.Act == ReviewAct.Label)
                 {
-                    if (!item.State.Labelled.Any(one => one.Reviewer == said.Reviewer && one.Label == said.Label)) rows.Add(RowOf(item, input, said, KeyOf(said, null)));
+                    if (!item.State.Labelled.Any(one => one.Reviewer == said.Reviewer && one.Label == said.Label))
+                        rows.Add(RowOf(item, input, said, KeyOf(said, null)));
                     continue;
                 }
-                Review? before = standing.TryGetValue((item.Id, said.Reviewer), out Review? earlier) ? earlier : item.State.By(said.Reviewer);
+                Review? before = standing.TryGetValue((item.Id, said.Reviewer), out Review? earlier)
+                    ? earlier : item.State.By(said.Reviewer);
                 if (before is not null && (before.Act, before.Text, before.Reason) == (said.Act, said.Text, said.Reason)) continue;
                 rows.Add(RowOf(item, input, said, KeyOf(said, before)));
                 standing[(item.Id, said.Reviewer)] = said;
@@ -199,7 +227,9 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
                 faults.Add(e.Message);
             }
         }
-        if (faults.Count > 0) throw new FlywheelException($"{name}: {faults.Count} answers cannot be taken, and none was:\n  {string.Join("\n  ", faults.Take(ReviewFile.MaxNamed))}");
+        if (faults.Count > 0)
+            throw new FlywheelException(
+                $"{name}: {faults.Count} answers cannot be taken, and none was:\n  {string.Join("\n  ", faults.Take(ReviewFile.MaxNamed))}");
         cancellation.ThrowIfCancellationRequested();
         if (rows.Count > 0) await store.AddAsync(rows, CancellationToken.None);
         return (recorded, gone);
@@ -211,7 +241,8 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
 
     private static Feedback RowOf(ReviewItem item, ReviewInput input, Review review, string? key) => new()
     {
-        Id = review.Id, Time = review.Time, GenerationId = item.GenerationId, Metric = Metrics.Review, Value = review.ToValue(), User = input.Reviewer,
+        Id = review.Id, Time = review.Time, GenerationId = item.GenerationId, Metric = Metrics.Review, Value = review.ToValue(),
+        User = input.Reviewer,
         Owner = input.Owner, Workspace = input.Workspace, IdempotencyKey = key,
     };
 
@@ -224,21 +255,26 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         if (input.Text is { } same && Curator.IsSameText(same, item.Text))
         {
             if (item.Did is ReviewedAct.Discarded or ReviewedAct.RatedDown)
-                throw new FlywheelException($"field 'text' is the text of '{item.Id}', which the person did not want; expected another one");
+                throw new FlywheelException(
+                    $"field 'text' is the text of '{item.Id}', which the person did not want; expected another one");
             // What changes nothing approves, unless it takes back what another reviewer has made of it.
-            if (!item.State.Standing.Any(review => review.Act == ReviewAct.Correct && review.Reviewer != who)) input = input with { Act = ReviewAct.Approve, Text = null };
+            if (!item.State.Standing.Any(review => review.Act == ReviewAct.Correct && review.Reviewer != who))
+                input = input with { Act = ReviewAct.Approve, Text = null };
         }
         if (input.Text is { } text && item.Prompt?.AnswerModality is { } modality) _ = new SymbolsPart(modality, text, "field 'text'");
         if (input.Act == ReviewAct.Correct && item.Prompt is null)
-            throw new FlywheelException($"field 'decision' is 'correct', but '{item.Id}' is about a plain completion, of which no conversation can be learnt; expected approve or reject");
+            throw new FlywheelException(
+                $"field 'decision' is 'correct', but '{item.Id}' is about a plain completion, of which no conversation can be learnt; expected approve or reject");
         bool? agrees = null;
         if (input.Act == ReviewAct.Compare)
         {
             Guid[] known = [item.GenerationId, .. item.Others.Select(other => other.GenerationId)];
             foreach ((string field, Guid given) in new[] { ("preferred", input.Preferred!.Value), ("over", input.Over!.Value) })
-                if (!known.Contains(given)) throw new FlywheelException($"field '{field}' is '{given}', expected one of the item's: {string.Join(", ", known)}");
+                if (!known.Contains(given))
+                    throw new FlywheelException($"field '{field}' is '{given}', expected one of the item's: {string.Join(", ", known)}");
             if (input.Preferred != item.GenerationId && input.Over != item.GenerationId)
-                throw new FlywheelException($"fields 'preferred' and 'over' both name texts that the person did not take, expected one to be '{item.GenerationId}'");
+                throw new FlywheelException(
+                    $"fields 'preferred' and 'over' both name texts that the person did not take, expected one to be '{item.GenerationId}'");
             agrees = input.Preferred == item.GenerationId;
         }
         DateTimeOffset now = time.GetUtcNow();
@@ -248,36 +284,45 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
             Reason = input.Reason ?? (agrees == false ? "the other text is better" : null),
         };
         if (input.Act == ReviewAct.Undo && item.State.By(who) is null && item.State.Labels.Count == 0)
-            throw new FlywheelException($"field 'decision' is 'undo', but nothing that {(who.Length == 0 ? "this reviewer" : $"'{who}'")} decided about '{item.Id}' stands");
+            throw new FlywheelException(
+                $"field 'decision' is 'undo', but nothing that {(who.Length == 0 ? "this reviewer" : $"'{who}'")} decided about '{item.Id}' stands");
         return review;
     }
 
     /// <summary>Every review of the record that decides something, by item, in the order in which they came.</summary>
     internal static async Task<ILookup<Guid, Review>> ReviewsAsync(FlywheelDb db, CancellationToken cancellation)
     {
-        List<Feedback> rows = await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Review).OrderBy(row => row.Sequence).ToListAsync(cancellation);
+        List<Feedback> rows = await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Review).OrderBy(row => row.Sequence)
+            .ToListAsync(cancellation);
         return rows.Select(Review.Read).ToLookup(review => review.Of);
     }
 
-    private async Task<IReadOnlyList<ReviewItem>> ItemsAsync(FlywheelDb db, IEnumerable<Guid?> groups, List<Guid> promoted, CancellationToken cancellation)
+    private async Task<IReadOnlyList<ReviewItem>> ItemsAsync(FlywheelDb db, IEnumerable<Guid?> groups, List<Guid> promoted,
+        CancellationToken cancellation)
     {
-        (List<Shown> shown, List<Feedback> feedback) = await FeedbackReader.LoadAsync(db, Upstreams.Read(store.Home), groups, false, cancellation);
+        (List<Shown> shown, List<Feedback> feedback) =
+            await FeedbackReader.LoadAsync(db, Upstreams.Read(store.Home), groups, false, cancellation);
         Dictionary<Guid, Feedback> rows = feedback.ToDictionary(row => row.Id);
         // As a turn of the usual recipe would, but for what only its model knows.
-        (IReadOnlyList<Curator.Finding> findings, IReadOnlyList<CuratedExample> curated) = Curator.Find(shown.OrderBy(answer => answer.Id), feedback.OrderBy(row => row.Sequence),
+        (IReadOnlyList<Curator.Finding> findings, IReadOnlyList<CuratedExample> curated) =
+            Curator.Find(shown.OrderBy(answer => answer.Id), feedback.OrderBy(row => row.Sequence),
             new CurationRules(new CurateRecipe().MinCharacters, _ => true) { Judged = true });
         // Once a turn has learnt from an act, it is settled; other answers to the same request may still be open.
         HashSet<Guid> learnt = [];
         foreach (Guid[] ids in rows.Keys.Chunk(500))
             learnt.UnionWith(await db.ExampleFeedback.Where(source => ids.Contains(source.FeedbackId)
-                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))).Select(source => source.FeedbackId).ToListAsync(cancellation));
+                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId)))
+                .Select(source => source.FeedbackId).ToListAsync(cancellation));
 
         HashSet<Guid> used = [.. curated.Where(row => row.Drop is null).SelectMany(row => row.FeedbackIds)];
-        Dictionary<Guid, string> leftOut = curated.Where(row => row.Drop is not null).SelectMany(row => row.FeedbackIds.Select(id => (id, row.Drop!)))
+        Dictionary<Guid, string> leftOut = curated.Where(row => row.Drop is not null)
+            .SelectMany(row => row.FeedbackIds.Select(id => (id, row.Drop!)))
             .Where(pair => !used.Contains(pair.id)).DistinctBy(pair => pair.id).ToDictionary(pair => pair.id, pair => pair.Item2);
-        ILookup<(string, string), bool> verdicts = findings.Select(finding => (finding.Verdict, Liked: finding.Verdict.Kept ?? finding.Verdict.Opinion!.Value.Reward > 0))
+        ILookup<(string, string), bool> verdicts =
+            findings.Select(finding => (finding.Verdict, Liked: finding.Verdict.Kept ?? finding.Verdict.Opinion!.Value.Reward > 0))
             .ToLookup(pair => ReviewSignals.KeyOf(pair.Verdict.Answer.Prompt, pair.Verdict.Text), pair => pair.Liked);
-        return ReviewSignals.Mark([.. findings.Where(finding => finding.Item is { } id && !learnt.Contains(id)).Select(finding => Item(finding, rows))], verdicts,
+        return ReviewSignals.Mark(
+            [.. findings.Where(finding => finding.Item is { } id && !learnt.Contains(id)).Select(finding => Item(finding, rows))], verdicts,
             leftOut.Where(pair => !DropReasons.OfReview(pair.Value)).ToDictionary());
     }
 
@@ -287,11 +332,15 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         return new()
         {
             Id = finding.Item!.Value, GenerationId = verdict.Answer.Id, Time = rows[finding.Item.Value].Time, App = verdict.Answer.App,
-            Person = CuratedExample.PersonOf(finding.Speaker.User, finding.Speaker.Owner), Prompt = verdict.Answer.Prompt, Original = verdict.Answer.Text.Trim(),
+            Person = CuratedExample.PersonOf(finding.Speaker.User, finding.Speaker.Owner), Prompt = verdict.Answer.Prompt,
+            Original = verdict.Answer.Text.Trim(),
             Text = verdict.Text, State = finding.State,
-            Did = verdict.Kept == true ? verdict.Edited ? ReviewedAct.Edited : ReviewedAct.Kept : verdict.Kept == false ? ReviewedAct.Discarded
+            Did = verdict.Kept == true ? verdict.Edited ? ReviewedAct.Edited : ReviewedAct.Kept : verdict.Kept == false
+                ? ReviewedAct.Discarded
                 : verdict.Opinion!.Value.Reward > 0 ? ReviewedAct.RatedUp : ReviewedAct.RatedDown,
-            Others = [.. finding.Request.Where(other => other.Answer.Id != verdict.Answer.Id && other.Kept != true && other.Answer.Text.Trim().Length > 0)
+            Others = [
+                .. finding.Request
+                    .Where(other => other.Answer.Id != verdict.Answer.Id && other.Kept != true && other.Answer.Text.Trim().Length > 0)
                 .Select(other => (other.Answer.Id, other.Answer.Text.Trim()))],
         };
     }

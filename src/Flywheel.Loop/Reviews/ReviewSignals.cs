@@ -31,12 +31,16 @@ public static partial class ReviewSignals
         if (trimmed.Length == 0) return 1;
         double runs = Run().Matches(trimmed).Sum(run => run.Length) / (double)trimmed.Length;
         double strange = trimmed.EnumerateRunes().Count(rune => System.Text.Rune.GetUnicodeCategory(rune)
-            is System.Globalization.UnicodeCategory.OtherSymbol or System.Globalization.UnicodeCategory.Control or System.Globalization.UnicodeCategory.PrivateUse
-                or System.Globalization.UnicodeCategory.OtherNotAssigned && rune.Value is not ('\n' or '\r' or '\t')) / (double)trimmed.Length;
+            is System.Globalization.UnicodeCategory.OtherSymbol or System.Globalization.UnicodeCategory.Control
+                or System.Globalization.UnicodeCategory.PrivateUse
+                or System.Globalization.UnicodeCategory.OtherNotAssigned && rune.Value is not ('\n' or '\r' or '\t'))
+                / (double)trimmed.Length;
         string[] words = [.. Word().Matches(trimmed).Select(word => word.Value)];
         string[] latin = [.. words.Where(word => word.Length >= 4 && LatinWord().IsMatch(word) && word.Any(char.IsLower))];
-        double unspeakable = latin.Length == 0 ? 0 : latin.Count(word => Unspeakable().IsMatch(word) || !Vowel().IsMatch(word)) / (double)latin.Length;
-        double repeated = words.Length < 6 ? 0 : Math.Max(0, 2 * (1 - words.Distinct(StringComparer.OrdinalIgnoreCase).Count() / (double)words.Length) - 1);
+        double unspeakable = latin.Length == 0
+            ? 0 : latin.Count(word => Unspeakable().IsMatch(word) || !Vowel().IsMatch(word)) / (double)latin.Length;
+        double repeated = words.Length < 6
+            ? 0 : Math.Max(0, 2 * (1 - words.Distinct(StringComparer.OrdinalIgnoreCase).Count() / (double)words.Length) - 1);
         return Math.Clamp(1 - (1 - runs) * (1 - strange) * (1 - unspeakable) * (1 - repeated), 0, 1);
     }
 
@@ -49,14 +53,18 @@ public static partial class ReviewSignals
         List<string> kinds = [];
         if (Mail().IsMatch(text)) kinds.Add("e-mail address");
         if (Phone().Matches(text).Any(match => match.Value.Count(char.IsAsciiDigit) is >= 8 and <= 15)) kinds.Add("telephone number");
-        if (Account().Matches(text).Any(match => IsAccount(match.Value.Replace(" ", "", StringComparison.Ordinal)))) kinds.Add("account number");
-        if (Card().Matches(text).Any(match => IsCard([.. match.Value.Where(char.IsAsciiDigit).Select(digit => digit - '0')]))) kinds.Add("card number");
+        if (Account().Matches(text).Any(match => IsAccount(match.Value.Replace(" ", "", StringComparison.Ordinal))))
+            kinds.Add("account number");
+        if (Card().Matches(text).Any(match => IsCard([.. match.Value.Where(char.IsAsciiDigit).Select(digit => digit - '0')])))
+            kinds.Add("card number");
         return kinds;
     }
 
     /// <summary>An item as it is after a decision, seen alone, with the codes that it has because of other items.</summary>
     public static ReviewItem Keep(ReviewItem now, ReviewItem before) =>
-        now with { Signals = [.. All.Where(code => now.Signals.Contains(code) || code is Contradiction or OnePerson && before.Signals.Contains(code))] };
+        now with {
+            Signals =
+                [.. All.Where(code => now.Signals.Contains(code) || code is Contradiction or OnePerson && before.Signals.Contains(code))] };
 
     /// <summary>Gives every item its codes.</summary>
     /// <param name="items">The queue.</param>
@@ -87,7 +95,8 @@ public static partial class ReviewSignals
     private static bool IsAccount(string number)
     {
         if (number.Length is < 15 or > 34) return false;
-        string digits = string.Concat((number[4..] + number[..4]).Select(sign => char.IsAsciiDigit(sign) ? $"{sign}" : $"{sign - 'A' + 10}"));
+        string digits =
+            string.Concat((number[4..] + number[..4]).Select(sign => char.IsAsciiDigit(sign) ? $"{sign}" : $"{sign - 'A' + 10}"));
         return BigInteger.Parse(digits, System.Globalization.CultureInfo.InvariantCulture) % 97 == 1;
     }
 

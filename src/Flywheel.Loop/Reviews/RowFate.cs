@@ -26,12 +26,18 @@ public static class RowFate
 
     private static async Task<List<Feedback>> FindAsync(FlywheelDb db, string id, CancellationToken cancellation)
     {
-        if (long.TryParse(id, out long number) && id.Length < 19 && await OfExamplesAsync(db.Examples.Where(row => row.Id == number)) is { Count: > 0 } numbered) return numbered;
-        if (id.Length < MinPrefix) throw new FlywheelException($"'{id}' is too short for an id, expected at least {MinPrefix} characters, or the number of an example");
+        if (long.TryParse(id, out long number) && id.Length < 19
+            && await OfExamplesAsync(db.Examples.Where(row => row.Id == number)) is { Count: > 0 } numbered) return numbered;
+        if (id.Length < MinPrefix)
+            throw new FlywheelException(
+                $"'{id}' is too short for an id, expected at least {MinPrefix} characters, or the number of an example");
         string low = id.ToLowerInvariant(), high = low + "~";
-        List<Feedback> feedback = await db.Feedback.FromSql($"SELECT * FROM feedback WHERE id >= {low} AND id < {high} LIMIT 2").AsNoTracking().ToListAsync(cancellation);
-        List<Generation> generations = await db.Generations.FromSql($"SELECT * FROM generation WHERE id >= {low} AND id < {high} LIMIT 2").AsNoTracking().ToListAsync(cancellation);
-        List<ExampleRow> examples = await db.Examples.FromSql($"SELECT * FROM example WHERE hash >= {low} AND hash < {high} LIMIT 100").AsNoTracking().ToListAsync(cancellation);
+        List<Feedback> feedback = await db.Feedback.FromSql($"SELECT * FROM feedback WHERE id >= {low} AND id < {high} LIMIT 2")
+            .AsNoTracking().ToListAsync(cancellation);
+        List<Generation> generations = await db.Generations.FromSql($"SELECT * FROM generation WHERE id >= {low} AND id < {high} LIMIT 2")
+            .AsNoTracking().ToListAsync(cancellation);
+        List<ExampleRow> examples = await db.Examples.FromSql($"SELECT * FROM example WHERE hash >= {low} AND hash < {high} LIMIT 100")
+            .AsNoTracking().ToListAsync(cancellation);
         int found = feedback.Count + generations.Count + examples.Select(row => row.Hash).Distinct().Count();
         if (found > 1) throw new FlywheelException($"'{id}' is the beginning of several ids; give more of it");
         if (feedback.Count == 1) return feedback[0].Metric == Metrics.Review ? await OfIdsAsync([Review.Read(feedback[0]).Of]) : feedback;
@@ -39,33 +45,46 @@ public static class RowFate
         if (generations.Count == 1)
         {
             Guid about = generations[0].Id;
-            List<Feedback> said = await db.Feedback.AsNoTracking().Where(row => row.GenerationId == about && row.Metric != Metrics.Review).OrderBy(row => row.Sequence).ToListAsync(cancellation);
-            return said.Count > 0 ? said : throw new FlywheelException($"nobody has said anything about the generation {about} yet, so there is nothing to learn from it");
+            List<Feedback> said = await db.Feedback.AsNoTracking().Where(row => row.GenerationId == about && row.Metric != Metrics.Review)
+                .OrderBy(row => row.Sequence).ToListAsync(cancellation);
+            return said.Count > 0
+                ? said : throw new FlywheelException(
+                    $"nobody has said anything about the generation {about} yet, so there is nothing to learn from it");
         }
         throw new FlywheelException($"nothing in the record has the id '{id}', expected the id of a feedback, a generation or an example");
 
-        async Task<List<Feedback>> OfExamplesAsync(IQueryable<ExampleRow> of) => await OfIdsAsync([.. await of.SelectMany(row => row.Sources).Select(source => source.FeedbackId).Distinct().ToListAsync(cancellation)]);
+        async Task<List<Feedback>> OfExamplesAsync(IQueryable<ExampleRow> of) =>
+            await OfIdsAsync(
+                [.. await of.SelectMany(row => row.Sources).Select(source => source.FeedbackId).Distinct().ToListAsync(cancellation)]);
 
         async Task<List<Feedback>> OfIdsAsync(Guid[] ids) =>
-            await db.Feedback.AsNoTracking().Where(row => ids.Contains(row.Id) && row.Metric != Metrics.Review).OrderBy(row => row.Sequence).ToListAsync(cancellation);
+            await db.Feedback.AsNoTracking().Where(row => ids.Contains(row.Id) && row.Metric != Metrics.Review).OrderBy(row => row.Sequence)
+                .ToListAsync(cancellation);
     }
 
-    private static async Task ExplainAsync(FlywheelStore store, FlywheelDb db, Feedback row, ILookup<Guid, Review> reviews, bool required, List<string> lines, CancellationToken cancellation)
+    private static async Task ExplainAsync(FlywheelStore store, FlywheelDb db, Feedback row, ILookup<Guid, Review> reviews, bool required,
+        List<string> lines, CancellationToken cancellation)
     {
         string person = CuratedExample.PersonOf(row.User, row.Owner);
-        lines.Add($"{row.Metric} {row.Id} by {(person.Length > 0 ? person : "somebody without a name")} at {row.Time:yyyy-MM-dd HH:mm} UTC about {row.GenerationId}");
+        lines.Add(
+            $"{row.Metric} {row.Id} by {(person.Length > 0 ? person : "somebody without a name")} at {row.Time:yyyy-MM-dd HH:mm} UTC about {row.GenerationId}");
         foreach (Review review in reviews[row.Id])
-            lines.Add($"  reviewed: {Review.NameOf(review.Act)} by {(review.Reviewer.Length > 0 ? review.Reviewer : "somebody without a name")} at {review.Time:yyyy-MM-dd HH:mm} UTC"
-                + (review.Reason is { } reason ? $", because {reason}" : "") + (review.Label is { } label ? $": {label}" : "") + (review.Text is { } text ? $": {text}" : ""));
+            lines.Add(
+                $"  reviewed: {Review.NameOf(review.Act)} by {(review.Reviewer.Length > 0 ? review.Reviewer : "somebody without a name")} at {review.Time:yyyy-MM-dd HH:mm} UTC"
+                + (review.Reason is { } reason ? $", because {reason}" : "") + (review.Label is { } label ? $": {label}" : "")
+                + (review.Text is { } text ? $": {text}" : ""));
         ReviewState state = ReviewState.Of(reviews[row.Id]);
         List<ExampleRow> examples = await db.Examples.AsNoTracking()
-            .Where(example => db.ExampleFeedback.Where(source => source.FeedbackId == row.Id).Select(source => source.ExampleId).Contains(example.Id))
+            .Where(example =>
+                db.ExampleFeedback.Where(source => source.FeedbackId == row.Id).Select(source => source.ExampleId).Contains(example.Id))
             .OrderBy(example => example.Id).ToListAsync(cancellation);
         foreach (ExampleRow example in examples)
         {
             TurnRow turn = await db.Turns.AsNoTracking().SingleAsync(found => found.Id == example.TurnId, cancellation);
             string kind = example.Kind.ToString().ToLowerInvariant();
-            lines.Add($"  turn {turn.Number} ({turn.State.ToString().ToLowerInvariant()}): " + (example.DropReason is { } drop ? $"left out, {DropReasons.CodeOf(drop)}{(DropReasons.CodeOf(drop) == drop ? "" : $" ({drop})")}"
+            lines.Add($"  turn {turn.Number} ({turn.State.ToString().ToLowerInvariant()}): "
+                + (example.DropReason is { } drop
+                    ? $"left out, {DropReasons.CodeOf(drop)}{(DropReasons.CodeOf(drop) == drop ? "" : $" ({drop})")}"
                 : $"{kind} example {example.Id}, {(example.Split == Split.Train ? "learnt from" : "only tested on")}"));
         }
         bool settled = false;

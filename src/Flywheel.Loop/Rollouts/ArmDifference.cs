@@ -45,7 +45,8 @@ public sealed class ArmDifference
         double expected = (_prior + _sum) / (1 + _count), rest = 1 - probability;
         double variance = (2 * _prior * (1 - _prior) + _squares) / (2 + _count) / (probability * rest);
         double z = candidate ? (x - expected) / probability : (expected - x) / rest;
-        double least = -Math.Max(expected / probability, (1 - expected) / rest), most = Math.Max((1 - expected) / probability, expected / rest);
+        double least = -Math.Max(expected / probability, (1 - expected) / rest),
+            most = Math.Max((1 - expected) / probability, expected / rest);
         Above.Add(z, variance, least);
         Below.Add(-z, variance, -most);
         double weight = probability * rest;

@@ -40,21 +40,25 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     /// <param name="now">Observations that are due by then are closed.</param>
     /// <param name="known">Read before, and nothing was said since: then what the former model did is not read again.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<ReleaseWatch?> ReadAsync(FlywheelStore store, DateTimeOffset now, ReleaseWatch? known = null, CancellationToken cancellation = default)
+    public static async Task<ReleaseWatch?> ReadAsync(FlywheelStore store, DateTimeOffset now, ReleaseWatch? known = null,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         if (await WatchedAsync(db, now, cancellation) is not (var release, var former)) return null;
-        FormerAnswers before = known?.Before is { } read && known.Release.Id == release.Id ? read : await BeforeAsync(db, release, former, cancellation);
+        FormerAnswers before = known?.Before is { } read && known.Release.Id == release.Id
+            ? read : await BeforeAsync(db, release, former, cancellation);
         var seen = new WatchTracker(before.Judged, before.Counted);
 
-        (List<Answer> after, Dictionary<Guid, List<Feedback>> saidAfter) = await AnswersAsync(db, release.ModelHash, release.Time, now, newest: false, cancellation);
+        (List<Answer> after, Dictionary<Guid, List<Feedback>> saidAfter) =
+            await AnswersAsync(db, release.ModelHash, release.Time, now, newest: false, cancellation);
         Dictionary<Guid, Answer[]> requests = Requests(after).ToDictionary(request => request[0].Group);
         Dictionary<Guid, Guid> groups = after.ToDictionary(answer => answer.Id, answer => answer.Group);
         var sofar = new Dictionary<Guid, List<Feedback>>();
         IEnumerable<(DateTimeOffset Time, long Order, Answer[]? Request, Feedback? Said)> events =
             requests.Values.Select(request => (request[0].Time, 0L, (Answer[]?)request, (Feedback?)null))
             .Concat(saidAfter.Values.SelectMany(said => said).Select(said => (said.Time, said.Sequence, (Answer[]?)null, (Feedback?)said)));
-        foreach ((DateTimeOffset time, long _, Answer[]? request, Feedback? said) in events.OrderBy(one => one.Time).ThenBy(one => one.Order))
+        foreach ((DateTimeOffset time, long _, Answer[]? request,
+            Feedback? said) in events.OrderBy(one => one.Time).ThenBy(one => one.Order))
         {
             if (seen.NumPeople >= MostPeople) break;
             if (request is not null)
@@ -78,10 +82,14 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
 
     private static async Task<FormerAnswers> BeforeAsync(FlywheelDb db, ReleaseRow release, string former, CancellationToken cancellation)
     {
-        (List<Answer> before, Dictionary<Guid, List<Feedback>> said) = await AnswersAsync(db, former, release.Time - s_before, release.Time, newest: true, cancellation);
-        double? slow = RolloutHistory.SlowOf(before.Where(answer => answer.End != Engine.FinishReason.Failed).Select(answer => answer.LatencyMs).TakeLast(MaxGuards));
+        (List<Answer> before, Dictionary<Guid, List<Feedback>> said) =
+            await AnswersAsync(db, former, release.Time - s_before, release.Time, newest: true, cancellation);
+        double? slow =
+            RolloutHistory.SlowOf(before.Where(answer => answer.End != Engine.FinishReason.Failed).Select(answer => answer.LatencyMs)
+                .TakeLast(MaxGuards));
         var counted = new WatchedAnswers { SlowMs = slow };
-        foreach (Answer[] request in Requests(before).TakeLast(MaxGuards)) counted.Add(Failed(request), Slow(request, slow), Tokens(request));
+        foreach (Answer[] request in Requests(before).TakeLast(MaxGuards))
+            counted.Add(Failed(request), Slow(request, slow), Tokens(request));
         var judged = new Dictionary<string, double[]>(StringComparer.Ordinal);
         foreach (var person in Requests(before).GroupBy(request => request[0].Person).Where(person => person.Key.Length > 0))
         {
@@ -97,10 +105,12 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
 
     private static bool Slow(Answer[] request, double? than) => request.Max(answer => answer.LatencyMs) > (than ?? double.PositiveInfinity);
 
-    /// <summary>How much there is to read: it is read again when that has changed. Both are looked up in an index. What is forgotten goes with
+    /// <summary>How much there is to read: it is read again when that has changed. Both are looked up in an index. What is forgotten goes
+    /// with
     /// its answers, so fewer of them are a change, too.</summary>
     /// <returns>The release, answers of its model, and the last that was said of any.</returns>
-    public static async Task<(long Release, int Answers, long Said)> CountAsync(FlywheelStore store, DateTimeOffset now, CancellationToken cancellation = default)
+    public static async Task<(long Release, int Answers, long Said)> CountAsync(FlywheelStore store, DateTimeOffset now,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         if (await WatchedAsync(db, now, cancellation) is not (var release, _)) return default;
@@ -109,7 +119,8 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
     }
 
     /// <summary>
-    /// Makes the former model the champion again, in the record. A turn that had promoted the other has rejected it then: what it learnt has
+    /// Makes the former model the champion again, in the record. A turn that had promoted the other has rejected it then: what it learnt
+    /// has
     /// reached nobody who stays, and is open for the next.
     /// </summary>
     /// <param name="store">The record.</param>
@@ -125,10 +136,13 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
         if (await db.Releases.OrderByDescending(row => row.Id).Select(row => row.Id).FirstOrDefaultAsync() != Release.Id)
             throw new FlywheelException($"another model was released meanwhile, so {Release.ModelHash[..12]} is not taken back");
         if (await WatchedAsync(db, now, CancellationToken.None) is null)
-            throw new FlywheelException($"{Release.ModelHash[..12]} is watched no longer, so it is not taken back: somebody keeps it, or an upstream answers in its place");
-        await FlywheelStore.AddReleaseAsync(db, new ReleaseRow { Time = now, ModelHash = Former, Reason = reason[..Math.Min(1000, reason.Length)] }, CancellationToken.None);
+            throw new FlywheelException(
+                $"{Release.ModelHash[..12]} is watched no longer, so it is not taken back: somebody keeps it, or an upstream answers in its place");
+        await FlywheelStore.AddReleaseAsync(db, new ReleaseRow { Time = now, ModelHash = Former,
+            Reason = reason[..Math.Min(1000, reason.Length)] }, CancellationToken.None);
         if (Release.TurnId is { } id && await db.Turns.SingleOrDefaultAsync(turn => turn.Id == id) is { State: TurnState.Promoted } turn)
-            (turn.State, turn.Reason) = (TurnState.Rejected, $"{reason} (it had been promoted because {turn.Reason})"); // a blank after a name: by it the name is found when its person is forgotten
+            // a blank after a name: by it the name is found when its person is forgotten
+            (turn.State, turn.Reason) = (TurnState.Rejected, $"{reason} (it had been promoted because {turn.Reason})");
         await db.SaveChangesAsync();
         await transaction.CommitAsync();
     }
@@ -140,58 +154,80 @@ public sealed record ReleaseWatch(ReleaseRow Release, string Former, WatchTracke
         Actor.Demand(Scopes.Admin);
         await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await db.Releases.OrderByDescending(row => row.Id).Select(row => (long?)row.Id).FirstOrDefaultAsync(cancellation) is { } last) await LockAsync(db, last);
-        (ReleaseRow release, _) = await WatchedAsync(db, now, cancellation) ?? throw new FlywheelException("no release is watched, so there is none to keep");
+        if (await db.Releases.OrderByDescending(row => row.Id).Select(row => (long?)row.Id).FirstOrDefaultAsync(cancellation) is { } last)
+            await LockAsync(db, last);
+        (ReleaseRow release, _) = await WatchedAsync(db, now, cancellation)
+            ?? throw new FlywheelException("no release is watched, so there is none to keep");
         db.Audit.Add(AuditAct.Row(AuditAct.Keep, now, about: KeptAs(release)));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }
 
-    /// <summary>Who keeps a release and who takes it back wait for each other, on whatever server: each writes its row before it looks.</summary>
+    /// <summary>Who keeps a release and who takes it back wait for each other, on whatever server: each writes its row before it
+    /// looks.</summary>
     private static Task<int> LockAsync(FlywheelDb db, long release) =>
         db.Releases.Where(row => row.Id == release).ExecuteUpdateAsync(change => change.SetProperty(row => row.Reason, row => row.Reason));
 
     private static string KeptAs(ReleaseRow release) => FormattableString.Invariant($"{release.ModelHash[..12]} release {release.Id}");
 
-    /// <summary>The last release, where a turn or a rollout made it, and the model before it. Null where that model had not answered, or this
+    /// <summary>The last release, where a turn or a rollout made it, and the model before it. Null where that model had not answered, or
+    /// this
     /// one does not any more, because an upstream did or does: taken back would bring a model that nobody chose.</summary>
-    private static async Task<(ReleaseRow Release, string Former)?> WatchedAsync(FlywheelDb db, DateTimeOffset now, CancellationToken cancellation)
+    private static async Task<(ReleaseRow Release, string Former)?> WatchedAsync(FlywheelDb db, DateTimeOffset now,
+        CancellationToken cancellation)
     {
         List<ReleaseRow> last = await db.Releases.AsNoTracking().OrderByDescending(row => row.Id).Take(2).ToListAsync(cancellation);
         if (last is not [var release, var before] || before.ModelHash == release.ModelHash || now - release.Time > Lasts) return null;
-        if (release.TurnId is null && !release.Reason.StartsWith("turn ", StringComparison.Ordinal) && !release.Reason.StartsWith("rollout ", StringComparison.Ordinal)) return null;
-        List<RolloutRow> since = await db.Rollouts.AsNoTracking().Where(row => row.Started >= before.Time).OrderBy(row => row.Id).ToListAsync(cancellation);
-        if (since.LastOrDefault(row => row.Started <= release.Time) is { } earlier && (IsUpstream(earlier.Champion) || IsUpstream(earlier.Winner))) return null;
+        if (release.TurnId is null && !release.Reason.StartsWith("turn ", StringComparison.Ordinal)
+            && !release.Reason.StartsWith("rollout ", StringComparison.Ordinal)) return null;
+        List<RolloutRow> since = await db.Rollouts.AsNoTracking().Where(row => row.Started >= before.Time).OrderBy(row => row.Id)
+            .ToListAsync(cancellation);
+        if (since.LastOrDefault(row => row.Started <= release.Time) is { } earlier
+            && (IsUpstream(earlier.Champion) || IsUpstream(earlier.Winner))) return null;
         if (since.LastOrDefault() is { } latest && latest.Started >= release.Time && IsUpstream(latest.Winner)) return null;
         string kept = KeptAs(release);
-        return await db.Audit.AnyAsync(row => row.Act == AuditAct.Keep && row.About == kept, cancellation) ? null : (release, before.ModelHash);
+        return await db.Audit.AnyAsync(row => row.Act == AuditAct.Keep && row.About == kept, cancellation)
+            ? null : (release, before.ModelHash);
 
         static bool IsUpstream(string arm) => arm.StartsWith(Upstream.Prefix, StringComparison.Ordinal);
     }
 
-    private sealed record Answer(Guid Id, Guid Group, DateTimeOffset Time, string Person, Engine.FinishReason End, double LatencyMs, int Tokens);
+    private sealed record Answer(Guid Id, Guid Group, DateTimeOffset Time, string Person, Engine.FinishReason End, double LatencyMs,
+        int Tokens);
 
-    private static IEnumerable<Answer[]> Requests(List<Answer> answers) => answers.GroupBy(answer => answer.Group).Select(group => group.ToArray());
+    private static IEnumerable<Answer[]> Requests(List<Answer> answers) =>
+        answers.GroupBy(answer => answer.Group).Select(group => group.ToArray());
 
-    /// <summary>A model's answers in their order, and what the people who had asked said of them. In the arena, and where drafts of two models are
+    /// <summary>A model's answers in their order, and what the people who had asked said of them. In the arena, and where drafts of two
+    /// models are
     /// shown, people say which is better, and not how good one is.</summary>
-    private static async Task<(List<Answer> Answers, Dictionary<Guid, List<Feedback>> Said)> AnswersAsync(FlywheelDb db, string model, DateTimeOffset from, DateTimeOffset until,
+    private static async Task<(List<Answer> Answers, Dictionary<Guid, List<Feedback>> Said)> AnswersAsync(FlywheelDb db, string model,
+        DateTimeOffset from, DateTimeOffset until,
         bool newest, CancellationToken cancellation)
     {
-        IQueryable<Generation> of = db.Served.AsNoTracking().Where(row => row.ModelHash == model && row.Time >= from && row.Time <= until && row.Upstream == null
-            && row.AdapterHash == null && row.App != ArenaResults.App && row.FinishReason != Engine.FinishReason.Cancelled && !(row.Rollout != null && row.Propensity == 1));
+        IQueryable<Generation> of = db.Served.AsNoTracking()
+            .Where(row => row.ModelHash == model && row.Time >= from && row.Time <= until && row.Upstream == null
+            && row.AdapterHash == null && row.App != ArenaResults.App && row.FinishReason != Engine.FinishReason.Cancelled
+            && !(row.Rollout != null && row.Propensity == 1));
         var rows = await (newest ? of.OrderByDescending(row => row.Time) : of.OrderBy(row => row.Time)).Take(MaxAnswers)
-            .Select(row => new { row.Id, row.Group, row.Time, row.User, row.Owner, row.FinishReason, row.LatencyMs, row.NumTokens }).ToListAsync(cancellation);
-        List<Answer> answers = [.. rows.Select(row => new Answer(row.Id, row.Group, row.Time, CuratedExample.PersonOf(row.User, row.Owner), row.FinishReason, row.LatencyMs, row.NumTokens))
+            .Select(row => new { row.Id, row.Group, row.Time, row.User, row.Owner, row.FinishReason, row.LatencyMs, row.NumTokens })
+            .ToListAsync(cancellation);
+        List<Answer> answers =
+            [.. rows.Select(row => new Answer(row.Id, row.Group, row.Time, CuratedExample.PersonOf(row.User, row.Owner), row.FinishReason,
+                row.LatencyMs, row.NumTokens))
             .OrderBy(answer => answer.Time).ThenBy(answer => answer.Id)];
         Dictionary<Guid, string> people = answers.ToDictionary(answer => answer.Id, answer => answer.Person);
         List<Feedback> said = [];
         foreach (Guid[] ids in people.Keys.Chunk(500))
-            said.AddRange(await db.Feedback.AsNoTracking().Where(row => ids.Contains(row.GenerationId) && row.Source == FeedbackSource.Person).ToListAsync(cancellation));
-        return (answers, said.Where(row => CuratedExample.PersonOf(row.User, row.Owner) is var who && (who.Length == 0 || who == people[row.GenerationId]))
+            said.AddRange(await db.Feedback.AsNoTracking()
+                .Where(row => ids.Contains(row.GenerationId) && row.Source == FeedbackSource.Person).ToListAsync(cancellation));
+        return (answers,
+            said.Where(row => CuratedExample.PersonOf(row.User, row.Owner) is var who
+                && (who.Length == 0 || who == people[row.GenerationId]))
             .OrderBy(row => row.Sequence).GroupBy(row => row.GenerationId).ToDictionary(row => row.Key, row => row.ToList()));
     }
 
     /// <summary>What became of each answer to a request; the best is what the person got.</summary>
-    private static double?[] ValuesOf(Answer[] request, Dictionary<Guid, List<Feedback>> said) => [.. request.Select(answer => RolloutHistory.ValueOf(said.GetValueOrDefault(answer.Id)))];
+    private static double?[] ValuesOf(Answer[] request, Dictionary<Guid, List<Feedback>> said) =>
+        [.. request.Select(answer => RolloutHistory.ValueOf(said.GetValueOrDefault(answer.Id)))];
 }

@@ -28,7 +28,8 @@ public static class RolloutDecision
     /// <summary>An answer is slow that takes so many times what nine of ten of the champion's took.</summary>
     public const double SlowFactor = 2;
 
-    /// <summary>People on each side without whom nothing is promoted; people at a step without whom no harm is seen and the share stays.</summary>
+    /// <summary>People on each side without whom nothing is promoted; people at a step without whom no harm is seen and the share
+    /// stays.</summary>
     public const int MinPeople = 6, MinHarmed = 3, MinGuarded = 10;
 
     /// <summary>A share lasts so long at least; after the second, fewer people are enough for the next.</summary>
@@ -41,16 +42,20 @@ public static class RolloutDecision
     {
         int guarded = seen.NumGuarded;
         if (Certain(seen.TooMany, s_split) || Certain(seen.TooFew, s_split))
-            return new(RolloutMove.Stop, $"the split is not as ordered: {seen.Candidate.NumPeople} of {seen.Candidate.NumPeople + seen.Champion.NumPeople} people came to the candidate, and chance sends another number there; nothing is concluded");
+            return new(RolloutMove.Stop,
+                $"the split is not as ordered: {seen.Candidate.NumPeople} of {seen.Candidate.NumPeople + seen.Champion.NumPeople} people came to the candidate, and chance sends another number there; nothing is concluded");
         if (guarded >= MinHarmed && Certain(seen.Failed.Above, s_guard))
-            return new(RolloutMove.RollBack, $"more of the candidate's answers fail: {Share(seen.Candidate.NumFailed, seen.Candidate.NumAnswers)} against {Share(seen.Champion.NumFailed, seen.Champion.NumAnswers)}");
+            return new(RolloutMove.RollBack,
+                $"more of the candidate's answers fail: {Share(seen.Candidate.NumFailed, seen.Candidate.NumAnswers)} against {Share(seen.Champion.NumFailed, seen.Champion.NumAnswers)}");
         if (guarded >= MinHarmed && Certain(seen.Slow.Above, s_guard))
-            return new(RolloutMove.RollBack, $"more of the candidate's answers are slow: {Share(seen.Candidate.NumSlow, seen.Candidate.NumAnswers)} against {Share(seen.Champion.NumSlow, seen.Champion.NumAnswers)}");
+            return new(RolloutMove.RollBack,
+                $"more of the candidate's answers are slow: {Share(seen.Candidate.NumSlow, seen.Candidate.NumAnswers)} against {Share(seen.Champion.NumSlow, seen.Champion.NumAnswers)}");
         if (seen.Candidate.NumObserved >= MinHarmed && Certain(seen.Acceptance.Below, s_promote))
             return new(RolloutMove.RollBack, $"people accept fewer of the candidate's answers: {Compared(seen)}");
         if (Certain(seen.NotPreferred, s_promote) && seen.NotPreferred.Count >= MinHarmed)
             return new(RolloutMove.RollBack, $"people prefer the champion's drafts: {Pairs(seen)}");
-        if (row.Decider == RolloutDecider.Acceptance && Math.Min(seen.Candidate.NumObserved, seen.Champion.NumObserved) >= MinPeople && Certain(seen.Acceptance.Above, s_promote)
+        if (row.Decider == RolloutDecider.Acceptance && Math.Min(seen.Candidate.NumObserved, seen.Champion.NumObserved) >= MinPeople
+            && Certain(seen.Acceptance.Above, s_promote)
             // Only answers that came are judged: while more of the candidate's seem to fail or to be late, the guards are waited for.
             && seen.Failed.Estimate <= FailedMargin && seen.Slow.Estimate <= SlowMargin)
             return new(RolloutMove.Promote, $"people accept more of the candidate's answers: {Compared(seen)}");
@@ -64,13 +69,15 @@ public static class RolloutDecision
         TimeSpan lasted = now - row.StepStarted;
         if (row.Decider == RolloutDecider.Acceptance && lasted >= MinStep && seen.Guarded.GetValueOrDefault(row.Share) is var here
             && here >= (lasted >= LongStep ? 1 : MinGuarded) && row.NextShare is { } next)
-            return new(RolloutMove.StepUp, $"{here} {(here == 1 ? "person" : "people")} of the candidate came to no harm at {Percent(row.Share)}: now {Percent(next)}");
+            return new(RolloutMove.StepUp,
+                $"{here} {(here == 1 ? "person" : "people")} of the candidate came to no harm at {Percent(row.Share)}: now {Percent(next)}");
         return s_goOn;
     }
 
     private static readonly RolloutVerdict s_goOn = new(RolloutMove.GoOn, "");
 
-    private static readonly double s_promote = -Math.Log(PromoteAlpha), s_guard = -Math.Log(GuardAlpha), s_split = -Math.Log(SplitAlpha / 2);
+    private static readonly double s_promote = -Math.Log(PromoteAlpha), s_guard = -Math.Log(GuardAlpha),
+        s_split = -Math.Log(SplitAlpha / 2);
 
     private static bool Certain(BettingTest test, double bar) => test.MaxLogEvidence >= bar;
 
@@ -80,7 +87,8 @@ public static class RolloutDecision
     private static string Pairs(RolloutTracker seen) =>
         $"{(seen.SumPreferred / Math.Max(1, seen.Preferred.Count)).ToString("+0.00;-0.00", CultureInfo.InvariantCulture)} a person on a scale from -1 to 1 ({seen.Preferred.Count} people, {seen.NumPairs} choices)";
 
-    private static string Mean(ArmCounts arm) => arm.Acceptance is { } mean ? mean.ToString("0.0%", CultureInfo.InvariantCulture) : "nothing";
+    private static string Mean(ArmCounts arm) =>
+        arm.Acceptance is { } mean ? mean.ToString("0.0%", CultureInfo.InvariantCulture) : "nothing";
 
     private static string Share(int count, int of) => $"{count} of {of}";
 

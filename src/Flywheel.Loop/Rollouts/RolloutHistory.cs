@@ -5,7 +5,8 @@ namespace Flywheel.Loop.Rollouts;
 /// <summary>Reads from the record what happened in a rollout, in the order in which it did.</summary>
 public static class RolloutHistory
 {
-    private sealed record Answer(Guid Id, Guid Group, DateTimeOffset Time, string Person, bool IsCandidate, double? Share, Engine.FinishReason End,
+    private sealed record Answer(Guid Id, Guid Group, DateTimeOffset Time, string Person, bool IsCandidate, double? Share,
+        Engine.FinishReason End,
         double LatencyMs, double? Cost);
 
     /// <summary>What is known at this moment.</summary>
@@ -13,13 +14,15 @@ public static class RolloutHistory
     /// <param name="row">The rollout.</param>
     /// <param name="now">Observations that are due by then are closed.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<RolloutTracker> ReadAsync(FlywheelStore store, RolloutRow row, DateTimeOffset now, CancellationToken cancellation = default)
+    public static async Task<RolloutTracker> ReadAsync(FlywheelStore store, RolloutRow row, DateTimeOffset now,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         var rows = await db.Generations.AsNoTracking().Where(generation => generation.Rollout == row.Id)
             .Select(generation => new
             {
-                generation.Id, generation.Group, generation.Time, generation.User, generation.Owner, generation.Variant, generation.Propensity,
+                generation.Id, generation.Group, generation.Time, generation.User, generation.Owner, generation.Variant,
+                generation.Propensity,
                 generation.FinishReason, generation.LatencyMs, generation.Cost,
             }).ToListAsync(cancellation);
         Answer[] answers = [.. rows.Select(one => new Answer(one.Id, one.Group, one.Time, CuratedExample.PersonOf(one.User, one.Owner),
@@ -31,15 +34,19 @@ public static class RolloutHistory
     }
 
     /// <summary>How much there is to read: answers, and what was said of them.</summary>
-    public static async Task<(int Answers, int Said)> CountAsync(FlywheelStore store, RolloutRow row, CancellationToken cancellation = default)
+    public static async Task<(int Answers, int Said)> CountAsync(FlywheelStore store, RolloutRow row,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         int answers = await db.Generations.CountAsync(generation => generation.Rollout == row.Id, cancellation);
-        int said = await db.Feedback.CountAsync(said => db.Generations.Any(generation => generation.Id == said.GenerationId && generation.Rollout == row.Id), cancellation);
+        int said =
+            await db.Feedback.CountAsync(said =>
+                db.Generations.Any(generation => generation.Id == said.GenerationId && generation.Rollout == row.Id), cancellation);
         return (answers, said);
     }
 
-    /// <summary>The probability of the candidate when an answer was made; null of a draft of a pair, which was shown beside the other.</summary>
+    /// <summary>The probability of the candidate when an answer was made; null of a draft of a pair, which was shown beside the
+    /// other.</summary>
     private static double? ShareOf(string? variant, double? propensity) => propensity switch
     {
         null or 1 => null,
@@ -51,7 +58,10 @@ public static class RolloutHistory
         var tracker = new RolloutTracker();
         var requests = answers.GroupBy(answer => answer.Group).ToDictionary(group => group.Key, group => group.ToArray());
         var byId = answers.ToDictionary(answer => answer.Id);
-        double slow = row.SlowMs ?? SlowOf(answers.Where(answer => !answer.IsCandidate).OrderBy(answer => answer.Time).Take(50).Select(answer => answer.LatencyMs)) ?? double.PositiveInfinity;
+        double slow =
+            row.SlowMs
+                ?? SlowOf(answers.Where(answer => !answer.IsCandidate).OrderBy(answer => answer.Time).Take(50)
+                    .Select(answer => answer.LatencyMs)) ?? double.PositiveInfinity;
         var acts = new Dictionary<Guid, List<Feedback>>();
         IEnumerable<(DateTimeOffset Time, int Kind, object What)> events =
             requests.Values.Select(request => (request[0].Time, 0, (object)request))
@@ -85,26 +95,32 @@ public static class RolloutHistory
             else if (all.All(IsWhole)) tracker.Chose(time, about.Group, about.Person, PreferenceOf(all, acts), final);
         }
         tracker.Advance(now);
-        foreach (bool candidate in new[] { false, true }) Sum(candidate ? tracker.Candidate : tracker.Champion, [.. answers.Where(answer => answer.IsCandidate == candidate)], acts);
+        foreach (bool candidate in new[] { false, true })
+            Sum(candidate ? tracker.Candidate : tracker.Champion, [.. answers.Where(answer => answer.IsCandidate == candidate)], acts);
         return tracker;
     }
 
     private static bool IsWhole(Answer draft) => draft.End is Engine.FinishReason.Stop or Engine.FinishReason.Length;
 
-    /// <summary>What became of one model's drafts of a request. One that somebody stopped while the other model's were whole already was slow.</summary>
+    /// <summary>What became of one model's drafts of a request. One that somebody stopped while the other model's were whole already was
+    /// slow.</summary>
     private static (bool Failed, bool Slow) Became(Answer[] drafts, bool candidate, double slow)
     {
-        Answer[] own = [.. drafts.Where(draft => draft.IsCandidate == candidate)], others = [.. drafts.Where(draft => draft.IsCandidate != candidate)];
+        Answer[] own = [.. drafts.Where(draft => draft.IsCandidate == candidate)],
+            others = [.. drafts.Where(draft => draft.IsCandidate != candidate)];
         return (own.Any(draft => draft.End == Engine.FinishReason.Failed),
-            own.Any(draft => draft.LatencyMs > slow) || own.Any(draft => draft.End == Engine.FinishReason.Cancelled) && others.All(IsWhole));
+            own.Any(draft => draft.LatencyMs > slow)
+                || own.Any(draft => draft.End == Engine.FinishReason.Cancelled) && others.All(IsWhole));
     }
 
-    /// <summary>Of an answer after all that its person said: kept 1, edited one half, thrown away 0, a rating as it is; null when nothing stands.</summary>
+    /// <summary>Of an answer after all that its person said: kept 1, edited one half, thrown away 0, a rating as it is; null when nothing
+    /// stands.</summary>
     internal static double? ValueOf(List<Feedback>? acts)
     {
         var standing = new List<Feedback>();
         foreach (Feedback act in acts ?? [])
-            if (FeedbackKind.Named(act.Metric).Effect(act) is FeedbackEffect.TakeBack back) standing.RemoveAll(one => back.Only is null || one.Id == back.Only);
+            if (FeedbackKind.Named(act.Metric).Effect(act) is FeedbackEffect.TakeBack back)
+                standing.RemoveAll(one => back.Only is null || one.Id == back.Only);
             else standing.Add(act);
         FeedbackEffect[] effects = [.. standing.Select(act => FeedbackKind.Named(act.Metric).Effect(act))];
         if (effects.OfType<FeedbackEffect.Act>().LastOrDefault() is { } done) return !done.Kept ? 0 : done.Text is null ? 1 : 0.5;

@@ -47,7 +47,8 @@ public sealed class RolloutRow
 
     /// <exception cref="FlywheelException">It is none of <see cref="Steps"/>.</exception>
     public static double CheckShare(double percent) => Steps.Contains(percent / 100) ? percent / 100
-        : throw new FlywheelException($"field 'share' is {percent}, expected one of {string.Join(", ", Steps.Select(step => step * 100))} (percent)");
+        : throw new FlywheelException(
+            $"field 'share' is {percent}, expected one of {string.Join(", ", Steps.Select(step => step * 100))} (percent)");
 }
 
 /// <summary>What decides: the acceptance of what each arm's people got, or which of two drafts people chose.</summary>

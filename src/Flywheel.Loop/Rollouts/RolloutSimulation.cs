@@ -20,7 +20,8 @@ public sealed record RolloutWorld(double Gain = 0, double Failing = 0, double Sl
 public sealed record SimulatedRollout(RolloutMove Move, TimeSpan Lasted, int Judged);
 
 /// <summary>
-/// Tries the rules of <see cref="RolloutDecision"/> on people of whom it is known what they think. How good a draft is to somebody is the sum of
+/// Tries the rules of <see cref="RolloutDecision"/> on people of whom it is known what they think. How good a draft is to somebody is the
+/// sum of
 /// the person's taste (standard deviation 0.4), the brief (1) and the draft (0.5); it is accepted above 0, and of two drafts of one brief
 /// the better is chosen. The rules are asked after every judged answer.
 /// </summary>
@@ -42,7 +43,9 @@ public static class RolloutSimulation
     {
         var random = new Random(seed);
         var tracker = new RolloutTracker(keeps: false);
-        var row = new RolloutRow { Id = 1, Champion = "a", Candidate = "b", Share = RolloutRow.Steps[world.Decider == RolloutDecider.Drafts ? 1 : 0], Decider = world.Decider, Started = s_start, StepStarted = s_start };
+        var row = new RolloutRow { Id = 1, Champion = "a", Candidate = "b",
+            Share = RolloutRow.Steps[world.Decider == RolloutDecider.Drafts ? 1 : 0], Decider = world.Decider, Started = s_start,
+            StepStarted = s_start };
         // The shift of quality that changes acceptance by the gain, where half is accepted.
         double spread = Math.Sqrt(TasteSpread * TasteSpread + BriefSpread * BriefSpread + DraftSpread * DraftSpread);
         double shift = world.Gain * spread * Math.Sqrt(2 * Math.PI);
@@ -58,7 +61,8 @@ public static class RolloutSimulation
             {
                 var request = new Guid(person, (short)i, 0, 0, 0, 0, 0, 0, 0, 0, 0);
                 bool candidate = place < row.Share;
-                bool failed = random.NextDouble() < 0.002 + (candidate ? world.Failing : 0), slow = random.NextDouble() < 0.05 + (candidate ? world.Slow : 0);
+                bool failed = random.NextDouble() < 0.002 + (candidate ? world.Failing : 0),
+                    slow = random.NextDouble() < 0.05 + (candidate ? world.Slow : 0);
                 tracker.Answered(now, request, name, candidate, row.Share, failed, slow);
                 double brief = BriefSpread * GateSimulation.Normal(random), before = DraftSpread * GateSimulation.Normal(random);
                 if (world.Decider == RolloutDecider.Drafts)
@@ -70,7 +74,8 @@ public static class RolloutSimulation
                 judged++;
                 RolloutVerdict verdict = RolloutDecision.Of(row, tracker, now);
                 if (verdict.Move == RolloutMove.StepUp) (row.Share, row.StepStarted) = (row.NextShare!.Value, now);
-                if (verdict.Move is RolloutMove.Promote or RolloutMove.RollBack or RolloutMove.Stop) return new(verdict.Move, now - s_start, judged);
+                if (verdict.Move is RolloutMove.Promote or RolloutMove.RollBack or RolloutMove.Stop)
+                    return new(verdict.Move, now - s_start, judged);
             }
         }
         return new(RolloutMove.GoOn, now - s_start, judged);

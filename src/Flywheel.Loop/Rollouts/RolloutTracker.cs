@@ -28,7 +28,8 @@ public sealed class RolloutTracker
     /// <summary>Of the share of judged answers that were accepted.</summary>
     public ArmDifference Acceptance { get; }
 
-    /// <summary>Of the share of answers that failed: evidence is gathered of a difference above <see cref="RolloutDecision.FailedMargin"/>.</summary>
+    /// <summary>Of the share of answers that failed: evidence is gathered of a difference above
+    /// <see cref="RolloutDecision.FailedMargin"/>.</summary>
     public ArmDifference Failed { get; } = new(0.02, above: RolloutDecision.FailedMargin);
 
     /// <summary>The same of slow ones.</summary>
@@ -47,7 +48,8 @@ public sealed class RolloutTracker
     /// <summary>What people prefer on average, with a 95% interval for all times together.</summary>
     public Interval PreferenceInterval()
     {
-        double low = Preferred.LowerBound(-1, RolloutDecision.PromoteAlpha), high = -NotPreferred.LowerBound(-1, RolloutDecision.PromoteAlpha);
+        double low = Preferred.LowerBound(-1, RolloutDecision.PromoteAlpha),
+            high = -NotPreferred.LowerBound(-1, RolloutDecision.PromoteAlpha);
         return new(Preferred.Count == 0 ? 0 : Math.Clamp(SumPreferred / Preferred.Count, low, Math.Max(low, high)), low, high);
     }
 
@@ -114,7 +116,8 @@ public sealed class RolloutTracker
         }
         if (guard.IsClosed) return;
         if (person.Length > 0 && guard.NumAnswers == 0) OpenUntil(guard, time + GuardedWithin);
-        (guard.NumAnswers, guard.Failed, guard.Slow) = (guard.NumAnswers + 1, guard.Failed + Less(candidate.Failed, champion.Failed), guard.Slow + Less(candidate.Slow, champion.Slow));
+        (guard.NumAnswers, guard.Failed, guard.Slow) = (guard.NumAnswers + 1, guard.Failed + Less(candidate.Failed, champion.Failed),
+            guard.Slow + Less(candidate.Slow, champion.Slow));
         if (person.Length == 0 || guard.NumAnswers == PerPerson) Close(guard);
 
         static int Less(bool one, bool other) => (one ? 1 : 0) - (other ? 1 : 0);
@@ -155,7 +158,8 @@ public sealed class RolloutTracker
         }
     }
 
-    /// <summary>The person is seen at a share for the first time. What is known of their place from other shares changes the probability.</summary>
+    /// <summary>The person is seen at a share for the first time. What is known of their place from other shares changes the
+    /// probability.</summary>
     private void Enter(Person person, bool candidate, double share)
     {
         if (person.Judged is { } before) Close(before);
@@ -164,7 +168,8 @@ public sealed class RolloutTracker
         if (candidate) person.High = Math.Min(person.High, share);
         else person.Low = Math.Max(person.Low, share);
         person.Share = share;
-        (person.Judged, person.Guard) = (new Block(Kind.Judged, candidate, share, probability), new Block(Kind.Guard, candidate, share, probability));
+        (person.Judged, person.Guard) = (new Block(Kind.Judged, candidate, share, probability),
+            new Block(Kind.Guard, candidate, share, probability));
         if (probability is > 0 and < 1)
         {
             double variance = probability * (1 - probability), z = (candidate ? 1 : 0) - probability;
@@ -208,7 +213,8 @@ public sealed class RolloutTracker
             return;
         }
         ArmCounts arm = block.IsCandidate ? Candidate : Champion;
-        (arm.NumObserved, arm.SumObserved, arm.NumJudged) = (arm.NumObserved + 1, arm.SumObserved + mean, arm.NumJudged + block.Values.Count);
+        (arm.NumObserved, arm.SumObserved, arm.NumJudged) = (arm.NumObserved + 1, arm.SumObserved + mean,
+            arm.NumJudged + block.Values.Count);
         if (block.Probability is > 0 and < 1) Acceptance.Add(mean, block.IsCandidate, block.Probability);
     }
 
@@ -309,7 +315,8 @@ public sealed class ArmCounts
     /// <summary>Accepted texts, an edited one as half.</summary>
     public double NumAccepted { get; internal set; }
 
-    internal void Add(bool failed, bool slow) => (NumAnswers, NumFailed, NumSlow) = (NumAnswers + 1, NumFailed + (failed ? 1 : 0), NumSlow + (slow ? 1 : 0));
+    internal void Add(bool failed, bool slow) =>
+        (NumAnswers, NumFailed, NumSlow) = (NumAnswers + 1, NumFailed + (failed ? 1 : 0), NumSlow + (slow ? 1 : 0));
 
     public double? CostPerAccepted => Cost is { } cost && NumAccepted > 0 ? cost / NumAccepted : null;
 }

@@ -28,8 +28,10 @@ public sealed record WatchWorld(double Gain = 0, double Failing = 0, double Slow
 public sealed record SimulatedWatch(WatchMove Move, TimeSpan Lasted, int Judged);
 
 /// <summary>
-/// Tries the rules of <see cref="WatchTracker"/> on people of whom it is known what they think, as <see cref="RolloutSimulation"/> does: how
-/// good an answer is to somebody is the sum of taste, brief and draft, and it is accepted above 0. They are asked after every judged answer.
+/// Tries the rules of <see cref="WatchTracker"/> on people of whom it is known what they think, as <see cref="RolloutSimulation"/> does:
+/// how
+/// good an answer is to somebody is the sum of taste, brief and draft, and it is accepted above 0. They are asked after every judged
+/// answer.
 /// </summary>
 public static class WatchSimulation
 {
@@ -73,7 +75,8 @@ public static class WatchSimulation
                 tracker.Answered(now, $"{who}", failed, slow, 50);
                 count++;
                 double value = failed ? 0 : Accepts(taste, shift);
-                if (value == 1 && world.ThrownFirst > 0 && random.NextDouble() < world.ThrownFirst && Says(0, final: false) is { } early) return early;
+                if (value == 1 && world.ThrownFirst > 0 && random.NextDouble() < world.ThrownFirst && Says(0, final: false) is { } early)
+                    return early;
                 if (!failed && Says(value, final: true) is { } ended) return ended;
 
                 // Who is asked goes on, and it may be taken back later.

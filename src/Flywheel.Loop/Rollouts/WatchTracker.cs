@@ -50,7 +50,8 @@ public sealed class WatchTracker
     private (long Index, int Count, double Sum) _fault;
     private int _numPeopleGuarded;
 
-    /// <param name="judged">Of the former model, by person, what became of the answers that they judged: 0 (thrown away) to 1 (kept).</param>
+    /// <param name="judged">Of the former model, by person, what became of the answers that they judged: 0 (thrown away) to 1
+    /// (kept).</param>
     /// <param name="answers">Of it: its last answers.</param>
     public WatchTracker(IReadOnlyDictionary<string, double[]> judged, WatchedAnswers answers)
     {
@@ -157,7 +158,8 @@ public sealed class WatchTracker
         EndFault(IndexOf(time));
     }
 
-    /// <summary>What follows. Below six people a fall is not certain of people, but of these people's texts: then a person is asked. So it is
+    /// <summary>What follows. Below six people a fall is not certain of people, but of these people's texts: then a person is asked. So it
+    /// is
     /// where failures are certain of those alone who do not say who they are (one caller may be all of them), or of a short time.</summary>
     public WatchVerdict Verdict()
     {
@@ -172,9 +174,11 @@ public sealed class WatchTracker
         }
         // Unlike in a rollout, where both models answer beside each other, a busy machine makes the later one look slow.
         if (Certain(_slow, GuardAlpha) && NumGuarded >= RolloutDecision.MinHarmed)
-            return new(WatchMove.Ask, $"more of its answers are slow: {After.NumSlow} of {After.Count}, {Before.NumSlow} {than}; the model or the machine may be the reason");
+            return new(WatchMove.Ask,
+                $"more of its answers are slow: {After.NumSlow} of {After.Count}, {Before.NumSlow} {than}; the model or the machine may be the reason");
         if (Certain(_fell, FellAlpha) || Certain(_fellByAnswer, FellAlpha))
-            return new(WatchMove.Ask, $"these people accept fewer of its answers ({Compared()}), {(byPeople ? "which is certain of these answers and not of people" : "and are too few to speak of others")}");
+            return new(WatchMove.Ask,
+                $"these people accept fewer of its answers ({Compared()}), {(byPeople ? "which is certain of these answers and not of people" : "and are too few to speak of others")}");
         return new(WatchMove.Watch, "");
     }
 
@@ -183,7 +187,8 @@ public sealed class WatchTracker
     private string Compared() => FormattableString.Invariant(
         $"{Acceptance ?? 0:0.0%} against {AcceptanceBefore ?? 0:0.0%} a person ({NumPeople} and {NumPeopleBefore} people, {NumOwn} of them the same)");
 
-    /// <summary>Each request by itself, once and at its last value, of people of whom much is known, against a lower bound of their own mean:
+    /// <summary>Each request by itself, once and at its last value, of people of whom much is known, against a lower bound of their own
+    /// mean:
     /// says nothing of others. Where a draft may still make more of it, it waits as long as an observation does.</summary>
     private void ByAnswer(DateTimeOffset time, string person, Guid request, double? value, bool final)
     {
@@ -249,7 +254,8 @@ public sealed class WatchTracker
             EndFault(IndexOf(time));
             _fault = (IndexOf(time), _fault.Count + 1, _fault.Sum + block.Failed / (double)block.Count);
         }
-        if (FailedBefore is { } failed) Add(_failed, block.Failed / (double)block.Count, failed + RolloutDecision.FailedMargin, ref _failedSquares);
+        if (FailedBefore is { } failed)
+            Add(_failed, block.Failed / (double)block.Count, failed + RolloutDecision.FailedMargin, ref _failedSquares);
         if (SlowBefore is { } slow) Add(_slow, block.Slow / (double)block.Count, slow + RolloutDecision.SlowMargin, ref _slowSquares);
 
         void Add(BettingTest test, double share, double allowed, ref double squares)

@@ -42,7 +42,8 @@ public sealed record Experiment
     /// <summary>Made before the first step; null of a run too short to be worth it.</summary>
     public TrainingForecast? Forecast { get; init; }
 
-    public static string ThisRevision { get; } = typeof(Experiment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+    public static string ThisRevision { get; } =
+        typeof(Experiment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
 
     /// <summary>Of a run's folder; null when it has none.</summary>
     public static Experiment? Read(string runFolder)
@@ -61,7 +62,9 @@ public sealed record Experiment
     public static string ThisMachine()
     {
         const string cpuInfo = "/proc/cpuinfo", field = "model name";
-        string? name = File.Exists(cpuInfo) ? File.ReadLines(cpuInfo).FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
+        string? name = File.Exists(cpuInfo)
+            ? File.ReadLines(cpuInfo)
+                .FirstOrDefault(line => line.StartsWith(field, StringComparison.Ordinal))?.Split(':', 2)[1].Trim() : null;
         return $"{name ?? System.Runtime.InteropServices.RuntimeInformation.ProcessArchitecture.ToString()}, {Environment.ProcessorCount} processors";
     }
 }

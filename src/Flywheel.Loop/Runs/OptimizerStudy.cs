@@ -9,7 +9,8 @@ namespace Flywheel.Loop.Runs;
 /// <param name="Optimizer">As a recipe names it.</param>
 /// <param name="Rates">What the grid found best, as overrides.</param>
 /// <param name="Curves">One a seed: steps and losses, ascending by step.</param>
-public sealed record OptimizerCurves(string Optimizer, IReadOnlyList<string> Rates, IReadOnlyList<IReadOnlyList<(int Step, double Loss)>> Curves)
+public sealed record OptimizerCurves(string Optimizer, IReadOnlyList<string> Rates,
+    IReadOnlyList<IReadOnlyList<(int Step, double Loss)>> Curves)
 {
     public IReadOnlyList<double> Final => [.. Curves.Select(curve => curve[^1].Loss)];
 
@@ -36,23 +37,31 @@ public sealed class OptimizerStudy(RecipeRunner runner, string recipe)
     /// <summary>Told of every finished run.</summary>
     public Action<string>? Said { get; init; }
 
-    public OptimizerCurves AdamW(int numSeeds, CancellationToken cancellation) => Study(TrainRecipe.AdamW, [.. AdamRates.Select(rate => new[] { Rate("train.learning_rate", rate) })], numSeeds, cancellation);
+    public OptimizerCurves AdamW(int numSeeds, CancellationToken cancellation) =>
+        Study(TrainRecipe.AdamW, [.. AdamRates.Select(rate => new[] { Rate("train.learning_rate", rate) })], numSeeds, cancellation);
 
     /// <param name="adam">Gives the rate of embeddings and gains, which Muon leaves to AdamW.</param>
-    public OptimizerCurves Muon(OptimizerCurves adam, int numSeeds, CancellationToken cancellation) => Study(TrainRecipe.Muon, [.. MuonRates.Select(rate => (string[])[.. adam.Rates, Rate("train.muon_learning_rate", rate)])], numSeeds, cancellation);
+    public OptimizerCurves Muon(OptimizerCurves adam, int numSeeds, CancellationToken cancellation) =>
+        Study(TrainRecipe.Muon, [.. MuonRates.Select(rate => (string[])[.. adam.Rates, Rate("train.muon_learning_rate", rate)])], numSeeds,
+            cancellation);
 
     private OptimizerCurves Study(string optimizer, string[][] grid, int numSeeds, CancellationToken cancellation)
     {
         string[] best = grid.MinBy(rates => Run(optimizer, rates, 1, cancellation)[^1].Loss)!;
-        return new OptimizerCurves(optimizer, best, [.. Enumerable.Range(1, numSeeds).Select(seed => Run(optimizer, best, seed, cancellation))]);
+        return new OptimizerCurves(optimizer, best,
+            [.. Enumerable.Range(1, numSeeds).Select(seed => Run(optimizer, best, seed, cancellation))]);
     }
 
     private IReadOnlyList<(int Step, double Loss)> Run(string optimizer, string[] rates, int seed, CancellationToken cancellation)
     {
         FinishedRun run = runner.Run(recipe, [$"train.optimizer={optimizer}", .. rates, $"seed={seed}"], cancellation);
-        (int, double)[] curve = [.. TrainingLog.Read(run.RunFolder).Where(line => line.ValidationLoss is not null).Select(line => (line.Step, line.ValidationLoss!.Value))];
-        if (curve.Length < 2) throw new FlywheelException($"{recipe}: has no held-out data to compare on, or train.evaluate_every is too large");
-        Said?.Invoke($"{optimizer} {string.Join(' ', rates)} seed {seed}: held-out loss {curve[^1].Item2:F4}, {TrainingResult.Read(run.RunFolder)!.Seconds:F0} s");
+        (int, double)[] curve =
+            [.. TrainingLog.Read(run.RunFolder).Where(line => line.ValidationLoss is not null)
+                .Select(line => (line.Step, line.ValidationLoss!.Value))];
+        if (curve.Length < 2)
+            throw new FlywheelException($"{recipe}: has no held-out data to compare on, or train.evaluate_every is too large");
+        Said?.Invoke(
+            $"{optimizer} {string.Join(' ', rates)} seed {seed}: held-out loss {curve[^1].Item2:F4}, {TrainingResult.Read(run.RunFolder)!.Seconds:F0} s");
         return curve;
     }
 
@@ -65,13 +74,17 @@ public sealed class OptimizerStudy(RecipeRunner runner, string recipe)
         plot.Title(title);
         plot.XLabel("optimiser steps");
         plot.YLabel("held-out loss (nats per token)");
-        foreach ((OptimizerCurves curves, Color color, string name) in new[] { (adam, Colors.DarkOrange, "AdamW"), (muon, Colors.SteelBlue, "Muon") })
+        foreach ((OptimizerCurves curves, Color color, string name) in new[] { (adam, Colors.DarkOrange, "AdamW"),
+            (muon, Colors.SteelBlue, "Muon") })
         {
             for (int i = 0; i < curves.Curves.Count; i++)
             {
-                var line = plot.Add.Scatter(curves.Curves[i].Select(point => (double)point.Step).ToArray(), curves.Curves[i].Select(point => point.Loss).ToArray());
+                var line = plot.Add.Scatter(curves.Curves[i].Select(point => (double)point.Step).ToArray(),
+                    curves.Curves[i].Select(point => point.Loss).ToArray());
                 (line.Color, line.LineWidth, line.MarkerSize) = (color.WithAlpha(0.7), 1.5f, 3);
-                if (i == 0) line.LegendText = $"{name} ({string.Join(", ", curves.Rates.Select(rate => rate[(rate.IndexOf('.', StringComparison.Ordinal) + 1)..]))})";
+                if (i == 0)
+                    line.LegendText =
+                        $"{name} ({string.Join(", ", curves.Rates.Select(rate => rate[(rate.IndexOf('.', StringComparison.Ordinal) + 1)..]))})";
             }
         }
         var target = plot.Add.HorizontalLine(adam.Final.Average());

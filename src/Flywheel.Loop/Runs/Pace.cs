@@ -21,7 +21,8 @@ public static class Pace
         {
             try
             {
-                if (JsonSerializer.Deserialize<Measured>(File.ReadAllText(path), JsonText.Compact) is { TokensPerSecond: > 0 } kept) return (kept.TokensPerSecond, true);
+                if (JsonSerializer.Deserialize<Measured>(File.ReadAllText(path), JsonText.Compact) is { TokensPerSecond: > 0 } kept)
+                    return (kept.TokensPerSecond, true);
             }
             catch (JsonException)
             {

@@ -63,7 +63,8 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// What a recipe would take here, without training it, and before it what each recipe takes that its base is still to be trained by.
     /// </summary>
     /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
-    public IReadOnlyList<(string Recipe, TrainingForecast Forecast)> Forecast(string path, IReadOnlyList<string> overrides, CancellationToken cancellation = default)
+    public IReadOnlyList<(string Recipe, TrainingForecast Forecast)> Forecast(string path, IReadOnlyList<string> overrides,
+        CancellationToken cancellation = default)
     {
         List<(string, TrainingForecast)> chain = [];
         string standIns = Path.Combine(home.Cache, $"stand-ins-{Guid.NewGuid():N}");
@@ -83,12 +84,14 @@ public sealed class RecipeRunner(FlywheelHome home)
         ModelFolder Base(string file, IReadOnlyList<string> above)
         {
             (TrainingJob job, BuiltData data) = Prepare(RecipeFile.Load(file), Path.GetDirectoryName(file)!, above, Base);
-            if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath)) return new FinishedRun(TrainedModel.Open(done.ModelPath), job.Base, job.RunFolder, data).Whole(home.Models);
+            if (TrainingResult.Read(job.RunFolder) is { } done && Directory.Exists(done.ModelPath))
+                return new FinishedRun(TrainedModel.Open(done.ModelPath), job.Base, job.RunFolder, data).Whole(home.Models);
             Add(job);
             ModelConfig config = (job.Base?.Config ?? job.Config)!;
             Dictionary<string, long[]> shapes = config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
             var random = new Random(1);
-            return ModelFolder.Create(standIns, config, (job.Base?.Tokenizer ?? job.Tokenizer)!, TensorType.F32, Values, new ModelManifest { Name = job.Recipe.Name, Created = Time.GetUtcNow() }, job.Base);
+            return ModelFolder.Create(standIns, config, (job.Base?.Tokenizer ?? job.Tokenizer)!, TensorType.F32, Values,
+                new ModelManifest { Name = job.Recipe.Name, Created = Time.GetUtcNow() }, job.Base);
 
             float[] Values(string name)
             {
@@ -115,7 +118,8 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     private FinishedRun Run(Recipe recipe, string folder, IReadOnlyList<string> above, CancellationToken cancellation)
     {
-        (TrainingJob job, BuiltData data) = Prepare(recipe, folder, above, (file, aboveIt) => Run(RecipeFile.Load(file), Path.GetDirectoryName(file)!, aboveIt, cancellation).Whole(home.Models));
+        (TrainingJob job, BuiltData data) = Prepare(recipe, folder, above,
+            (file, aboveIt) => Run(RecipeFile.Load(file), Path.GetDirectoryName(file)!, aboveIt, cancellation).Whole(home.Models));
         ProcessMemory.Release(); // what reading the data has left behind
         if (Experiment.Read(job.RunFolder) is null) Begin(job, cancellation);
         TrainedModel result = Train(job, progress => Progress?.Invoke(recipe.Name, progress), cancellation);
@@ -126,7 +130,8 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// <param name="folder">Where its relative paths start.</param>
     /// <param name="above">Recipes that this one is a base of.</param>
     /// <param name="trained">The model of a recipe that is this one's base, from its file and the recipes above it.</param>
-    private (TrainingJob Job, BuiltData Data) Prepare(Recipe recipe, string folder, IReadOnlyList<string> above, Func<string, IReadOnlyList<string>, ModelFolder> trained)
+    private (TrainingJob Job, BuiltData Data) Prepare(Recipe recipe, string folder, IReadOnlyList<string> above,
+        Func<string, IReadOnlyList<string>, ModelFolder> trained)
     {
         ModelFolder? parent = recipe.Base is { } name ? ResolveBase(name, recipe, folder, above, trained) : null;
         Tokenizer tokenizer;
@@ -135,7 +140,8 @@ public sealed class RecipeRunner(FlywheelHome home)
         if (parent is not null) (tokenizer, config) = (parent.Tokenizer, parent.Config);
         else (tokenizer, config) = Fresh(recipe, collection);
         BuiltData data = DatasetBuilder.Tokenise(collection, recipe, home, tokenizer, config.MaxPositions, Status, parent);
-        foreach (SourceReport source in collection.Report.Sources) Status?.Invoke($"{source.Name}: kept {source.Kept:N0} of {source.Read:N0} items as {source.Examples:N0} examples");
+        foreach (SourceReport source in collection.Report.Sources)
+            Status?.Invoke($"{source.Name}: kept {source.Kept:N0} of {source.Read:N0} items as {source.Examples:N0} examples");
         foreach ((string split, SplitReport counts) in collection.Report.Splits)
             Status?.Invoke($"{split}: {counts.Documents:N0} documents, {counts.Tokens:N0} tokens, {counts.Targets:N0} of them learnt");
         return (new TrainingJob
@@ -158,10 +164,12 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     /// <summary>Words that people's texts teach a model that was trained for copywriting; what is only replayed teaches none.</summary>
     internal static IReadOnlyList<string> WordsOf(Recipe recipe, string folder, ModelFolder? parent, DataCollection collection) =>
-        parent?.Manifest.Tasks?.Contains(DraftWords.Task) == true && !TaskCatalog.Of(recipe, folder).Contains(DraftWords.Task) ? Learnt(collection) : [];
+        parent?.Manifest.Tasks?.Contains(DraftWords.Task) == true && !TaskCatalog.Of(recipe, folder).Contains(DraftWords.Task)
+            ? Learnt(collection) : [];
 
     private static IReadOnlyList<string> Learnt(DataCollection collection) => DraftWords.Learnt(collection
-        .Items(Flywheel.Data.Split.Train, source => Path.GetFileName(source.Origin) != Replay.FolderName).SelectMany(item => item.Examples).Select(example => example switch
+        .Items(Flywheel.Data.Split.Train, source => Path.GetFileName(source.Origin) != Replay.FolderName).SelectMany(item => item.Examples)
+        .Select(example => example switch
     {
         ConversationExample { Conversation: var text } => text,
         PairExample { Preferred: var text } => text,
@@ -205,7 +213,8 @@ public sealed class RecipeRunner(FlywheelHome home)
         Recipe recipe = RecipeFile.Load(path);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         bool startsFromRecipe = recipe.Base is { } name && File.Exists(Path.Combine(folder, name));
-        ModelFolder? parent = recipe.Base is { } model && !startsFromRecipe ? ResolveBase(model, recipe, folder, [], (_, _) => throw new InvalidOperationException("no recipe")) : null;
+        ModelFolder? parent = recipe.Base is { } model && !startsFromRecipe
+            ? ResolveBase(model, recipe, folder, [], (_, _) => throw new InvalidOperationException("no recipe")) : null;
         DataCollection collection = DataCollection.Collect(recipe, folder, home, Status, refresh);
         if (startsFromRecipe) return (collection, null);
         (Tokenizer tokenizer, ModelConfig config) = parent is null ? Fresh(recipe, collection) : (parent.Tokenizer, parent.Config);
@@ -217,21 +226,29 @@ public sealed class RecipeRunner(FlywheelHome home)
     {
         const double fastFlopsPerSecond = 2e11, leastSeconds = 10;
         TrainingWork work = TrainingWork.Of(job);
-        return work.Steps >= 2 && (work.Tokens + work.ForwardTokens / 3) * ModelShape.TrainingFlops(config, Math.Min(config.MaxPositions, job.Recipe.Train.MicroTokens)) >= leastSeconds * fastFlopsPerSecond;
+        return work.Steps >= 2
+            && (work.Tokens + work.ForwardTokens / 3)
+                * ModelShape.TrainingFlops(config, Math.Min(config.MaxPositions, job.Recipe.Train.MicroTokens))
+                >= leastSeconds * fastFlopsPerSecond;
     }
 
-    /// <summary>A folder or a recipe beside this one (a recipe is run first), or what the catalog calls by that name. An adapter is merged into its own base.</summary>
-    private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above, Func<string, IReadOnlyList<string>, ModelFolder> trained)
+    /// <summary>A folder or a recipe beside this one (a recipe is run first), or what the catalog calls by that name. An adapter is merged
+    /// into its own base.</summary>
+    private ModelFolder ResolveBase(string name, Recipe recipe, string folder, IReadOnlyList<string> above,
+        Func<string, IReadOnlyList<string>, ModelFolder> trained)
     {
         string path = Path.GetFullPath(Path.Combine(folder, name));
         if (File.Exists(path))
         {
-            if (above.Contains(path)) throw new FlywheelException($"recipe '{recipe.Name}': base '{name}' leads back to itself: {string.Join(" -> ", [.. above, path])}");
+            if (above.Contains(path))
+                throw new FlywheelException(
+                    $"recipe '{recipe.Name}': base '{name}' leads back to itself: {string.Join(" -> ", [.. above, path])}");
             return trained(path, [.. above, path]);
         }
         var catalog = new ModelCatalog(home);
         TrainedModel found = TrainedModel.Open(Directory.Exists(path) ? path : Find());
-        return found.Model is { } model ? catalog.Keep(model, Time.GetUtcNow()) : found.Adapter!.Merge(catalog.BaseOf(found.Adapter), home.Models, TensorType.F32);
+        return found.Model is { } model
+            ? catalog.Keep(model, Time.GetUtcNow()) : found.Adapter!.Merge(catalog.BaseOf(found.Adapter), home.Models, TensorType.F32);
 
         string Find()
         {
@@ -248,10 +265,17 @@ public sealed class RecipeRunner(FlywheelHome home)
 
     private (Tokenizer, ModelConfig) Fresh(Recipe recipe, DataCollection collection)
     {
-        ShapeRecipe shape = recipe.Model ?? throw new FlywheelException($"recipe '{recipe.Name}': neither 'base' nor 'model' is given, expected a base to start from or a shape for random weights");
-        TokenizerRecipe wanted = recipe.Tokenizer ?? throw new FlywheelException($"recipe '{recipe.Name}': field 'tokenizer' is missing, expected tokenizer.vocab when there is no base");
+        ShapeRecipe shape =
+            recipe.Model
+                ?? throw new FlywheelException(
+                    $"recipe '{recipe.Name}': neither 'base' nor 'model' is given, expected a base to start from or a shape for random weights");
+        TokenizerRecipe wanted = recipe.Tokenizer
+            ?? throw new FlywheelException(
+                $"recipe '{recipe.Name}': field 'tokenizer' is missing, expected tokenizer.vocab when there is no base");
         Tokenizer tokenizer = collection.LearnTokenizer(wanted, Status);
-        return (tokenizer, shape.ToConfig(tokenizer.VocabSize) with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] });
+        return (tokenizer,
+            shape.ToConfig(tokenizer.VocabSize)
+                with { EosTokenIds = [tokenizer.SpecialTokens[Tokenizer.MessageEnd], tokenizer.SpecialTokens[Tokenizer.EndOfText]] });
     }
 
     /// <summary>Hash of everything that decides the weights; the evaluation's rhythm and the checkpoints' do not.</summary>

@@ -10,7 +10,8 @@ public static class RunComparison
     /// <summary>Recipe fields in which the runs differ, with each run's value; "-" where a run has none.</summary>
     public static IReadOnlyList<(string Field, string[] Values)> Differences(IReadOnlyList<RunFolder> runs)
     {
-        Dictionary<string, string>[] fields = [.. runs.Select(run => RecipeFile.Fields(RecipeFile.Parse(run.Recipe, Path.Combine(run.Path, "recipe.yaml"))))];
+        Dictionary<string, string>[] fields =
+            [.. runs.Select(run => RecipeFile.Fields(RecipeFile.Parse(run.Recipe, Path.Combine(run.Path, "recipe.yaml"))))];
         return [.. fields.SelectMany(each => each.Keys).Distinct()
             .Select(field => (field, fields.Select(each => each.GetValueOrDefault(field, "-")).ToArray()))
             .Where(entry => entry.Item2.Distinct().Count() > 1)];
@@ -46,7 +47,8 @@ public static class RunComparison
             if (!validation) losses = TrainingLog.Smooth(losses);
             var line = plot.Add.Scatter(points.Select(point => point.Tokens / unit).ToArray(), losses);
             bool isFirst = colors.TryAdd(label, line.Color);
-            (line.LineWidth, line.MarkerSize, line.LegendText, line.Color) = (isFirst ? 2 : 1, validation ? (isFirst ? 5 : 3) : 0, isFirst ? label : "", colors[label]);
+            (line.LineWidth, line.MarkerSize, line.LegendText, line.Color) = (isFirst ? 2 : 1, validation ? (isFirst ? 5 : 3) : 0,
+                isFirst ? label : "", colors[label]);
             late.AddRange(losses.Skip(losses.Length / 10));
         }
         if (late.Count == 0) throw new FlywheelException("none of these runs has a curve yet");
@@ -74,5 +76,6 @@ public static class RunComparison
     }
 
     private static IReadOnlyList<(double Tokens, double Loss)> Points(RunFolder run, bool validation) =>
-        [.. run.Lines.Select(line => (line.Tokens, Loss: validation ? line.ValidationLoss : line.Loss)).Where(point => point.Loss is { } loss && double.IsFinite(loss)).Select(point => ((double)point.Tokens, point.Loss!.Value))];
+        [.. run.Lines.Select(line => (line.Tokens, Loss: validation ? line.ValidationLoss : line.Loss))
+            .Where(point => point.Loss is { } loss && double.IsFinite(loss)).Select(point => ((double)point.Tokens, point.Loss!.Value))];
 }

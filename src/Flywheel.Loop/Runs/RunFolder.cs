@@ -39,7 +39,9 @@ public sealed class RunFolder
     public double ThreadHours => Seconds / 3600 * (Experiment?.NumThreads ?? 1) * (Experiment?.NumRanks ?? 1);
 
     /// <summary>Steps that its log has, and of how many where the recipe says so.</summary>
-    public string Steps => string.Create(CultureInfo.InvariantCulture, $"{LastStep?.Step ?? 0:N0}{(Result is null && RecipeFile.Parse(Recipe, Name).Train.Steps is { } all and > 0 ? $" of {all:N0}" : "")}");
+    public string Steps =>
+        string.Create(CultureInfo.InvariantCulture,
+            $"{LastStep?.Step ?? 0:N0}{(Result is null && RecipeFile.Parse(Recipe, Name).Train.Steps is { } all and > 0 ? $" of {all:N0}" : "")}");
 
     /// <summary>Whether a process is training it now: it holds the run's lock.</summary>
     public bool IsRunning

@@ -17,7 +17,8 @@ public sealed record ScalingResult
 
     public required IReadOnlyList<ScalingPoint> Points { get; init; }
 
-    /// <summary>Tokens of the data; longer runs saw some of it again, which counts for a little less (Muennighoff et al. 2023, arXiv 2305.16264).</summary>
+    /// <summary>Tokens of the data; longer runs saw some of it again, which counts for a little less (Muennighoff et al. 2023, arXiv
+    /// 2305.16264).</summary>
     public required long DataTokens { get; init; }
 
     /// <exception cref="FlywheelException">Not a study's folder.</exception>
@@ -53,8 +54,10 @@ public sealed record ScalingResult
             ScalingPoint[] points = [.. size.OrderBy(point => point.Tokens)];
             var marks = plot.Add.ScatterPoints(points.Select(Operations).ToArray(), points.Select(point => point.Loss).ToArray());
             (marks.MarkerSize, marks.LegendText) = (8, $"{size.Key / 1e6:G3} M parameters");
-            double[] tokens = [.. Enumerable.Range(0, 41).Select(i => points[0].Tokens * Math.Pow(points[^1].Tokens / points[0].Tokens * 2, i / 40.0))];
-            var line = plot.Add.ScatterLine(tokens.Select(count => Math.Log10(6 * size.Key * count)).ToArray(), tokens.Select(count => Law.Loss(size.Key, count)).ToArray());
+            double[] tokens =
+                [.. Enumerable.Range(0, 41).Select(i => points[0].Tokens * Math.Pow(points[^1].Tokens / points[0].Tokens * 2, i / 40.0))];
+            var line = plot.Add.ScatterLine(tokens.Select(count => Math.Log10(6 * size.Key * count)).ToArray(),
+                tokens.Select(count => Law.Loss(size.Key, count)).ToArray());
             (line.Color, line.LineWidth) = (marks.Color, 1.5f);
         }
         plot.ShowLegend(Alignment.UpperRight);
@@ -81,10 +84,15 @@ public sealed class ScalingStudy
     public ScalingStudy(string path)
     {
         (_path, _recipe) = (path, RecipeFile.Load(path));
-        if (_recipe.Model is not { } shape || _recipe.Train.Objective != NextToken.Id) throw new FlywheelException($"{path}: a scaling law is of models from random weights, expected a recipe with 'model' and objective {NextToken.Id}");
+        if (_recipe.Model is not { } shape || _recipe.Train.Objective != NextToken.Id)
+            throw new FlywheelException(
+                $"{path}: a scaling law is of models from random weights, expected a recipe with 'model' and objective {NextToken.Id}");
         double full = shape.ToConfig(_recipe.Tokenizer!.Vocab).NumParameters;
-        _shapes = [.. Sizes.Select(part => ModelShape.For(full * part, shape.Context, _recipe.Tokenizer.Vocab)).DistinctBy(config => config.NumParameters)];
-        if (_shapes.Length < 3) throw new FlywheelException($"{path}: a model of {full:N0} parameters is too small to be made of three sizes");
+        _shapes =
+            [.. Sizes.Select(part => ModelShape.For(full * part, shape.Context, _recipe.Tokenizer.Vocab))
+                .DistinctBy(config => config.NumParameters)];
+        if (_shapes.Length < 3)
+            throw new FlywheelException($"{path}: a model of {full:N0} parameters is too small to be made of three sizes");
     }
 
     public int NumRuns => _shapes.Length * NumLengths;
@@ -94,13 +102,18 @@ public sealed class ScalingStudy
     /// <param name="flopsPerSecond">What training reaches here.</param>
     public IReadOnlyList<IReadOnlyList<string>> Plan(double budgetSeconds, double flopsPerSecond)
     {
-        double perToken = _shapes.Sum(shape => ModelShape.TrainingFlops(shape, shape.MaxPositions)), lengths = Enumerable.Range(0, NumLengths).Sum(i => Math.Pow(2, i));
+        double perToken = _shapes.Sum(shape => ModelShape.TrainingFlops(shape, shape.MaxPositions)),
+            lengths = Enumerable.Range(0, NumLengths).Sum(i => Math.Pow(2, i));
         double shortest = budgetSeconds * flopsPerSecond / (perToken * lengths);
-        if (shortest < 10 * _recipe.Train.BatchTokens) throw new FlywheelException($"the budget gives the shortest runs {shortest:N0} tokens, expected at least ten steps of {_recipe.Train.BatchTokens:N0}; give more minutes or a smaller recipe");
+        if (shortest < 10 * _recipe.Train.BatchTokens)
+            throw new FlywheelException(
+                $"the budget gives the shortest runs {shortest:N0} tokens, expected at least ten steps of {_recipe.Train.BatchTokens:N0}; give more minutes or a smaller recipe");
         return [.. from length in Enumerable.Range(0, NumLengths) from shape in _shapes select (IReadOnlyList<string>)
         [
-            $"model.hidden={shape.HiddenSize}", $"model.intermediate={shape.IntermediateSize}", $"model.layers={shape.NumLayers}", $"model.heads={shape.NumHeads}",
-            $"model.kv_heads={shape.NumKvHeads}", $"model.head_dim={shape.HeadDim}", "train.epochs=0", $"train.steps={(int)(shortest * Math.Pow(2, length) / _recipe.Train.BatchTokens)}",
+            $"model.hidden={shape.HiddenSize}", $"model.intermediate={shape.IntermediateSize}", $"model.layers={shape.NumLayers}",
+            $"model.heads={shape.NumHeads}",
+            $"model.kv_heads={shape.NumKvHeads}", $"model.head_dim={shape.HeadDim}", "train.epochs=0",
+            $"train.steps={(int)(shortest * Math.Pow(2, length) / _recipe.Train.BatchTokens)}",
         ]];
     }
 

@@ -30,7 +30,8 @@ public sealed record SweepTry
     internal string? FailureInShort => Failure?.Split([", ", "; "], 2, StringSplitOptions.None)[0];
 
     /// <summary>The try and how it ended, in a line.</summary>
-    public string InWords => $"rung {Rung + 1}, {Steps} steps, {string.Join(' ', Overrides)}: {(Loss is { } loss ? string.Create(CultureInfo.InvariantCulture, $"held-out loss {loss:F4}, {Amounts.Duration(Seconds)}") : $"failed: {FailureInShort}")}";
+    public string InWords =>
+        $"rung {Rung + 1}, {Steps} steps, {string.Join(' ', Overrides)}: {(Loss is { } loss ? string.Create(CultureInfo.InvariantCulture, $"held-out loss {loss:F4}, {Amounts.Duration(Seconds)}") : $"failed: {FailureInShort}")}";
 }
 
 /// <summary>What a sweep found; sweep.json in its folder.</summary>
@@ -45,7 +46,8 @@ public sealed record SweepResult
     public required IReadOnlyList<SweepTry> Tries { get; init; }
 
     /// <summary>The best of the last rung.</summary>
-    public SweepTry Winner => Tries.Where(attempt => attempt.Loss is not null).OrderByDescending(attempt => attempt.Rung).ThenBy(attempt => attempt.Loss).First();
+    public SweepTry Winner =>
+        Tries.Where(attempt => attempt.Loss is not null).OrderByDescending(attempt => attempt.Rung).ThenBy(attempt => attempt.Loss).First();
 }
 
 /// <summary>
@@ -75,7 +77,8 @@ public sealed class Sweep
     /// <exception cref="FlywheelException">A field cannot be swept, a value does not fit it, or there is nothing to compare.</exception>
     public Sweep(string path, IReadOnlyList<string> over, double budgetMinutes)
     {
-        if (!(budgetMinutes > 0 && double.IsFinite(budgetMinutes))) throw new FlywheelException($"--budget is {budgetMinutes}, expected minutes above 0");
+        if (!(budgetMinutes > 0 && double.IsFinite(budgetMinutes)))
+            throw new FlywheelException($"--budget is {budgetMinutes}, expected minutes above 0");
         (_path, _budgetSeconds) = (path, budgetMinutes * 60);
         _combinations = Combine(over);
         foreach (string[] overrides in _combinations) RecipeFile.Load(path, overrides);
@@ -85,7 +88,9 @@ public sealed class Sweep
     public string Recipe => _path;
 
     /// <summary>What decides its runs, beside the pace: every combination's whole recipe, and the budget.</summary>
-    public string Identity => string.Create(CultureInfo.InvariantCulture, $"{_budgetSeconds}\n{string.Join('\n', _combinations.Select(overrides => RecipeFile.ToYaml(RecipeFile.Load(_path, overrides))))}");
+    public string Identity =>
+        string.Create(CultureInfo.InvariantCulture,
+            $"{_budgetSeconds}\n{string.Join('\n', _combinations.Select(overrides => RecipeFile.ToYaml(RecipeFile.Load(_path, overrides))))}");
 
     public int NumCombinations => _combinations.Count;
 
@@ -99,12 +104,14 @@ public sealed class Sweep
     /// <param name="tokensPerSecond">Of the first combination.</param>
     /// <param name="told">Told of each try as it ends.</param>
     /// <exception cref="FlywheelException">Every try failed.</exception>
-    public SweepResult Run(Func<IReadOnlyList<string>, (string Run, TrainingResult Result)> train, double tokensPerSecond, Action<SweepTry>? told = null)
+    public SweepResult Run(Func<IReadOnlyList<string>, (string Run, TrainingResult Result)> train, double tokensPerSecond,
+        Action<SweepTry>? told = null)
     {
         List<SweepTry> tries = [];
         // What is not known yet is as fast as its operations are few; what has run is as fast as it was.
         double flopsPerSecond = tokensPerSecond * Flops(_combinations[0]);
-        Dictionary<string[], double> rates = _combinations.ToDictionary(overrides => overrides, overrides => flopsPerSecond / Flops(overrides));
+        Dictionary<string[], double> rates = _combinations.ToDictionary(overrides => overrides,
+            overrides => flopsPerSecond / Flops(overrides));
         string[][] left = [.. _combinations];
         for (int rung = 0; rung < NumRungs; rung++)
         {
@@ -115,13 +122,16 @@ public sealed class Sweep
                 tries.Add(attempt);
                 told?.Invoke(attempt);
             }
-            left = [.. left.Zip(tries.TakeLast(left.Length)).Where(pair => pair.Second.Loss is not null).OrderBy(pair => pair.Second.Loss).Take(rung + 1 < NumRungs ? InRung(rung + 1) : 1).Select(pair => pair.First)];
+            left = [.. left.Zip(tries.TakeLast(left.Length)).Where(pair => pair.Second.Loss is not null).OrderBy(pair => pair.Second.Loss)
+                .Take(rung + 1 < NumRungs ? InRung(rung + 1) : 1).Select(pair => pair.First)];
             if (left.Length == 0) throw new FlywheelException($"every run of the sweep failed; the first: {tries[0].Failure}");
         }
-        return new SweepResult { Recipe = Path.GetFileName(_path), BudgetMinutes = _budgetSeconds / 60, NumRungs = NumRungs, Tries = tries };
+        return new SweepResult { Recipe = Path.GetFileName(_path), BudgetMinutes = _budgetSeconds / 60, NumRungs = NumRungs,
+            Tries = tries };
     }
 
-    private SweepTry Try(Func<IReadOnlyList<string>, (string Run, TrainingResult Result)> train, string[] overrides, int rung, double tokens, Dictionary<string[], double> rates)
+    private SweepTry Try(Func<IReadOnlyList<string>, (string Run, TrainingResult Result)> train, string[] overrides, int rung,
+        double tokens, Dictionary<string[], double> rates)
     {
         int steps = Math.Max(FewestSteps, (int)Math.Round(tokens / RecipeFile.Load(_path, overrides).Train.BatchTokens));
         var attempt = new SweepTry { Overrides = overrides, Rung = rung, Steps = steps };
@@ -135,9 +145,11 @@ public sealed class Sweep
         {
             return attempt with { Failure = e.Message };
         }
-        if (result.ValidationLoss is null) throw new FlywheelException($"{_path}: there is no held-out data to judge runs by; give the recipe more data");
+        if (result.ValidationLoss is null)
+            throw new FlywheelException($"{_path}: there is no held-out data to judge runs by; give the recipe more data");
         if (result.Seconds > 0) rates[overrides] = result.Tokens / result.Seconds;
-        return attempt with { Run = run, Loss = double.IsFinite(result.ValidationLoss.Value) ? result.ValidationLoss : null, Seconds = result.Seconds };
+        return attempt with { Run = run, Loss = double.IsFinite(result.ValidationLoss.Value) ? result.ValidationLoss : null,
+            Seconds = result.Seconds };
     }
 
     private double Flops(string[] overrides)
@@ -148,17 +160,21 @@ public sealed class Sweep
 
     private static IReadOnlyList<string[]> Combine(IReadOnlyList<string> over)
     {
-        if (over.Count == 0) throw new FlywheelException("--over is missing, expected a field and values such as train.learning_rate=1e-3,3e-3");
+        if (over.Count == 0)
+            throw new FlywheelException("--over is missing, expected a field and values such as train.learning_rate=1e-3,3e-3");
         IEnumerable<string[]> combinations = [[]];
         HashSet<string> seen = new(StringComparer.Ordinal);
         foreach (string text in over)
         {
             int equals = text.IndexOf('=', StringComparison.Ordinal);
-            if (equals <= 0) throw new FlywheelException($"--over '{text}' is no field with values, expected such as train.learning_rate=1e-3,3e-3");
+            if (equals <= 0)
+                throw new FlywheelException($"--over '{text}' is no field with values, expected such as train.learning_rate=1e-3,3e-3");
             string field = text[..equals];
             string[] values = text[(equals + 1)..].Split(',', StringSplitOptions.TrimEntries);
-            if (Fixed.Any(name => field == name || field.StartsWith(name + ".", StringComparison.Ordinal) || field.StartsWith(name + "[", StringComparison.Ordinal)))
-                throw new FlywheelException($"--over '{field}' cannot be swept: {(field is "train.steps" or "train.epochs" ? "the sweep sets it from the budget" : "losses of other data or other vocabularies cannot be compared")}");
+            if (Fixed.Any(name => field == name || field.StartsWith(name + ".", StringComparison.Ordinal)
+                || field.StartsWith(name + "[", StringComparison.Ordinal)))
+                throw new FlywheelException(
+                    $"--over '{field}' cannot be swept: {(field is "train.steps" or "train.epochs" ? "the sweep sets it from the budget" : "losses of other data or other vocabularies cannot be compared")}");
             if (!seen.Add(field)) throw new FlywheelException($"--over names '{field}' twice, expected all its values at once");
             if (values.Any(string.IsNullOrEmpty)) throw new FlywheelException($"--over '{text}' has an empty value");
             if (values.Distinct().Count() < values.Length) throw new FlywheelException($"--over '{text}' has a value twice");
@@ -166,7 +182,8 @@ public sealed class Sweep
         }
         string[][] all = [.. combinations];
         if (all.Length < 2) throw new FlywheelException("--over has one combination, expected at least two to compare");
-        if (all.Length > MostCombinations) throw new FlywheelException($"--over has {all.Length} combinations, expected at most {MostCombinations}");
+        if (all.Length > MostCombinations)
+            throw new FlywheelException($"--over has {all.Length} combinations, expected at most {MostCombinations}");
         return all;
     }
 }

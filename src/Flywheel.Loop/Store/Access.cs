@@ -46,7 +46,8 @@ public sealed class KeyUseRow
     public long Tokens { get; set; }
 }
 
-/// <summary>A public key by which a person signs in instead of a password (W3C Web Authentication); the private one stays with their device.</summary>
+/// <summary>A public key by which a person signs in instead of a password (W3C Web Authentication); the private one stays with their
+/// device.</summary>
 public sealed class PasskeyRow
 {
     /// <summary>The credential's id, in base64url.</summary>

@@ -3,7 +3,8 @@ using Flywheel.Model;
 namespace Flywheel.Loop;
 
 /// <summary>
-/// Who acts. It goes with a call wherever that awaits, as <see cref="System.Diagnostics.Activity.Current"/> does: the audit and what changes
+/// Who acts. It goes with a call wherever that awaits, as <see cref="System.Diagnostics.Activity.Current"/> does: the audit and what
+/// changes
 /// the record ask it far from where a request or a page said it.
 /// </summary>
 public static class Actor
@@ -24,7 +25,8 @@ public static class Actor
     /// <summary>The key with a limit at whose cost it is; null: nobody counts.</summary>
     public static Guid? LimitedKey => s_current.Value?.LimitedKey;
 
-    /// <summary>Whose rows they get to see, and where what they make belongs; null: all of the home, which is for what looks after all of it.</summary>
+    /// <summary>Whose rows they get to see, and where what they make belongs; null: all of the home, which is for what looks after all of
+    /// it.</summary>
     public static string? Workspace => s_current.Value?.Workspace;
 
     /// <summary>Where a row belongs that is made now.</summary>
@@ -38,9 +40,11 @@ public static class Actor
     public static void Is(string name, IReadOnlyCollection<string>? scopes = null, string? workspace = null, Guid? limitedKey = null) =>
         s_current.Value = new(name, scopes, workspace, limitedKey);
 
-    /// <summary>From here on, in this call and what it starts, the same person acts somewhere else. An async method that calls it first leaves its caller where it was.</summary>
+    /// <summary>From here on, in this call and what it starts, the same person acts somewhere else. An async method that calls it first
+    /// leaves its caller where it was.</summary>
     /// <param name="workspace">Where; null: in all of the home.</param>
-    public static void Enter(string? workspace) => s_current.Value = (s_current.Value ?? new(CommandLine, null, null, null)) with { Workspace = workspace };
+    public static void Enter(string? workspace) =>
+        s_current.Value = (s_current.Value ?? new(CommandLine, null, null, null)) with { Workspace = workspace };
 
     /// <summary>Called by whatever changes something for people, so that a page need not be trusted to have asked.</summary>
     /// <exception cref="NotAllowedException">Who acts has not the scope.</exception>
@@ -64,13 +68,18 @@ public static class AuditAct
     /// <param name="now">When.</param>
     /// <param name="whom">The user to whom.</param>
     /// <param name="about">To what; no names of people.</param>
-    public static AuditRow Row(string act, DateTimeOffset now, string whom = "", string about = "") => new() { Time = now, Who = Actor.Name, Act = act, Whom = whom, About = about };
+    public static AuditRow Row(string act, DateTimeOffset now, string whom = "", string about = "") =>
+        new() { Time = now, Who = Actor.Name, Act = act, Whom = whom, About = about };
 
-    public const string SignIn = "sign-in", SignOut = "sign-out", Locked = "locked", Invite = "invite", Uninvite = "uninvite", Join = "join", ResetLink = "reset-link",
-        Password = "password", Role = "role", Disable = "disable", Enable = "enable", KeyMade = "key-made", KeyRevoked = "key-revoked", Promote = "promote",
-        Rollback = "rollback", Keep = "keep-release", Forget = "forget", Export = "export", Import = "import", PasskeyAdded = "passkey-added", PasskeyRemoved = "passkey-removed",
+    public const string SignIn = "sign-in", SignOut = "sign-out", Locked = "locked", Invite = "invite", Uninvite = "uninvite",
+        Join = "join", ResetLink = "reset-link",
+        Password = "password", Role = "role", Disable = "disable", Enable = "enable", KeyMade = "key-made", KeyRevoked = "key-revoked",
+        Promote = "promote",
+        Rollback = "rollback", Keep = "keep-release", Forget = "forget", Export = "export", Import = "import",
+        PasskeyAdded = "passkey-added", PasskeyRemoved = "passkey-removed",
         WorkspaceMade = "workspace-made", WorkspaceChanged = "workspace-changed", Member = "member";
 
-    public static IReadOnlyList<string> All { get; } = [SignIn, SignOut, Locked, Invite, Uninvite, Join, ResetLink, Password, Role, Disable, Enable, KeyMade, KeyRevoked, Promote, Rollback, Keep, Forget, Export, Import,
+    public static IReadOnlyList<string> All { get; } = [SignIn, SignOut, Locked, Invite, Uninvite, Join, ResetLink, Password, Role, Disable,
+        Enable, KeyMade, KeyRevoked, Promote, Rollback, Keep, Forget, Export, Import,
         PasskeyAdded, PasskeyRemoved, WorkspaceMade, WorkspaceChanged, Member];
 }

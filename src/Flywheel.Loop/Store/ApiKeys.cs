@@ -77,7 +77,8 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
 
     /// <summary>Makes a key without limits.</summary>
     /// <inheritdoc cref="CreateAsync(NewKey, CancellationToken)"/>
-    public Task<(KeyRow Row, string Key)> CreateAsync(string name, IReadOnlyCollection<string> scopes, string user = "", DateTimeOffset? expires = null, CancellationToken cancellation = default) =>
+    public Task<(KeyRow Row, string Key)> CreateAsync(string name, IReadOnlyCollection<string> scopes, string user = "",
+        DateTimeOffset? expires = null, CancellationToken cancellation = default) =>
         CreateAsync(new NewKey(name, scopes) { User = user, Expires = expires }, cancellation);
 
     /// <summary>Makes a key.</summary>
@@ -123,7 +124,8 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
         await using FlywheelDb db = store.Tables();
         KeyRow? row = await db.Keys.AsNoTracking().SingleOrDefaultAsync(row => row.Hash == hash, cancellation);
         // The database compares as fast as it can, but hashes: how much of one is right tells nothing of the key.
-        return row is not null && CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(row.Hash), Encoding.ASCII.GetBytes(hash)) ? row : null;
+        return row is not null && CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(row.Hash), Encoding.ASCII.GetBytes(hash))
+            ? row : null;
     }
 
     /// <summary>The row of an id; null: there is none.</summary>
@@ -163,7 +165,8 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
         List<KeyRow> live = await db.Keys.AsNoTracking().Where(row => row.Revoked == null).ToListAsync(cancellation);
         KeyRow? row = live.Find(row => row.Name == which) ?? (Guid.TryParse(which, out Guid id) ? live.Find(row => row.Id == id) : null);
         if (row is not null && await RevokeAsync(row.Id, cancellation) is { } revoked) return revoked;
-        throw new FlywheelException($"no key that could be revoked is called '{which}'; there {(live.Count == 0 ? "is none" : $"are {string.Join(", ", live.Select(key => $"'{key.Name}'"))}")}");
+        throw new FlywheelException(
+            $"no key that could be revoked is called '{which}'; there {(live.Count == 0 ? "is none" : $"are {string.Join(", ", live.Select(key => $"'{key.Name}'"))}")}");
     }
 
     /// <summary>The same by its id alone.</summary>
@@ -207,8 +210,10 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
     {
         (string day, DateTimeOffset ends) = Today();
         await using FlywheelDb db = store.Tables();
-        if (await db.Keys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { MaxTokens: { } most } key) return null;
-        long used = await db.KeyUses.Where(row => row.KeyId == id && row.Day == day).Select(row => row.Tokens).SingleOrDefaultAsync(cancellation);
+        if (await db.Keys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { MaxTokens: { } most } key)
+            return null;
+        long used = await db.KeyUses.Where(row => row.KeyId == id && row.Day == day).Select(row => row.Tokens)
+            .SingleOrDefaultAsync(cancellation);
         return used >= most ? new(key.Name, "tokens", most, ends) : null;
     }
 
@@ -263,8 +268,10 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
         if (made.Name.Length == 0) throw new FlywheelException("the key's name is empty, expected what it is for, such as laptop");
         Check("user", made.User, MaxUserLength);
         if (made.Scopes.Count == 0 || made.Scopes.FirstOrDefault(scope => !Scopes.All.Contains(scope)) is not null)
-            throw new FlywheelException($"the key's scopes are '{string.Join(' ', made.Scopes)}', expected one or more of {string.Join(", ", Scopes.All)}");
-        if (made.Expires <= now) throw new FlywheelException($"the key would expire at {made.Expires:yyyy-MM-dd HH:mm}, which is over; expected a time to come");
+            throw new FlywheelException(
+                $"the key's scopes are '{string.Join(' ', made.Scopes)}', expected one or more of {string.Join(", ", Scopes.All)}");
+        if (made.Expires <= now)
+            throw new FlywheelException($"the key would expire at {made.Expires:yyyy-MM-dd HH:mm}, which is over; expected a time to come");
         if (made.MaxRequests is < 1) throw new FlywheelException($"the key's calls a day are {made.MaxRequests}, expected 1 or more");
         if (made.MaxTokens is < 1) throw new FlywheelException($"the key's tokens a day are {made.MaxTokens}, expected 1 or more");
     }
@@ -272,6 +279,7 @@ public sealed class ApiKeys(FlywheelStore store, TimeProvider time)
     private static void Check(string what, string text, int maxLength)
     {
         if (text.Length > maxLength || text.Any(char.IsControl) || text != text.Trim())
-            throw new FlywheelException($"the key's {what} is '{(text.Length <= 80 ? text : text[..77] + "...")}', expected at most {maxLength} characters, none of them invisible, no blanks around");
+            throw new FlywheelException(
+                $"the key's {what} is '{(text.Length <= 80 ? text : text[..77] + "...")}', expected at most {maxLength} characters, none of them invisible, no blanks around");
     }
 }

@@ -64,7 +64,8 @@ public static class Metrics
     /// <summary>Free text.</summary>
     public const string Comment = "comment";
 
-    /// <summary>Takes back earlier feedback of the same generation: the one whose id is the value, or all of this user's when true.</summary>
+    /// <summary>Takes back earlier feedback of the same generation: the one whose id is the value, or all of this user's when
+    /// true.</summary>
     public const string Retract = "retract";
 
     /// <summary>A reviewer's word about another feedback, see <see cref="Reviews.Review"/>.</summary>
@@ -80,21 +81,31 @@ public sealed record FeedbackInput
     private const int MaxTags = 16, MaxTagName = 64, MaxTagText = 512;
 
     /// <exception cref="FlywheelException">A field is missing or its value is not what the metric needs.</exception>
-    public FeedbackInput(Guid generationId, string metric, JsonNode? value, string? user = null, JsonObject? tags = null, string? idempotencyKey = null)
+    public FeedbackInput(Guid generationId, string metric, JsonNode? value, string? user = null, JsonObject? tags = null,
+        string? idempotencyKey = null)
     {
-        if (generationId == Guid.Empty) throw new FlywheelException("field 'inference_id' is empty, expected the generation_id of an answer");
+        if (generationId == Guid.Empty)
+            throw new FlywheelException("field 'inference_id' is empty, expected the generation_id of an answer");
         FeedbackKind kind = FeedbackKind.Named(metric);
-        if (user?.Length > MaxNameLength) throw new FlywheelException($"field 'user' has {user.Length} characters, expected at most {MaxNameLength}");
-        if (idempotencyKey?.Length > MaxNameLength) throw new FlywheelException($"field 'idempotency_key' has {idempotencyKey.Length} characters, expected at most {MaxNameLength}");
+        if (user?.Length > MaxNameLength)
+            throw new FlywheelException($"field 'user' has {user.Length} characters, expected at most {MaxNameLength}");
+        if (idempotencyKey?.Length > MaxNameLength)
+            throw new FlywheelException(
+                $"field 'idempotency_key' has {idempotencyKey.Length} characters, expected at most {MaxNameLength}");
         if (tags?.Count > MaxTags) throw new FlywheelException($"field 'tags' has {tags.Count} entries, expected at most {MaxTags}");
         foreach ((string name, JsonNode? tag) in tags ?? [])
         {
-            if (name.Length > MaxTagName) throw new FlywheelException($"field 'tags' has a name of {name.Length} characters ('{name[..MaxTagName]}...'), expected at most {MaxTagName}");
-            if (tag is not JsonValue text || !text.TryGetValue(out string? _)) throw new FlywheelException($"field 'tags.{name}' is {Show(tag)}, expected a text");
+            if (name.Length > MaxTagName)
+                throw new FlywheelException(
+                    $"field 'tags' has a name of {name.Length} characters ('{name[..MaxTagName]}...'), expected at most {MaxTagName}");
+            if (tag is not JsonValue text || !text.TryGetValue(out string? _))
+                throw new FlywheelException($"field 'tags.{name}' is {Show(tag)}, expected a text");
             int length = text.GetValue<string>().Length;
-            if (length > MaxTagText) throw new FlywheelException($"field 'tags.{name}' has {length} characters, expected at most {MaxTagText}");
+            if (length > MaxTagText)
+                throw new FlywheelException($"field 'tags.{name}' has {length} characters, expected at most {MaxTagText}");
         }
-        (GenerationId, Metric, User, IdempotencyKey) = (generationId, metric, user ?? "", string.IsNullOrEmpty(idempotencyKey) ? null : idempotencyKey);
+        (GenerationId, Metric, User, IdempotencyKey) = (generationId, metric, user ?? "",
+            string.IsNullOrEmpty(idempotencyKey) ? null : idempotencyKey);
         Value = Check(kind, value).ToJsonString(JsonText.Compact);
         Tags = (tags ?? []).ToJsonString(JsonText.Compact);
     }
@@ -120,7 +131,8 @@ public sealed record FeedbackInput
 
     public FeedbackSource Source { get; init; }
 
-    /// <summary>Reads the body of <c>POST /feedback</c>: inference_id, metric_name, value, and optionally user, source, tags, idempotency_key, dryrun.</summary>
+    /// <summary>Reads the body of <c>POST /feedback</c>: inference_id, metric_name, value, and optionally user, source, tags,
+    /// idempotency_key, dryrun.</summary>
     /// <exception cref="FlywheelException">A field is missing, unknown or of the wrong kind.</exception>
     public static FeedbackInput FromJson(JsonObject body)
     {
@@ -128,11 +140,17 @@ public sealed record FeedbackInput
         foreach ((string name, _) in body)
             if (!known.Contains(name)) throw new FlywheelException($"field '{name}' is unknown, expected {string.Join(", ", known)}");
         string id = Text(body, "inference_id", required: true)!;
-        if (!Guid.TryParse(id, out Guid generation)) throw new FlywheelException($"field 'inference_id' is '{id}', expected the generation_id of an answer (a UUID)");
-        if (body["tags"] is not (null or JsonObject)) throw new FlywheelException($"field 'tags' is {Show(body["tags"])}, expected an object of texts");
-        if (body["tags"] is JsonObject tags && tags.ContainsKey(ArenaResults.ChoiceTag) && tags[ArenaResults.ApplicationTag] is JsonValue app && app.TryGetValue(out string? application) && application == ArenaResults.App)
-            throw new FlywheelException($"field 'tags.choice' is {Show(tags[ArenaResults.ChoiceTag])} with the application '{ArenaResults.App}', expected neither: a choice in a round is made with POST /v1/arena/rounds/ID/choice");
-        return new(generation, Text(body, "metric_name", required: true)!, body["value"], Text(body, "user"), body["tags"] as JsonObject, Text(body, "idempotency_key"))
+        if (!Guid.TryParse(id, out Guid generation))
+            throw new FlywheelException($"field 'inference_id' is '{id}', expected the generation_id of an answer (a UUID)");
+        if (body["tags"] is not (null or JsonObject))
+            throw new FlywheelException($"field 'tags' is {Show(body["tags"])}, expected an object of texts");
+        if (body["tags"] is JsonObject tags && tags.ContainsKey(ArenaResults.ChoiceTag)
+            && tags[ArenaResults.ApplicationTag] is JsonValue app && app.TryGetValue(out string? application)
+            && application == ArenaResults.App)
+            throw new FlywheelException(
+                $"field 'tags.choice' is {Show(tags[ArenaResults.ChoiceTag])} with the application '{ArenaResults.App}', expected neither: a choice in a round is made with POST /v1/arena/rounds/ID/choice");
+        return new(generation, Text(body, "metric_name", required: true)!, body["value"], Text(body, "user"), body["tags"] as JsonObject,
+            Text(body, "idempotency_key"))
         {
             Source = FeedbackSourceRules.Stated(Text(body, "source")),
         };

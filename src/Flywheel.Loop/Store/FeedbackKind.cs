@@ -25,15 +25,18 @@ public sealed record FeedbackKind(string Name, string Expected, Func<JsonValue, 
         new(Metrics.Retract, "true or a feedback_id", TrueOrId, row => new FeedbackEffect.TakeBack(Id(row.Value))),
     ];
 
-    /// <summary>What reviewers say of what people did: given by <see cref="Reviews.ReviewQueue"/> alone, so no value of a request is one.</summary>
-    private static readonly FeedbackKind s_review = new(Metrics.Review, "nothing: reviews are given by POST /v1/reviews", _ => null, _ => new FeedbackEffect.Remark());
+    /// <summary>What reviewers say of what people did: given by <see cref="Reviews.ReviewQueue"/> alone, so no value of a request is
+    /// one.</summary>
+    private static readonly FeedbackKind s_review = new(Metrics.Review, "nothing: reviews are given by POST /v1/reviews", _ => null,
+        _ => new FeedbackEffect.Remark());
 
     private static readonly Dictionary<string, FeedbackKind> s_byName =
         All.Append(s_review).ToDictionary(kind => kind.Name, StringComparer.Ordinal);
 
     /// <exception cref="FlywheelException">There is no such kind.</exception>
     public static FeedbackKind Named(string name) => s_byName.GetValueOrDefault(name)
-        ?? throw new FlywheelException($"field 'metric_name' is '{name}', expected one of {string.Join(", ", All.Select(kind => kind.Name))}");
+        ?? throw new FlywheelException(
+            $"field 'metric_name' is '{name}', expected one of {string.Join(", ", All.Select(kind => kind.Name))}");
 
     private static JsonValue? True(JsonValue value) => value.TryGetValue(out bool yes) && yes ? JsonValue.Create(true) : null;
 

@@ -29,7 +29,8 @@ public class FlywheelDb : DbContext
     }
 
     /// <summary>
-    /// Whose rows are seen; null: everybody's. Every query but those that say <c>IgnoreQueryFilters</c> is held to it, and nothing is saved for another
+    /// Whose rows are seen; null: everybody's. Every query but those that say <c>IgnoreQueryFilters</c> is held to it, and nothing is saved
+    /// for another
     /// workspace. What lies in a table without a workspace of its own (payloads, versions, messages) is reached by a row that has one.
     /// </summary>
     public string? Workspace { get; internal set; }
@@ -126,7 +127,8 @@ public class FlywheelDb : DbContext
         modelBuilder.Entity<GenerationPayload>(payload =>
         {
             payload.ToTable("generation_payload").HasKey(row => row.GenerationId);
-            payload.Property(row => row.Conversation).HasConversion(new ValueConverter<Conversation?, string>(value => value!.ToString(), text => Conversation.Parse(text)));
+            payload.Property(row => row.Conversation)
+                .HasConversion(new ValueConverter<Conversation?, string>(value => value!.ToString(), text => Conversation.Parse(text)));
             payload.Property(row => row.PromptTokens).HasConversion(TokenBlob.OfIds, TokenBlob.SameIds);
             payload.Property(row => row.Tokens).HasConversion(TokenBlob.OfIds, TokenBlob.SameIds);
             payload.Property(row => row.Logprobs).HasConversion(TokenBlob.OfFloats, TokenBlob.SameFloats);
@@ -214,7 +216,8 @@ public class FlywheelDb : DbContext
         modelBuilder.Entity<WorkspaceRow>(workspace =>
         {
             workspace.ToTable("workspace").HasKey(row => row.Id);
-            workspace.HasData(new WorkspaceRow { Id = WorkspaceRow.Default, Name = "Default", Created = DateTimeOffset.UnixEpoch, TrainsShared = true });
+            workspace.HasData(new WorkspaceRow { Id = WorkspaceRow.Default, Name = "Default", Created = DateTimeOffset.UnixEpoch,
+                TrainsShared = true });
         });
         modelBuilder.Entity<KeyRow>(key =>
         {
@@ -297,10 +300,12 @@ public class FlywheelDb : DbContext
         modelBuilder.Entity<TranslationUnit>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
         modelBuilder.Entity<TermRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
         // What concerns the model that all share is seen from everywhere.
-        modelBuilder.Entity<JobRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace || JobRow.OfTheHome.Contains(row.Kind));
+        modelBuilder.Entity<JobRow>()
+            .HasQueryFilter(row => Workspace == null || row.Workspace == Workspace || JobRow.OfTheHome.Contains(row.Kind));
 
         foreach (IMutableProperty property in modelBuilder.Model.GetEntityTypes().SelectMany(entity => entity.GetProperties()))
-            if (property.GetColumnName() == property.Name) property.SetColumnName(JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name));
+            if (property.GetColumnName() == property.Name)
+                property.SetColumnName(JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name));
     }
 
     public override int SaveChanges(bool acceptAllChangesOnSuccess)
@@ -318,9 +323,12 @@ public class FlywheelDb : DbContext
     private void CheckWorkspace()
     {
         if (Workspace is null) return;
-        foreach (EntityEntry entry in ChangeTracker.Entries().Where(entry => entry.State != EntityState.Unchanged && entry.Metadata.GetDeclaredQueryFilters().Count > 0))
-            if (entry.Property(nameof(DocumentRow.Workspace)).CurrentValue is string where && where != Workspace && entry.Entity is not JobRow { IsOfTheHome: true })
-                throw new InvalidOperationException($"a {entry.Metadata.ShortName()} of the workspace '{where}' would be saved by somebody in '{Workspace}'");
+        foreach (EntityEntry entry in ChangeTracker.Entries()
+            .Where(entry => entry.State != EntityState.Unchanged && entry.Metadata.GetDeclaredQueryFilters().Count > 0))
+            if (entry.Property(nameof(DocumentRow.Workspace)).CurrentValue is string where && where != Workspace
+                && entry.Entity is not JobRow { IsOfTheHome: true })
+                throw new InvalidOperationException(
+                    $"a {entry.Metadata.ShortName()} of the workspace '{where}' would be saved by somebody in '{Workspace}'");
     }
 
     private static ValueConverter<T, string> Json<T>() => new(

@@ -34,7 +34,8 @@ public sealed class FlywheelStore : IAsyncDisposable
 
     /// <summary>Opens the home's database, or the one of the server that it names, made or brought up to date if needed.</summary>
     /// <exception cref="FlywheelException">It is no database of ours, is of a newer Flywheel, or cannot be reached or written.</exception>
-    public static async Task<FlywheelStore> OpenAsync(FlywheelHome home, TimeProvider? time = null, CancellationToken cancellation = default)
+    public static async Task<FlywheelStore> OpenAsync(FlywheelHome home, TimeProvider? time = null,
+        CancellationToken cancellation = default)
     {
         try
         {
@@ -58,7 +59,8 @@ public sealed class FlywheelStore : IAsyncDisposable
         return db;
     }
 
-    /// <summary>The tables with the rows of every workspace, for what looks after all of the home: turns, rollouts, forgetting. The caller disposes.</summary>
+    /// <summary>The tables with the rows of every workspace, for what looks after all of the home: turns, rollouts, forgetting. The caller
+    /// disposes.</summary>
     public FlywheelDb AllTables() => Database.Open();
 
     /// <summary>One turn at a time on a record; of a killed one the lock falls by itself.</summary>
@@ -72,19 +74,23 @@ public sealed class FlywheelStore : IAsyncDisposable
     {
         if (generation.Payload is null != (generation.Store == StoreLevel.Counts))
             throw new ArgumentException("a generation is recorded with its payload, or as counts only without one", nameof(generation));
-        if (generation.Payload is { } payload && (payload.Tokens.Length != payload.Logprobs.Length || payload.Tokens.Length != payload.SamplerLogprobs.Length))
-            throw new ArgumentException($"{payload.Tokens.Length} tokens with {payload.Logprobs.Length} log-probabilities and {payload.SamplerLogprobs.Length} of the sampler", nameof(generation));
+        if (generation.Payload is { } payload
+            && (payload.Tokens.Length != payload.Logprobs.Length || payload.Tokens.Length != payload.SamplerLogprobs.Length))
+            throw new ArgumentException(
+                $"{payload.Tokens.Length} tokens with {payload.Logprobs.Length} log-probabilities and {payload.SamplerLogprobs.Length} of the sampler", nameof(generation));
         return writer.WriteAsync(generation, cancellation);
     }
 
-    /// <summary>Completes when the feedback is on disk. The same again with a user's idempotency key gives the same id and stores nothing.</summary>
+    /// <summary>Completes when the feedback is on disk. The same again with a user's idempotency key gives the same id and stores
+    /// nothing.</summary>
     /// <exception cref="FlywheelException">It is about an answer that was not to be stored.</exception>
     /// <exception cref="IdempotencyConflictException">The user's key was used for other feedback.</exception>
     public async Task<FeedbackReceipt> AddFeedbackAsync(FeedbackInput input, CancellationToken cancellation = default) =>
         (await AddAllFeedbackAsync([input], cancellation))[0];
 
     /// <summary>The same of several, which are stored all or, where one is not taken, none.</summary>
-    public async Task<IReadOnlyList<FeedbackReceipt>> AddAllFeedbackAsync(IReadOnlyList<FeedbackInput> inputs, CancellationToken cancellation = default)
+    public async Task<IReadOnlyList<FeedbackReceipt>> AddAllFeedbackAsync(IReadOnlyList<FeedbackInput> inputs,
+        CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Feedback);
         foreach (FeedbackInput input in inputs) await CheckStoredAsync(input, cancellation);
@@ -106,7 +112,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     }
 
     /// <summary>The same for what is made and checked here.</summary>
-    internal Task<IReadOnlyList<FeedbackReceipt>> AddAsync(IReadOnlyList<Feedback> feedback, CancellationToken cancellation) => writer.WriteAsync(feedback, cancellation);
+    internal Task<IReadOnlyList<FeedbackReceipt>> AddAsync(IReadOnlyList<Feedback> feedback, CancellationToken cancellation) =>
+        writer.WriteAsync(feedback, cancellation);
 
     /// <summary>
     /// Refuses feedback about an answer of which only counts are kept, from which nothing could be learnt, and a demonstration that is no
@@ -117,10 +124,13 @@ public sealed class FlywheelStore : IAsyncDisposable
     {
         await using FlywheelDb db = Tables();
         if (await db.Generations.AnyAsync(row => row.Id == input.GenerationId && row.Payload == null, cancellation))
-            throw new FlywheelException($"field 'inference_id' is '{input.GenerationId}', an answer of which only counts are kept because it was asked for with store: false (or deleted): feedback needs one whose text is stored");
+            throw new FlywheelException(
+                $"field 'inference_id' is '{input.GenerationId}', an answer of which only counts are kept because it was asked for with store: false (or deleted): feedback needs one whose text is stored");
         if (input.Metric != Metrics.Demonstration) return;
-        Conversation? asked = await db.Generations.Where(row => row.Id == input.GenerationId).Select(row => row.Payload!.Conversation).FirstOrDefaultAsync(cancellation);
-        if (asked?.AnswerModality is { } modality) _ = new SymbolsPart(modality, JsonNode.Parse(input.Value)!.GetValue<string>(), "field 'value'");
+        Conversation? asked = await db.Generations.Where(row => row.Id == input.GenerationId).Select(row => row.Payload!.Conversation)
+            .FirstOrDefaultAsync(cancellation);
+        if (asked?.AnswerModality is { } modality)
+            _ = new SymbolsPart(modality, JsonNode.Parse(input.Value)!.GetValue<string>(), "field 'value'");
     }
 
     /// <summary>32 random bytes that only this record knows, by what they are for; made when they are first asked for.</summary>
@@ -168,7 +178,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     public async Task<IReadOnlyList<Generation>> RecentGenerationsAsync(int count, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        return await db.Generations.AsNoTracking().Include(row => row.Payload).OrderByDescending(row => row.Time).ThenByDescending(row => row.Id).Take(count).ToListAsync(cancellation);
+        return await db.Generations.AsNoTracking().Include(row => row.Payload).OrderByDescending(row => row.Time)
+            .ThenByDescending(row => row.Id).Take(count).ToListAsync(cancellation);
     }
 
     /// <summary>Keeps an answer for its client; completes when it is on disk. Its generations are recorded already.</summary>
@@ -218,7 +229,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     public async Task<IReadOnlyList<Feedback>> FeedbackAsync(Guid generationId, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        return await db.Feedback.AsNoTracking().Where(row => row.GenerationId == generationId).OrderBy(row => row.Sequence).ToListAsync(cancellation);
+        return await db.Feedback.AsNoTracking().Where(row => row.GenerationId == generationId).OrderBy(row => row.Sequence)
+            .ToListAsync(cancellation);
     }
 
     /// <summary>Makes a model folder known. Where it was known already, its path is brought up to date.</summary>
@@ -228,9 +240,12 @@ public sealed class FlywheelStore : IAsyncDisposable
 
     /// <summary>The same for an adapter, whose parent is its base: generations name it too.</summary>
     public Task RegisterAdapterAsync(AdapterFolder adapter, CancellationToken cancellation = default) =>
-        RegisterAsync(adapter.Path, adapter.Manifest with { Hash = adapter.Hash, Parent = adapter.Config.BaseHash ?? adapter.Manifest.Parent }, adapter.Manifest.NumParameters, null, cancellation);
+        RegisterAsync(adapter.Path,
+            adapter.Manifest with { Hash = adapter.Hash, Parent = adapter.Config.BaseHash ?? adapter.Manifest.Parent },
+            adapter.Manifest.NumParameters, null, cancellation);
 
-    private async Task RegisterAsync(string folder, ModelManifest manifest, long numParameters, string? curatedDataset, CancellationToken cancellation)
+    private async Task RegisterAsync(string folder, ModelManifest manifest, long numParameters, string? curatedDataset,
+        CancellationToken cancellation)
     {
         string path = IsShared ? Path.GetFullPath(folder) : Path.GetRelativePath(Home.Path, Path.GetFullPath(folder));
         await using FlywheelDb db = Tables();
@@ -266,7 +281,8 @@ public sealed class FlywheelStore : IAsyncDisposable
         return await db.Models.AsNoTracking().OrderByDescending(row => row.Created).ToListAsync(cancellation);
     }
 
-    /// <summary>Full path of a known model's folder. What another server registered may lie elsewhere there, and be a copy in this home.</summary>
+    /// <summary>Full path of a known model's folder. What another server registered may lie elsewhere there, and be a copy in this
+    /// home.</summary>
     public string FolderOf(ModelRow model)
     {
         string folder = Path.GetFullPath(model.Path, Home.Path), own = Path.Combine(Home.Path, "models", model.ShortHash);
@@ -287,7 +303,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     {
         await using FlywheelDb db = Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (!await db.Models.AnyAsync(row => row.Hash == modelHash, cancellation)) throw new FlywheelException($"model {modelHash} is not known here, expected one that is registered");
+        if (!await db.Models.AnyAsync(row => row.Hash == modelHash, cancellation))
+            throw new FlywheelException($"model {modelHash} is not known here, expected one that is registered");
         ReleaseRow? last = await db.Releases.OrderByDescending(row => row.Id).FirstOrDefaultAsync(cancellation);
         // Where an upstream answers in its place, the champion of before is released anew.
         if (last?.ModelHash == modelHash && await Rollouts.RolloutStore.UpstreamInPlaceAsync(db, cancellation) is null)
@@ -296,7 +313,8 @@ public sealed class FlywheelStore : IAsyncDisposable
             if (turn is null || last.TurnId is not null) return;
             (last.TurnId, last.Reason) = (turn, reason);
         }
-        else await AddReleaseAsync(db, new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason }, cancellation);
+        else await AddReleaseAsync(db, new ReleaseRow { Time = time.GetUtcNow(), ModelHash = modelHash, TurnId = turn, Reason = reason },
+            cancellation);
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
     }
@@ -325,7 +343,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     {
         bool again = await db.Releases.AnyAsync(row => row.ModelHash == release.ModelHash, cancellation);
         db.Releases.Add(release);
-        db.Audit.Add(AuditAct.Row(again ? AuditAct.Rollback : AuditAct.Promote, release.Time, about: release.ModelHash[..Math.Min(12, release.ModelHash.Length)]));
+        db.Audit.Add(AuditAct.Row(again ? AuditAct.Rollback : AuditAct.Promote, release.Time,
+            about: release.ModelHash[..Math.Min(12, release.ModelHash.Length)]));
     }
 
     /// <summary>Adds to the audit what whoever acts does now.</summary>
@@ -346,10 +365,13 @@ public sealed class FlywheelStore : IAsyncDisposable
     /// <param name="act">Only this; null for all.</param>
     /// <param name="user">Only what this user did, or what was done to them.</param>
     /// <param name="cancellation">Stops it.</param>
-    public async Task<IReadOnlyList<AuditRow>> AuditAsync(int count, long? before = null, string? act = null, string? user = null, CancellationToken cancellation = default)
+    public async Task<IReadOnlyList<AuditRow>> AuditAsync(int count, long? before = null, string? act = null, string? user = null,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        return await db.Audit.AsNoTracking().Where(row => (before == null || row.Id < before) && (act == null || row.Act == act) && (user == null || row.Who == user || row.Whom == user))
+        return await db.Audit.AsNoTracking()
+            .Where(row => (before == null || row.Id < before) && (act == null || row.Act == act)
+                && (user == null || row.Who == user || row.Whom == user))
             .OrderByDescending(row => row.Id).Take(count).ToListAsync(cancellation);
     }
 
@@ -364,7 +386,8 @@ public sealed class FlywheelStore : IAsyncDisposable
     public async Task<StoreCounts> CountAsync(CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        return new(await db.Served.LongCountAsync(cancellation), await db.Feedback.LongCountAsync(cancellation), await db.Turns.CountAsync(cancellation));
+        return new(await db.Served.LongCountAsync(cancellation), await db.Feedback.LongCountAsync(cancellation),
+            await db.Turns.CountAsync(cancellation));
     }
 
     /// <summary>Ends after everything that was handed in is on disk.</summary>

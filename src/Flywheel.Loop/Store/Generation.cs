@@ -43,7 +43,8 @@ public sealed class Generation
 
     public StoreLevel Store { get; init; }
 
-    /// <summary>Hash of the weights that answered; empty where none of ours did: an <see cref="Upstream"/> answered, or a person's own text is
+    /// <summary>Hash of the weights that answered; empty where none of ours did: an <see cref="Upstream"/> answered, or a person's own text
+    /// is
     /// to be learnt from.</summary>
     public required string ModelHash { get; init; }
 
@@ -52,7 +53,8 @@ public sealed class Generation
     public string? Upstream { get; init; }
 
     /// <summary>
-    /// Of an answer that was given elsewhere and came here in an archive: hash of the weights that gave it, empty where that is not known. Null: it
+    /// Of an answer that was given elsewhere and came here in an archive: hash of the weights that gave it, empty where that is not known.
+    /// Null: it
     /// was served here. Figures of what was served count the latter alone (<see cref="FlywheelDb.Served"/>).
     /// </summary>
     public string? Origin { get; init; }

@@ -1,6 +1,7 @@
 namespace Flywheel.Loop;
 
-/// <summary>What a database management system has of its own: how it is opened and brought up to date, and what its failures mean.</summary>
+/// <summary>What a database management system has of its own: how it is opened and brought up to date, and what its failures
+/// mean.</summary>
 internal interface IRecordDatabase : IDisposable
 {
     /// <summary>Processes of other machines may use it at the same time.</summary>

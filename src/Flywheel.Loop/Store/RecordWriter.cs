@@ -105,7 +105,8 @@ internal sealed class RecordWriter : IAsyncDisposable
                     if (feedback.IdempotencyKey is null || seen.TryAdd(KeyOf(feedback), feedback)) added.Add(feedback);
                     else stored = seen[KeyOf(feedback)];
                     if (Differs(stored, feedback) is { } field)
-                        conflicts[i] ??= new($"field 'idempotency_key' is '{feedback.IdempotencyKey}', which this user's feedback {stored.Id} had with another {field}; "
+                        conflicts[i] ??= new(
+                            $"field 'idempotency_key' is '{feedback.IdempotencyKey}', which this user's feedback {stored.Id} had with another {field}; "
                             + "expected a key of its own for other feedback. Nothing was stored");
                     receipts[i].Add(new(stored.Id, Orphan: !generations.Contains(feedback.GenerationId)));
                 }

@@ -40,7 +40,8 @@ public static class TokenBlob
         int shift = 0;
         foreach (byte next in blob)
         {
-            if (shift > 28 || (shift == 28 && next > 0x0F)) throw new InvalidDataException($"token id {ids.Count} of a recorded generation has more than 32 bits");
+            if (shift > 28 || (shift == 28 && next > 0x0F))
+                throw new InvalidDataException($"token id {ids.Count} of a recorded generation has more than 32 bits");
             id |= (uint)(next & 0x7F) << shift;
             if ((next & 0x80) != 0)
             {
@@ -64,7 +65,8 @@ public static class TokenBlob
     /// <exception cref="InvalidDataException">The length is no multiple of four.</exception>
     public static float[] DecodeFloats(ReadOnlySpan<byte> blob)
     {
-        if (blob.Length % 4 != 0) throw new InvalidDataException($"{blob.Length} bytes of recorded log-probabilities, expected a multiple of 4");
+        if (blob.Length % 4 != 0)
+            throw new InvalidDataException($"{blob.Length} bytes of recorded log-probabilities, expected a multiple of 4");
         float[] values = new float[blob.Length / 4];
         for (int i = 0; i < values.Length; i++) values[i] = BinaryPrimitives.ReadSingleLittleEndian(blob[(i * 4)..]);
         return values;

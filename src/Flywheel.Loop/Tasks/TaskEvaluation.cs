@@ -27,7 +27,8 @@ public sealed record TaskEvaluation
     /// <summary>Some of the answers, for whoever wants to see.</summary>
     public IReadOnlyList<TaskSample> Samples { get; init; } = [];
 
-    private static string FileOf(FlywheelHome home, string task, string model) => Path.Combine(home.Path, "evaluations", task, $"{model}.json");
+    private static string FileOf(FlywheelHome home, string task, string model) =>
+        Path.Combine(home.Path, "evaluations", task, $"{model}.json");
 
     /// <summary>The last one of a model; null when there is none, or none that can be read.</summary>
     public static TaskEvaluation? Read(FlywheelHome home, string task, string model)
@@ -54,7 +55,8 @@ public sealed record TaskEvaluation
 }
 
 /// <summary>A metric's value with its 95% interval, and the baseline's on the same items.</summary>
-public sealed record TaskScore(string Metric, bool HigherIsBetter, double Value, double Low, double High, double? Baseline = null, double? BaselineLow = null, double? BaselineHigh = null);
+public sealed record TaskScore(string Metric, bool HigherIsBetter, double Value, double Low, double High, double? Baseline = null,
+    double? BaselineLow = null, double? BaselineHigh = null);
 
 /// <summary>One held-out item: what was asked, what is right, what the model and the baseline said.</summary>
 public sealed record TaskSample(IReadOnlyDictionary<string, string> Fields, string Expected, string Output, string? Baseline);

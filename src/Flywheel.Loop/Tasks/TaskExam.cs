@@ -20,10 +20,13 @@ public static class TaskExam
     /// <param name="progress">Told how many items of how many are answered.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">The task has nothing to measure by or on, or the model cannot be asked.</exception>
-    public static async Task<TaskEvaluation> TakeAsync(TaskFolder task, ModelFolder model, FlywheelHome home, int limit, DateTimeOffset now, bool withBaseline = true, Action<int, int>? progress = null, CancellationToken cancellation = default)
+    public static async Task<TaskEvaluation> TakeAsync(TaskFolder task, ModelFolder model, FlywheelHome home, int limit, DateTimeOffset now,
+        bool withBaseline = true, Action<int, int>? progress = null, CancellationToken cancellation = default)
     {
         TaskDescription about = task.Description;
-        if (about.Metrics.Count == 0) throw new FlywheelException($"{Path.Combine(task.Path, TaskFolder.FileName)}: field 'metrics' is missing, expected what the task is measured by");
+        if (about.Metrics.Count == 0)
+            throw new FlywheelException(
+                $"{Path.Combine(task.Path, TaskFolder.FileName)}: field 'metrics' is missing, expected what the task is measured by");
         IReadOnlyList<TaskItem> heldOut = TaskItems.HeldOut(task, home);
         TaskItem[] items = Chosen(heldOut, limit);
         IReadOnlyList<string> outputs = await AnswerAsync(task, model, items, new EngineOptions(), progress, cancellation);
@@ -40,25 +43,30 @@ public static class TaskExam
             {
                 Interval own = Measured(metric, outputs);
                 Interval? theirs = baseline is null ? null : Measured(metric, baseline);
-                return new TaskScore(metric.Name, metric.HigherIsBetter, own.Estimate, own.Low, own.High, theirs?.Estimate, theirs?.Low, theirs?.High);
+                return new TaskScore(metric.Name, metric.HigherIsBetter, own.Estimate, own.Low, own.High, theirs?.Estimate, theirs?.Low,
+                    theirs?.High);
             })],
             Samples = [.. items.Take(NumSamples).Select((item, i) => new TaskSample(item.Fields, item.Answer, outputs[i], baseline?[i]))],
         };
 
-        Interval Measured(TaskMetric metric, IReadOnlyList<string> said) => metric.Measure([.. items.Select((item, i) => metric.Count(item, said[i]))], seed: 1);
+        Interval Measured(TaskMetric metric, IReadOnlyList<string> said) =>
+            metric.Measure([.. items.Select((item, i) => metric.Count(item, said[i]))], seed: 1);
     }
 
     /// <summary>At most so many of the items; which ones depends on the items alone.</summary>
-    internal static TaskItem[] Chosen(IEnumerable<TaskItem> items, int limit) => [.. items.OrderBy(item => StableHash.Of(item.Id)).Take(limit)];
+    internal static TaskItem[] Chosen(IEnumerable<TaskItem> items, int limit) =>
+        [.. items.OrderBy(item => StableHash.Of(item.Id)).Take(limit)];
 
     /// <summary>Takes the likeliest tokens, unless the task's file has a temperature; so the same model gives the same figures.</summary>
-    internal static async Task<IReadOnlyList<string>> AnswerAsync(TaskFolder task, ModelFolder model, TaskItem[] items, EngineOptions options, Action<int, int>? progress, CancellationToken cancellation)
+    internal static async Task<IReadOnlyList<string>> AnswerAsync(TaskFolder task, ModelFolder model, TaskItem[] items,
+        EngineOptions options, Action<int, int>? progress, CancellationToken cancellation)
     {
         string[] outputs = new string[items.Length];
         int done = 0;
         TaskAsk[] asks = [.. items.Select(item => TaskAsk.For(task, item.Fields, model, new SamplerOptions { Temperature = 0 }))];
         await using InferenceEngine engine = InferenceEngine.Load(model, options);
-        await Parallel.ForEachAsync(Enumerable.Range(0, items.Length), new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
+        await Parallel.ForEachAsync(Enumerable.Range(0, items.Length),
+            new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
         {
             outputs[i] = task.Output(await asks[i].AnswerAsync(engine, model.Tokenizer, (ulong)i, stop));
             progress?.Invoke(Interlocked.Increment(ref done), items.Length);
@@ -70,16 +78,21 @@ public static class TaskExam
     {
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true, RedirectStandardInput = true })!;
+            using Process process =
+                Process.Start(new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true, RedirectStandardError = true,
+                    RedirectStandardInput = true })!;
             process.StandardInput.Close();
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string said = process.StandardOutput.ReadToEnd().Trim();
             process.WaitForExit();
-            return process.ExitCode == 0 ? said : throw new FlywheelException($"the baseline of the task '{task.Name}', {string.Join(' ', command)}, ended with {process.ExitCode}: {errors.Result.Trim()}");
+            return process.ExitCode == 0
+                ? said : throw new FlywheelException(
+                    $"the baseline of the task '{task.Name}', {string.Join(' ', command)}, ended with {process.ExitCode}: {errors.Result.Trim()}");
         }
         catch (System.ComponentModel.Win32Exception e)
         {
-            throw new FlywheelException($"the baseline of the task '{task.Name}' needs the program {command[0]}, which is not on this machine; install it, or leave the baseline out with --no-baseline", e);
+            throw new FlywheelException(
+                $"the baseline of the task '{task.Name}' needs the program {command[0]}, which is not on this machine; install it, or leave the baseline out with --no-baseline", e);
         }
     }
 
@@ -94,16 +107,20 @@ public static class TaskExam
             return [.. items.Select(item =>
             {
                 var known = new Dictionary<string, string>(item.Fields);
-                if (command.Length > 0) known["said"] = Run(task, [.. command.Select(argument => task.Render(argument, item.Fields, "baseline.command"))]);
+                if (command.Length > 0)
+                    known["said"] = Run(task, [.. command.Select(argument => task.Render(argument, item.Fields, "baseline.command"))]);
                 string text = task.Render(template, known, "baseline.answer");
-                return task.Description.Output.Symbols is null ? text : string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+                return task.Description.Output.Symbols is null
+                    ? text : string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
             })];
         }
         TaskItem[] train = [.. TaskItems.Read(task, home).Where(item => item.Split == Data.Split.Train)];
-        if (train.Length == 0) throw new FlywheelException($"the task '{task.Name}' has no training items for its baseline '{baseline.Kind}'");
+        if (train.Length == 0)
+            throw new FlywheelException($"the task '{task.Name}' has no training items for its baseline '{baseline.Kind}'");
         if (baseline.Kind == TaskBaseline.Common)
         {
-            string common = train.CountBy(item => item.Answer).OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key, StringComparer.Ordinal).First().Key;
+            string common = train.CountBy(item => item.Answer).OrderByDescending(pair => pair.Value)
+                .ThenBy(pair => pair.Key, StringComparer.Ordinal).First().Key;
             return [.. items.Select(_ => common)];
         }
         if (baseline.Kind == TaskBaseline.Window)
@@ -112,7 +129,9 @@ public static class TaskExam
             var bayes = new WindowBayes(baseline.Width, train.Select(item => (item.Fields[sequence].Split(' '), item.Answer, item.Scored)));
             return [.. items.Select(item => bayes.Predict(item.Fields[sequence].Split(' ')))];
         }
-        if (TaskItems.CodecFile(task, home) is { } file) return NearestPictures(task.Description.Fields.First(field => field.Modality == PictureCodec.Modality).Name, PictureCodec.Load(file), train, items);
+        if (TaskItems.CodecFile(task, home) is { } file)
+            return NearestPictures(task.Description.Fields.First(field => field.Modality == PictureCodec.Modality).Name,
+                PictureCodec.Load(file), train, items);
         (string Key, string Answer)[] known = [.. train.Select(item => (KeyOf(item), item.Answer))];
         string[] nearest = new string[items.Count];
         Parallel.For(0, items.Count, i =>

@@ -30,12 +30,14 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         new(TaskMetricNames.PerLetter, true, PerLetter, Mean),
         Share(TaskMetricNames.NameExact, (item, output) => CopyMetrics.Of(BriefOf(item), output).NameExact ? 1 : 0),
         Share(TaskMetricNames.FactsRestated, (item, output) => CopyMetrics.Of(BriefOf(item), output).FactRecall),
-        Share(TaskMetricNames.NothingForeign, (item, output) => output.Length > 0 && CopyMetrics.Of(BriefOf(item), output).Foreign.Count == 0 ? 1 : 0),
+        Share(TaskMetricNames.NothingForeign,
+            (item, output) => output.Length > 0 && CopyMetrics.Of(BriefOf(item), output).Foreign.Count == 0 ? 1 : 0),
     ];
 
     public static TaskMetric Named(string name) => s_all.First(metric => metric.Name == name);
 
-    /// <summary>The score over items, with its 95% interval by resampling items (Efron 1979), widened for few of them as <see cref="PairedBootstrap"/> is.</summary>
+    /// <summary>The score over items, with its 95% interval by resampling items (Efron 1979), widened for few of them as
+    /// <see cref="PairedBootstrap"/> is.</summary>
     /// <param name="counts">Of each item.</param>
     /// <param name="seed">The same seed gives the same interval.</param>
     /// <remarks>
@@ -45,7 +47,8 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
     {
         const int resamples = 2000;
         int n = counts.Count, width = counts[0].Length;
-        if (n < PairedBootstrap.MinClusters) throw new ArgumentException($"{n} items, expected at least {PairedBootstrap.MinClusters}", nameof(counts));
+        if (n < PairedBootstrap.MinClusters)
+            throw new ArgumentException($"{n} items, expected at least {PairedBootstrap.MinClusters}", nameof(counts));
         double estimate = Score(Sum(Enumerable.Range(0, n)));
         if (width == 2 && HigherIsBetter && counts.All(count => count[0] is 0 or 1)) return Wilson(estimate, n);
         var random = new Random(seed);
@@ -53,7 +56,8 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         for (int i = 0; i < resamples; i++) scores[i] = Score(Sum(Enumerable.Range(0, n).Select(_ => random.Next(n))));
         Array.Sort(scores);
         double widen = Math.Sqrt(n / (n - 1.0)) * StudentT.Quantile(0.975, n - 1) / 1.959964;
-        double low = estimate + widen * (scores[(int)(0.025 * (resamples - 1))] - estimate), high = estimate + widen * (scores[(int)(0.975 * (resamples - 1))] - estimate);
+        double low = estimate + widen * (scores[(int)(0.025 * (resamples - 1))] - estimate),
+            high = estimate + widen * (scores[(int)(0.975 * (resamples - 1))] - estimate);
         return new(estimate, Math.Max(0, low), HigherIsBetter ? Math.Min(Name == TaskMetricNames.ChrF ? 100 : 1, high) : high);
 
         double[] Sum(IEnumerable<int> items)
@@ -68,12 +72,14 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
     internal static Interval Wilson(double share, int n)
     {
         const double z = 1.959964;
-        double middle = (share + z * z / (2 * n)) / (1 + z * z / n), reach = z / (1 + z * z / n) * Math.Sqrt(share * (1 - share) / n + z * z / (4.0 * n * n));
+        double middle = (share + z * z / (2 * n)) / (1 + z * z / n),
+            reach = z / (1 + z * z / n) * Math.Sqrt(share * (1 - share) / n + z * z / (4.0 * n * n));
         return new(share, Math.Max(0, middle - reach), Math.Min(1, middle + reach));
     }
 
     /// <summary>The mean of a share of each item.</summary>
-    private static TaskMetric Share(string name, Func<TaskItem, string, double> of) => new(name, true, (item, output) => [of(item, output), 1], Mean);
+    private static TaskMetric Share(string name, Func<TaskItem, string, double> of) =>
+        new(name, true, (item, output) => [of(item, output), 1], Mean);
 
     /// <summary>Edits (Levenshtein 1966) by the length of the right answer.</summary>
     private static TaskMetric Error(string name, Func<string, string[]> units) => new(name, false, (item, output) =>
@@ -82,7 +88,8 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         return [Edits.Distance(units(output), right), right.Length];
     }, Mean);
 
-    /// <summary>Letters of the answer that the output has at the same place, of those that are measured: of structure in three states, Q3.</summary>
+    /// <summary>Letters of the answer that the output has at the same place, of those that are measured: of structure in three states,
+    /// Q3.</summary>
     private static double[] PerLetter(TaskItem item, string output)
     {
         int right = 0, measured = 0;
@@ -111,10 +118,12 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
         }
         return counts;
 
-        static string[] Characters(string text) => [.. text.EnumerateRunes().Where(rune => !System.Text.Rune.IsWhiteSpace(rune)).Select(rune => rune.ToString())];
+        static string[] Characters(string text) =>
+            [.. text.EnumerateRunes().Where(rune => !System.Text.Rune.IsWhiteSpace(rune)).Select(rune => rune.ToString())];
 
         static Dictionary<string, int> Grams(string[] characters, int order) =>
-            Enumerable.Range(0, Math.Max(0, characters.Length - order + 1)).Select(start => string.Concat(characters.AsSpan(start, order))).CountBy(gram => gram).ToDictionary(StringComparer.Ordinal);
+            Enumerable.Range(0, Math.Max(0, characters.Length - order + 1)).Select(start => string.Concat(characters.AsSpan(start, order)))
+                .CountBy(gram => gram).ToDictionary(StringComparer.Ordinal);
     }
 
     /// <summary>From 0 to 100.</summary>
@@ -136,7 +145,8 @@ public sealed record TaskMetric(string Name, bool HigherIsBetter, Func<TaskItem,
 
     private static Brief BriefOf(TaskItem item) => new(
         item.Fields["name"], item.Fields.GetValueOrDefault("kind") ?? Brief.Description, TaskFolder.Items(item.Fields["facts"]),
-        TaskFolder.Items(item.Fields.GetValueOrDefault("categories") ?? ""), item.Fields.GetValueOrDefault("audience") ?? "", item.Fields.GetValueOrDefault("tone") ?? "");
+        TaskFolder.Items(item.Fields.GetValueOrDefault("categories") ?? ""), item.Fields.GetValueOrDefault("audience") ?? "",
+        item.Fields.GetValueOrDefault("tone") ?? "");
 }
 
 /// <summary>Insertions, deletions and substitutions between two sequences (Levenshtein 1966).</summary>

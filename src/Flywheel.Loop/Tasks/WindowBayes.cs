@@ -1,7 +1,8 @@
 namespace Flywheel.Loop.Tasks;
 
 /// <summary>
-/// A letter for each symbol of a sequence from the symbols around it, taken as independent (naive Bayes): the classical way to predict secondary
+/// A letter for each symbol of a sequence from the symbols around it, taken as independent (naive Bayes): the classical way to predict
+/// secondary
 /// structure from a window of residues (Stolorz, Lapedes and Xia 1992, J. Mol. Biol. 225, 363). Counts are smoothed by one.
 /// </summary>
 internal sealed class WindowBayes
@@ -43,13 +44,15 @@ internal sealed class WindowBayes
             {
                 double all = states[state] + symbols.Count;
                 _unseen[(state, at)] = -Math.Log(all);
-                foreach (string symbol in symbols) _given[(state, at, symbol)] = Math.Log((counts.GetValueOrDefault((state, at, symbol)) + 1) / all);
+                foreach (string symbol in symbols)
+                    _given[(state, at, symbol)] = Math.Log((counts.GetValueOrDefault((state, at, symbol)) + 1) / all);
             }
         }
     }
 
     /// <returns>A letter for each symbol.</returns>
-    public string Predict(string[] sequence) => new([.. Enumerable.Range(0, sequence.Length).Select(i => _states.MaxBy(state => Score(sequence, i, state)))]);
+    public string Predict(string[] sequence) =>
+        new([.. Enumerable.Range(0, sequence.Length).Select(i => _states.MaxBy(state => Score(sequence, i, state)))]);
 
     private double Score(string[] sequence, int place, char state)
     {

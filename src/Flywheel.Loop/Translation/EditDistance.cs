@@ -37,7 +37,8 @@ public sealed class EditDistance
         {
             ulong[] places = _places.GetValueOrDefault(text[column], _nowhere);
             int carry = 1; // the first row counts the columns
-            for (int block = 0; block < places.Length; block++) carry = Advance(block, places[block], carry, block == places.Length - 1 ? last : 1UL << 63);
+            for (int block = 0; block < places.Length; block++)
+                carry = Advance(block, places[block], carry, block == places.Length - 1 ? last : 1UL << 63);
             distance += carry;
             if (distance - (text.Length - 1 - column) > limit) return distance; // even if all that is left were equal
         }

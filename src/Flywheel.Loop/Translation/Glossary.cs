@@ -12,11 +12,17 @@ public sealed record TermInput(string Source, string Target, string Forbidden = 
     /// <exception cref="FlywheelException">A field is missing or too long.</exception>
     public TermInput Checked()
     {
-        var clean = new TermInput(OneLine(Source), OneLine(Target), string.Join("; ", Forbidden.Split([';', '；', '\n'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct()), OneLine(Note));
-        foreach ((string name, string text, int max) in new[] { ("source", clean.Source, MaxLength), ("target", clean.Target, MaxLength), ("forbidden", clean.Forbidden, MaxNote), ("note", clean.Note, MaxNote) })
+        var clean = new TermInput(OneLine(Source), OneLine(Target),
+            string.Join("; ",
+                Forbidden.Split([';', '；', '\n'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct()),
+                OneLine(Note));
+        foreach ((string name, string text, int max) in new[] { ("source", clean.Source, MaxLength), ("target", clean.Target, MaxLength),
+            ("forbidden", clean.Forbidden, MaxNote), ("note", clean.Note, MaxNote) })
             if (text.Length > max) throw new FlywheelException($"field '{name}' has {text.Length} characters, expected at most {max}");
         if (clean.Source.Length == 0) throw new FlywheelException("field 'source' is empty, expected a term");
-        if (clean.Target.Length == 0 && clean.Forbidden.Length == 0) throw new FlywheelException("field 'target' is empty, expected the term's translation (or, in 'forbidden', what must not stand for it)");
+        if (clean.Target.Length == 0 && clean.Forbidden.Length == 0)
+            throw new FlywheelException(
+                "field 'target' is empty, expected the term's translation (or, in 'forbidden', what must not stand for it)");
         return clean;
     }
 
@@ -35,7 +41,8 @@ public sealed class Glossary(FlywheelStore store, TimeProvider time)
     {
         if (_lists.TryGetValue(pair, out TermList? known)) return known;
         await using FlywheelDb db = store.Tables();
-        return _lists[pair] = new TermList(await Of(db, pair).AsNoTracking().OrderBy(row => row.Source).ThenBy(row => row.Id).ToListAsync(cancellation));
+        return _lists[pair] =
+            new TermList(await Of(db, pair).AsNoTracking().OrderBy(row => row.Source).ThenBy(row => row.Id).ToListAsync(cancellation));
     }
 
     /// <summary>Reads everything anew when it is next asked: rows were removed elsewhere.</summary>
@@ -47,21 +54,24 @@ public sealed class Glossary(FlywheelStore store, TimeProvider time)
         (await PutAsync(pair, person, [term], cancellation))[0];
 
     /// <summary>The same of many, all or none of them.</summary>
-    public async Task<IReadOnlyList<TermRow>> PutAsync(LanguagePair pair, string person, IReadOnlyList<TermInput> terms, CancellationToken cancellation = default)
+    public async Task<IReadOnlyList<TermRow>> PutAsync(LanguagePair pair, string person, IReadOnlyList<TermInput> terms,
+        CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Inference);
         List<TermRow> put = [];
         DateTimeOffset now = time.GetUtcNow();
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        Dictionary<string, TermRow> rows = (await Of(db, pair).ToListAsync(cancellation)).GroupBy(row => row.Source).ToDictionary(group => group.Key, group => group.First());
+        Dictionary<string, TermRow> rows = (await Of(db, pair).ToListAsync(cancellation)).GroupBy(row => row.Source)
+            .ToDictionary(group => group.Key, group => group.First());
         foreach (TermInput given in terms)
         {
             TermInput term = given.Checked();
             if (!rows.TryGetValue(term.Source, out TermRow? row))
                 db.Terms.Add(rows[term.Source] = row = new TermRow
                 {
-                    Id = Guid.CreateVersion7(now), Workspace = pair.Workspace, User = person, SourceLanguage = pair.From, TargetLanguage = pair.To,
+                    Id = Guid.CreateVersion7(now), Workspace = pair.Workspace, User = person, SourceLanguage = pair.From,
+                    TargetLanguage = pair.To,
                     Source = term.Source, Target = term.Target, Created = now, Updated = now,
                 });
             (row.Target, row.Forbidden, row.Note, row.User, row.Updated) = (term.Target, term.Forbidden, term.Note, person, now);
@@ -79,7 +89,8 @@ public sealed class Glossary(FlywheelStore store, TimeProvider time)
     {
         Actor.Demand(Scopes.Inference);
         await using FlywheelDb db = store.Tables();
-        if (await db.Terms.SingleOrDefaultAsync(row => row.Id == id && row.Workspace == workspace, cancellation) is not { } row) return false;
+        if (await db.Terms.SingleOrDefaultAsync(row => row.Id == id && row.Workspace == workspace, cancellation) is not { } row)
+            return false;
         db.Terms.Remove(row);
         await db.SaveChangesAsync(cancellation);
         _lists.TryRemove(new(workspace, row.SourceLanguage, row.TargetLanguage), out _);
@@ -103,7 +114,8 @@ public sealed class TermList
     public TermList(IReadOnlyList<TermRow> rows)
     {
         Rows = rows;
-        _byBeginning = rows.Select(row => (Row: row, Words: Words.Split(row.Source))).ToLookup(term => term.Words.Count == 0 ? "" : Beginning(term.Row.Source.AsSpan(term.Words[0].Start, term.Words[0].Length)));
+        _byBeginning = rows.Select(row => (Row: row, Words: Words.Split(row.Source)))
+            .ToLookup(term => term.Words.Count == 0 ? "" : Beginning(term.Row.Source.AsSpan(term.Words[0].Start, term.Words[0].Length)));
     }
 
     public IReadOnlyList<TermRow> Rows { get; }
@@ -114,7 +126,8 @@ public sealed class TermList
         IReadOnlyList<(int Start, int Length)> words = Words.Split(text);
         IEnumerable<string> beginnings = words.Select(word => Beginning(text.AsSpan(word.Start, word.Length))).Distinct().Append("");
         List<TermFound> found = [.. beginnings.SelectMany(beginning => _byBeginning[beginning])
-            .SelectMany(term => Words.Find(text, words, term.Row.Source, term.Words).Select(place => new TermFound(term.Row, place.Start, place.Length)))
+            .SelectMany(term =>
+                Words.Find(text, words, term.Row.Source, term.Words).Select(place => new TermFound(term.Row, place.Start, place.Length)))
             .OrderByDescending(one => one.Length).ThenBy(one => one.Start)];
         List<TermFound> kept = [];
         foreach (TermFound one in found)

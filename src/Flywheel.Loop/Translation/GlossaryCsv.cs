@@ -6,12 +6,14 @@ using Flywheel.Model;
 
 namespace Flywheel.Loop.Translation;
 
-/// <summary>A glossary as CSV: columns <c>source</c>, <c>target</c>, <c>forbidden</c>, <c>note</c>, the first two needed, in any order.</summary>
+/// <summary>A glossary as CSV: columns <c>source</c>, <c>target</c>, <c>forbidden</c>, <c>note</c>, the first two needed, in any
+/// order.</summary>
 public static class GlossaryCsv
 {
     private static readonly string[] s_columns = ["source", "target", "forbidden", "note"];
 
-    private static readonly CsvConfiguration s_writing = new(CultureInfo.InvariantCulture) { InjectionOptions = InjectionOptions.None, NewLine = "\r\n" };
+    private static readonly CsvConfiguration s_writing = new(CultureInfo.InvariantCulture) { InjectionOptions = InjectionOptions.None,
+        NewLine = "\r\n" };
 
     /// <exception cref="FlywheelException">A column is missing or a row is wrong; the message names the line.</exception>
     public static IReadOnlyList<TermInput> Read(string text)
@@ -27,10 +29,12 @@ public static class GlossaryCsv
         List<TermInput> terms = [];
         try
         {
-            if (!csv.Read() || !csv.ReadHeader()) throw new FlywheelException("the CSV file is empty, expected a line with the columns source, target, forbidden, note");
+            if (!csv.Read() || !csv.ReadHeader())
+                throw new FlywheelException("the CSV file is empty, expected a line with the columns source, target, forbidden, note");
             string[] header = [.. csv.HeaderRecord!.Select(name => name.Trim().ToLowerInvariant())];
             if (!header.Contains("source") || !header.Contains("target"))
-                throw new FlywheelException($"the CSV file's first line is '{Shown(first)}', expected the columns {string.Join(", ", s_columns)}");
+                throw new FlywheelException(
+                    $"the CSV file's first line is '{Shown(first)}', expected the columns {string.Join(", ", s_columns)}");
             while (csv.Read())
             {
                 string Field(string name) => header.Contains(name) ? CsvCell.Unquoted(csv.GetField(name) ?? "") : "";
@@ -44,7 +48,8 @@ public static class GlossaryCsv
                 {
                     throw new FlywheelException($"the CSV file, line {csv.Parser.RawRow}: {e.Message}", e);
                 }
-                if (terms.Count > Glossary.MaxTerms) throw new FlywheelException($"the CSV file has more than {Glossary.MaxTerms} terms, expected at most that many");
+                if (terms.Count > Glossary.MaxTerms)
+                    throw new FlywheelException($"the CSV file has more than {Glossary.MaxTerms} terms, expected at most that many");
             }
         }
         catch (CsvHelperException e)
@@ -64,7 +69,8 @@ public static class GlossaryCsv
             csv.NextRecord();
             foreach (TermRow term in terms)
             {
-                foreach (string field in new[] { term.Source, term.Target, term.Forbidden, term.Note }) csv.WriteField(CsvCell.Harmless(field), shouldQuote: true);
+                foreach (string field in new[] { term.Source, term.Target, term.Forbidden, term.Note })
+                    csv.WriteField(CsvCell.Harmless(field), shouldQuote: true);
                 csv.NextRecord();
             }
         }

@@ -16,7 +16,8 @@ public interface IDraftEngine
     /// <param name="caller">Whose they are.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="Model.FlywheelException">It cannot, or it failed.</exception>
-    Task<IReadOnlyList<EngineDraft>> DraftAsync(IReadOnlyList<string> texts, string from, string to, DraftCaller caller, CancellationToken cancellation = default);
+    Task<IReadOnlyList<EngineDraft>> DraftAsync(IReadOnlyList<string> texts, string from, string to, DraftCaller caller,
+        CancellationToken cancellation = default);
 }
 
 /// <summary>A draft.</summary>

@@ -56,7 +56,8 @@ public sealed record Language(string Tag, string Name, string English, string Co
     public static Language? Find(string tag)
     {
         string first = tag.Split('-', '_')[0];
-        return All.FirstOrDefault(one => string.Equals(one.Tag, first, StringComparison.OrdinalIgnoreCase) || string.Equals(one.Code, first, StringComparison.OrdinalIgnoreCase));
+        return All.FirstOrDefault(one => string.Equals(one.Tag, first, StringComparison.OrdinalIgnoreCase)
+            || string.Equals(one.Code, first, StringComparison.OrdinalIgnoreCase));
     }
 
     /// <summary>Characters of its script stand without blanks between words.</summary>

@@ -4,7 +4,8 @@ namespace Flywheel.Loop.Translation;
 
 /// <summary>A unit of the memory that is like a text.</summary>
 /// <param name="Unit">What was translated, and how.</param>
-/// <param name="Score">1 where the source is the same, else 1 - distance / the longer length, at least <see cref="MemoryIndex.MinScore"/>.</param>
+/// <param name="Score">1 where the source is the same, else 1 - distance / the longer length, at least
+/// <see cref="MemoryIndex.MinScore"/>.</param>
 /// <param name="SameContext">The text before it is the same, too.</param>
 public sealed record MemoryMatch(TranslationUnit Unit, double Score, bool SameContext);
 
@@ -59,7 +60,8 @@ public sealed class MemoryIndex
                 if (may(entry.Unit)) found.Add(new(entry.Unit, 1, Plain(entry.Unit.Context) == before));
             if (!exactOnly) found.AddRange(Like(text, count, may));
         }
-        return [.. found.OrderByDescending(match => match.Score).ThenByDescending(match => match.SameContext).ThenByDescending(match => match.Unit.Updated).ThenBy(match => match.Unit.Id)
+        return [.. found.OrderByDescending(match => match.Score).ThenByDescending(match => match.SameContext)
+            .ThenByDescending(match => match.Unit.Updated).ThenBy(match => match.Unit.Id)
             .DistinctBy(match => (Plain(match.Unit.Source), match.Unit.Target)).Take(count)];
     }
 
@@ -140,7 +142,8 @@ public sealed class MemoryIndex
         /// <summary>No fewer edits than that lead from one text to the other.</summary>
         public int LeastEdits(in Pairs other)
         {
-            int missing = Excess(_low, other._low) + Excess(_high, other._high), added = Excess(other._low, _low) + Excess(other._high, _high);
+            int missing = Excess(_low, other._low) + Excess(_high, other._high),
+                added = Excess(other._low, _low) + Excess(other._high, _high);
             return (Math.Max(missing, added) + 1) / 2;
         }
 

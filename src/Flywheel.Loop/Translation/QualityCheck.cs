@@ -51,11 +51,13 @@ public static partial class QualityCheck
     {
         if (target.Trim().Length == 0) return [];
         List<QualityIssue> issues = [];
-        if (source.Trim() == target.Trim() && ProtectedParts.Without(source).Count(char.IsLetter) > 3 && !terms.Any(term => term.Term.Target == term.Term.Source)) issues.Add(new(IssueKind.Untranslated, ""));
+        if (source.Trim() == target.Trim() && ProtectedParts.Without(source).Count(char.IsLetter) > 3
+            && !terms.Any(term => term.Term.Target == term.Term.Source)) issues.Add(new(IssueKind.Untranslated, ""));
         issues.AddRange(Terms(target, terms));
         issues.AddRange(Numbers(source, target));
         issues.AddRange(Markup(source, target));
-        if (DoubleBlank().IsMatch(target) && !DoubleBlank().IsMatch(source)) issues.Add(new(IssueKind.DoubleSpace, "", Fixed: DoubleBlank().Replace(target, " ")));
+        if (DoubleBlank().IsMatch(target) && !DoubleBlank().IsMatch(source))
+            issues.Add(new(IssueKind.DoubleSpace, "", Fixed: DoubleBlank().Replace(target, " ")));
         if (End(source, target, to) is { } end) issues.Add(end);
         return issues;
     }
@@ -72,20 +74,28 @@ public static partial class QualityCheck
                 if (places.Count == 0 || Stands(wrong, term.Target)) continue;
                 forbidden = true;
                 // Only the very form that is forbidden: what an ending means, a rule cannot know.
-                bool same = places.TrueForAll(place => target.AsSpan(place.Start, place.Length).Equals(wrong, StringComparison.OrdinalIgnoreCase));
+                bool same =
+                    places.TrueForAll(place => target.AsSpan(place.Start, place.Length).Equals(wrong, StringComparison.OrdinalIgnoreCase));
                 string mended = target;
-                foreach ((int start, int length) in Enumerable.Reverse(places)) mended = mended[..start] + LikeCased(term.Target, target.Substring(start, length)) + mended[(start + length)..];
-                yield return new(IssueKind.TermForbidden, target.Substring(places[0].Start, places[0].Length), term.Source, same && term.Target.Length > 0 ? mended : null);
+                foreach ((int start,
+                    int length) in Enumerable.Reverse(places)) mended =
+                        mended[..start] + LikeCased(term.Target, target.Substring(start, length)) + mended[(start + length)..];
+                yield return new(IssueKind.TermForbidden, target.Substring(places[0].Start, places[0].Length), term.Source,
+                    same && term.Target.Length > 0 ? mended : null);
             }
-            if (!forbidden && term.Target.Length > 0 && !Words.Find(target, words, term.Target, Words.Split(term.Target)).Any()) yield return new(IssueKind.TermMissing, term.Target, term.Source);
+            if (!forbidden && term.Target.Length > 0 && !Words.Find(target, words, term.Target, Words.Split(term.Target)).Any())
+                yield return new(IssueKind.TermMissing, term.Target, term.Source);
         }
 
         // What is forbidden may be a part of what is right.
-        bool Stands(string wrong, string right) => right.Contains(wrong, StringComparison.OrdinalIgnoreCase) && target.Contains(right, StringComparison.OrdinalIgnoreCase);
+        bool Stands(string wrong, string right) =>
+            right.Contains(wrong, StringComparison.OrdinalIgnoreCase) && target.Contains(right, StringComparison.OrdinalIgnoreCase);
     }
 
     private static string LikeCased(string text, string like) =>
-        char.IsUpper(like[0]) && text.Length > 0 ? like.Length > 1 && like.All(c => !char.IsLower(c)) && like.Any(char.IsLetter) ? text.ToUpperInvariant() : char.ToUpperInvariant(text[0]) + text[1..] : text;
+        char.IsUpper(like[0]) && text.Length > 0
+            ? like.Length > 1 && like.All(c => !char.IsLower(c)) && like.Any(char.IsLetter)
+                ? text.ToUpperInvariant() : char.ToUpperInvariant(text[0]) + text[1..] : text;
 
     private static IEnumerable<QualityIssue> Numbers(string source, string target)
     {
@@ -96,7 +106,8 @@ public static partial class QualityCheck
     }
 
     // 1,000.5 and 1.000,5 and 1 000,5 are one number: separators are the language's.
-    private static IEnumerable<string> NumbersOf(string text) => Number().Matches(ProtectedParts.Without(text)).Select(match => match.Value);
+    private static IEnumerable<string> NumbersOf(string text) =>
+        Number().Matches(ProtectedParts.Without(text)).Select(match => match.Value);
 
     private static bool TakeNumber(List<string> numbers, string number)
     {
@@ -105,7 +116,8 @@ public static partial class QualityCheck
         return at >= 0;
     }
 
-    private static string Digits(string number) => string.Concat(number.Where(char.IsDigit).Select(digit => (char)('0' + (int)char.GetNumericValue(digit))));
+    private static string Digits(string number) =>
+        string.Concat(number.Where(char.IsDigit).Select(digit => (char)('0' + (int)char.GetNumericValue(digit))));
 
     private static IEnumerable<QualityIssue> Markup(string source, string target)
     {
@@ -126,7 +138,8 @@ public static partial class QualityCheck
         if (found is not null) text = text.TrimEnd([.. s_ends.SelectMany(end => (char[])[end.Narrow, end.Wide]), ' ', '\u00A0', '\u202F']);
         else if (to?.Tag == "fr" && mark is "?" or "!" or ":" or ";") mark = "\u00A0" + mark;
         // A mark that Spanish opens with needs its partner, which is a person's to set.
-        bool simple = !(to?.Tag is "es" or "gl" or "ca" && (expected is '?' or '!' || found is '?' or '!')) && expected is not '…' && found is not '…';
+        bool simple = !(to?.Tag is "es" or "gl" or "ca" && (expected is '?' or '!' || found is '?' or '!')) && expected is not '…'
+            && found is not '…';
         string mended = text + mark + tail;
         return new(IssueKind.EndPunctuation, mark.Trim('\u00A0'), Fixed: simple && EndOf(mended) == expected ? mended : null);
     }

@@ -14,7 +14,8 @@ public static class Segmenter
     /// <summary>A sentence goes on after these, whatever comes.</summary>
     private static readonly HashSet<string> s_goesOn = new(StringComparer.OrdinalIgnoreCase)
     {
-        "dr", "mr", "mrs", "ms", "prof", "st", "gen", "rep", "sen", "gov", "capt", "col", "lt", "sgt", "rev", "hon", "mt", "e.g", "i.e", "cf", "viz", "vs", "no", "nos", "fig",
+        "dr", "mr", "mrs", "ms", "prof", "st", "gen", "rep", "sen", "gov", "capt", "col", "lt", "sgt", "rev", "hon", "mt", "e.g", "i.e",
+        "cf", "viz", "vs", "no", "nos", "fig",
         "figs", "vol", "ch", "sec", "eq", "pp", "approx", "ca", "al", // English and Latin
         "sr", "sra", "srta", "dra", "ud", "uds", "núm", "pág", "págs", "art", "av", "ej", "p.ej", "d", // Spanish
         "z.b", "d.h", "u.a", "bzw", "nr", "hr", "fr", "abs", "bd", "s", "vgl", "str", "dipl", "ing", // German
@@ -98,7 +99,9 @@ public static class Segmenter
             return !(word == start && before.Length <= 3) && !(before.Length <= 2 && s_withOrdinals.Contains(language.Split('-')[0]));
         if (before.Length == 1 && char.IsUpper(before[0])) return false; // an initial
         // In the middle of a sentence a short word that is also an abbreviation is one only with its own capital or none.
-        if (s_goesOn.Contains(before)) return before.Length <= 2 && before.Equals("no", StringComparison.OrdinalIgnoreCase) && !(letter < text.Length && char.IsAsciiDigit(text[letter]));
+        if (s_goesOn.Contains(before))
+            return before.Length <= 2 && before.Equals("no", StringComparison.OrdinalIgnoreCase)
+                && !(letter < text.Length && char.IsAsciiDigit(text[letter]));
         return !s_mayEnd.Contains(before) || (letter < text.Length && char.IsUpper(text[letter]));
     }
 }

@@ -20,7 +20,8 @@ public static class Tmx
 
     private static readonly XmlReaderSettings s_settings = new()
     {
-        DtdProcessing = DtdProcessing.Ignore, XmlResolver = null, MaxCharactersInDocument = MaxCharacters, MaxCharactersFromEntities = 1, IgnoreComments = true,
+        DtdProcessing = DtdProcessing.Ignore, XmlResolver = null, MaxCharactersInDocument = MaxCharacters, MaxCharactersFromEntities = 1,
+        IgnoreComments = true,
         IgnoreProcessingInstructions = true, CloseInput = false,
     };
 
@@ -33,7 +34,8 @@ public static class Tmx
         if (reader.LocalName != "tmx") throw Wrong(reader, $"begins with the element '{reader.LocalName}', expected tmx");
         while (Guard(reader, () => reader.Read()))
         {
-            if (reader.NodeType == XmlNodeType.Element && reader.LocalName == "tu") yield return Guard(reader, () => ReadUnit(reader, from, to));
+            if (reader.NodeType == XmlNodeType.Element && reader.LocalName == "tu")
+                yield return Guard(reader, () => ReadUnit(reader, from, to));
         }
     }
 
@@ -42,11 +44,14 @@ public static class Tmx
     /// <param name="units">What it holds.</param>
     public static void Write(Stream stream, string from, IEnumerable<TranslationUnit> units)
     {
-        using XmlWriter xml = XmlWriter.Create(stream, new XmlWriterSettings { Indent = true, Encoding = new UTF8Encoding(false), CloseOutput = false, NewLineHandling = NewLineHandling.Entitize });
+        using XmlWriter xml = XmlWriter.Create(stream,
+            new XmlWriterSettings { Indent = true, Encoding = new UTF8Encoding(false), CloseOutput = false,
+                NewLineHandling = NewLineHandling.Entitize });
         xml.WriteStartElement("tmx");
         xml.WriteAttributeString("version", "1.4");
         xml.WriteStartElement("header");
-        foreach ((string name, string value) in new[] { ("creationtool", "Flywheel"), ("creationtoolversion", "1"), ("segtype", "sentence"), ("o-tmf", "flywheel"), ("adminlang", "en"), ("srclang", from), ("datatype", "plaintext") })
+        foreach ((string name, string value) in new[] { ("creationtool", "Flywheel"), ("creationtoolversion", "1"), ("segtype", "sentence"),
+            ("o-tmf", "flywheel"), ("adminlang", "en"), ("srclang", from), ("datatype", "plaintext") })
             xml.WriteAttributeString(name, value);
         xml.WriteEndElement();
         xml.WriteStartElement("body");
@@ -105,7 +110,8 @@ public static class Tmx
                     break;
             }
         }
-        return Pick(texts, from) is { } source && Pick(texts, to) is { } target ? new TmxUnit(source, target, context.Trim(), changed) : null;
+        return Pick(texts, from) is { } source && Pick(texts, to) is { } target
+            ? new TmxUnit(source, target, context.Trim(), changed) : null;
     }
 
     /// <summary>The text of a language: of the same tag, else of the same language elsewhere (en-GB for en).</summary>
@@ -119,7 +125,8 @@ public static class Tmx
         var text = new StringBuilder();
         int depth = reader.Depth;
         while (reader.Read() && reader.Depth > depth)
-            if (reader.NodeType is XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.SignificantWhitespace or XmlNodeType.Whitespace) text.Append(reader.Value);
+            if (reader.NodeType is XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.SignificantWhitespace or XmlNodeType.Whitespace)
+                text.Append(reader.Value);
         return text.ToString();
     }
 
@@ -145,7 +152,8 @@ public static class Tmx
     private static string Time(DateTimeOffset time) => time.UtcDateTime.ToString("yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture);
 
     private static DateTimeOffset? ReadTime(string? text) =>
-        DateTimeOffset.TryParseExact(text, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset time) ? time : null;
+        DateTimeOffset.TryParseExact(text, "yyyyMMdd'T'HHmmss'Z'", CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal,
+            out DateTimeOffset time) ? time : null;
 
     /// <summary>XML 1.0 has no place for most control characters, nor for half of a surrogate pair.</summary>
     private static string Legal(string text) =>

@@ -8,7 +8,8 @@ public static class TranslationPrompt
     /// <param name="text">A segment.</param>
     /// <param name="from">BCP 47 tag.</param>
     /// <param name="to">BCP 47 tag.</param>
-    public static Conversation Ask(string text, string from, string to) => new([Message.User($"Translate from {NameOf(from)} into {NameOf(to)}.\n{text}")]);
+    public static Conversation Ask(string text, string from, string to) =>
+        new([Message.User($"Translate from {NameOf(from)} into {NameOf(to)}.\n{text}")]);
 
     private static string NameOf(string tag) => Language.Find(tag)?.English ?? tag;
 }

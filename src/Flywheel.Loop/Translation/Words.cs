@@ -15,7 +15,10 @@ internal static class Words
             }
             int start = i++;
             if (IsSpaced(text[start]))
-                while (i < text.Length && ((char.IsLetterOrDigit(text[i]) && IsSpaced(text[i])) || (text[i] is '\'' or '’' or '-' && i + 1 < text.Length && char.IsLetter(text[i + 1]) && IsSpaced(text[i + 1])))) i++;
+                while (i < text.Length
+                    && ((char.IsLetterOrDigit(text[i]) && IsSpaced(text[i]))
+                        || (text[i] is '\'' or '’' or '-' && i + 1 < text.Length && char.IsLetter(text[i + 1]) && IsSpaced(text[i + 1]))))
+                    i++;
             words.Add((start, i - start));
         }
         return words;
@@ -34,12 +37,14 @@ internal static class Words
     }
 
     /// <summary>Where a term stands, in any of its forms.</summary>
-    public static IEnumerable<(int Start, int Length)> Find(string text, IReadOnlyList<(int Start, int Length)> words, string term, IReadOnlyList<(int Start, int Length)> termWords)
+    public static IEnumerable<(int Start, int Length)> Find(string text, IReadOnlyList<(int Start, int Length)> words, string term,
+        IReadOnlyList<(int Start, int Length)> termWords)
     {
         if (termWords.Count == 0)
         {
             // A term of signs alone, such as "++".
-            for (int at = text.IndexOf(term, StringComparison.Ordinal); at >= 0 && term.Length > 0; at = text.IndexOf(term, at + term.Length, StringComparison.Ordinal)) yield return (at, term.Length);
+            for (int at = text.IndexOf(term, StringComparison.Ordinal); at >= 0
+                && term.Length > 0; at = text.IndexOf(term, at + term.Length, StringComparison.Ordinal)) yield return (at, term.Length);
             yield break;
         }
         for (int i = 0; i + termWords.Count <= words.Count; i++)
@@ -50,7 +55,8 @@ internal static class Words
             // Signs around the words of a term, such as those of C++, are part of it.
             int start = words[i].Start, end = words[i + matched - 1].Start + words[i + matched - 1].Length;
             string before = term[..termWords[0].Start], after = term[(termWords[^1].Start + termWords[^1].Length)..];
-            if (start < before.Length || string.CompareOrdinal(text, start - before.Length, before, 0, before.Length) != 0 || string.CompareOrdinal(text, end, after, 0, after.Length) != 0) continue;
+            if (start < before.Length || string.CompareOrdinal(text, start - before.Length, before, 0, before.Length) != 0
+                || string.CompareOrdinal(text, end, after, 0, after.Length) != 0) continue;
             yield return (start - before.Length, end - start + before.Length + after.Length);
         }
     }
@@ -58,5 +64,6 @@ internal static class Words
     private static ReadOnlySpan<char> Slice(string text, (int Start, int Length) word) => text.AsSpan(word.Start, word.Length);
 
     // Han, kana and what lies between them; Hangul sets blanks.
-    private static bool IsSpaced(char c) => c is not (>= '\u2E80' and <= '\u9FFF' or >= '\uF900' and <= '\uFAFF' or >= '\uD800' and <= '\uDFFF');
+    private static bool IsSpaced(char c) =>
+        c is not (>= '\u2E80' and <= '\u9FFF' or >= '\uF900' and <= '\uFAFF' or >= '\uD800' and <= '\uDFFF');
 }

@@ -36,13 +36,19 @@ internal static class FeedbackReader
     {
         long last = await db.Turns.MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
         // The few turns first, so that each feedback costs two indexed look-ups.
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id).ToListAsync(cancellation);
+        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id)
+            .ToListAsync(cancellation);
         var open = await db.Feedback.AsNoTracking()
-            .Where(row => !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
-            .Select(row => new { row.Sequence, row.GenerationId, Group = db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault() })
+            .Where(row =>
+                !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
+                    && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
+            .Select(row => new { row.Sequence, row.GenerationId,
+                Group = db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group)
+                    .FirstOrDefault() })
             .ToListAsync(cancellation);
 
-        (List<Shown> shown, List<Feedback> feedback) = await LoadAsync(db, upstreams, open.Select(row => row.Group), withTokens, cancellation);
+        (List<Shown> shown, List<Feedback> feedback) =
+            await LoadAsync(db, upstreams, open.Select(row => row.Group), withTokens, cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) = await SidesAsync(db, feedback, null, cancellation);
         HashSet<string> used = await UsedAsync(db, promoted, cancellation);
         return new(
@@ -62,7 +68,8 @@ internal static class FeedbackReader
 
     /// <summary>
     /// What a turn had found when it began, as far as it is still there: all feedback about the requests that its rows name which had come
-    /// by then, what earlier turns had done with people and prompts, and what workspaces and licences had allowed. What came later, such as a word
+    /// by then, what earlier turns had done with people and prompts, and what workspaces and licences had allowed. What came later, such as
+    /// a word
     /// taken back or a yes of a workspace, is not in it.
     /// </summary>
     public static async Task<FeedbackIntake> AgainAsync(FlywheelDb db, TurnRow turn, bool withTokens, CancellationToken cancellation)
@@ -73,36 +80,48 @@ internal static class FeedbackReader
         List<Guid?> groups = [];
         foreach (Guid[] ids in seen.Chunk(500))
             groups.AddRange(await db.Feedback.Where(row => ids.Contains(row.Id))
-                .Select(row => db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group).FirstOrDefault())
+                .Select(row =>
+                    db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group)
+                        .FirstOrDefault())
                 .ToListAsync(cancellation));
         (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, new(), groups, withTokens, cancellation);
         // What waited for a reviewer is in no row, and stood beside what was learnt all the same.
-        List<Feedback> feedback = [.. all.Where(row => row.Sequence <= turn.FeedbackThrough || seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
+        List<Feedback> feedback =
+            [.. all.Where(row => row.Sequence <= turn.FeedbackThrough || seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
         shown = await AllowedThenAsync(db, turn, shown, feedback, cancellation);
         List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
             await SidesAsync(db, feedback, [.. earlier.Select(row => row.Id)], cancellation);
-        HashSet<string> used = await UsedAsync(db, [.. earlier.Where(row => row.State == TurnState.Promoted).Select(row => row.Id)], cancellation);
-        return new([.. shown.OrderBy(answer => answer.Id)], feedback, feedback.Count, feedback.Count, 0, turn.FeedbackThrough, people, prompts, used)
+        HashSet<string> used = await UsedAsync(db, [.. earlier.Where(row => row.State == TurnState.Promoted).Select(row => row.Id)],
+            cancellation);
+        return new([.. shown.OrderBy(answer => answer.Id)], feedback, feedback.Count, feedback.Count, 0, turn.FeedbackThrough, people,
+            prompts, used)
         {
             Looks = await LooksAsync(db, [.. earlier.Select(row => row.Id)], cancellation),
         };
     }
 
     /// <summary>
-    /// What answers might teach when a turn took or left them: its own rows say that, whatever a workspace or the licence of an upstream says
-    /// today. An upstream's answer that no row names, and of which nobody said anything, stood beside no answer that was kept, or was barred.
+    /// What answers might teach when a turn took or left them: its own rows say that, whatever a workspace or the licence of an upstream
+    /// says
+    /// today. An upstream's answer that no row names, and of which nobody said anything, stood beside no answer that was kept, or was
+    /// barred.
     /// </summary>
-    private static async Task<List<Shown>> AllowedThenAsync(FlywheelDb db, TurnRow turn, List<Shown> shown, List<Feedback> feedback, CancellationToken cancellation)
+    private static async Task<List<Shown>> AllowedThenAsync(FlywheelDb db, TurnRow turn, List<Shown> shown, List<Feedback> feedback,
+        CancellationToken cancellation)
     {
-        var rows = await db.Examples.Where(row => row.TurnId == turn.Id).Select(row => new { row.GenerationId, row.RejectedId, row.DropReason, row.Split })
+        var rows = await db.Examples.Where(row => row.TurnId == turn.Id)
+            .Select(row => new { row.GenerationId, row.RejectedId, row.DropReason, row.Split })
             .ToListAsync(cancellation);
         Dictionary<Guid, Guid> groups = shown.ToDictionary(answer => answer.Id, answer => answer.Group);
-        Dictionary<Guid, bool> shared = rows.Where(row => (row.DropReason == DropReasons.NotShared || row.Split is not null) && groups.ContainsKey(row.GenerationId))
+        Dictionary<Guid, bool> shared =
+            rows.Where(row => (row.DropReason == DropReasons.NotShared || row.Split is not null) && groups.ContainsKey(row.GenerationId))
             .GroupBy(row => groups[row.GenerationId]).ToDictionary(group => group.Key, group => group.All(row => row.Split is not null));
-        HashSet<Guid> barred = [.. rows.Where(row => row.DropReason is DropReasons.NoLicence or DropReasons.NoSound).Select(row => row.GenerationId)];
+        HashSet<Guid> barred =
+            [.. rows.Where(row => row.DropReason is DropReasons.NoLicence or DropReasons.NoSound).Select(row => row.GenerationId)];
         HashSet<Guid> taught = [.. rows.Where(row => row.DropReason is not (DropReasons.NoLicence or DropReasons.NoSound))
-            .SelectMany(row => new[] { row.GenerationId, row.RejectedId ?? row.GenerationId }), .. feedback.Select(row => row.GenerationId)];
+            .SelectMany(row => new[] { row.GenerationId, row.RejectedId ?? row.GenerationId }),
+            .. feedback.Select(row => row.GenerationId)];
         return [.. shown.Select(answer => answer with
         {
             IsShared = shared.TryGetValue(answer.Group, out bool then) ? then : answer.IsShared,
@@ -113,9 +132,13 @@ internal static class FeedbackReader
     /// <summary>In how many turns, of these or of all, a candidate was examined on a person's texts.</summary>
     private static async Task<Dictionary<string, int>> LooksAsync(FlywheelDb db, List<Guid>? turns, CancellationToken cancellation)
     {
-        var looks = await db.Examples.Where(row => row.Split == Split.HeldOut && row.DropReason == null && (turns == null || turns.Contains(row.TurnId))
-            && db.Evaluations.Any(evaluation => evaluation.TurnId == row.TurnId)).Select(row => new { row.User, row.Owner, row.TurnId }).Distinct().ToListAsync(cancellation);
-        return looks.Select(row => (Person: CuratedExample.PersonOf(row.User, row.Owner), row.TurnId)).Distinct().CountBy(row => row.Person).ToDictionary();
+        var looks =
+            await db.Examples
+                .Where(row => row.Split == Split.HeldOut && row.DropReason == null && (turns == null || turns.Contains(row.TurnId))
+            && db.Evaluations.Any(evaluation => evaluation.TurnId == row.TurnId)).Select(row => new { row.User, row.Owner, row.TurnId })
+            .Distinct().ToListAsync(cancellation);
+        return looks.Select(row => (Person: CuratedExample.PersonOf(row.User, row.Owner), row.TurnId)).Distinct().CountBy(row => row.Person)
+            .ToDictionary();
     }
 
     private static async Task<HashSet<string>> UsedAsync(FlywheelDb db, List<Guid> promoted, CancellationToken cancellation) =>
@@ -123,7 +146,8 @@ internal static class FeedbackReader
             .ToListAsync(cancellation)];
 
     /// <summary>Every answer of requests, and all feedback about them.</summary>
-    internal static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, Upstreams upstreams, IEnumerable<Guid?> requests, bool withTokens,
+    internal static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, Upstreams upstreams,
+        IEnumerable<Guid?> requests, bool withTokens,
         CancellationToken cancellation)
     {
         List<Shown> shown = [];
@@ -144,10 +168,13 @@ internal static class FeedbackReader
                     IsShared = sharing.Contains(row.Workspace),
                     Upstream = row.Upstream,
                     MayTeach = row.Upstream == null || teaching.Contains(row.Upstream),
-                    Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens, row.Payload.SamplerLogprobs) : null,
+                    Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens,
+                        row.Payload.SamplerLogprobs) : null,
                 })
                 .ToListAsync(cancellation));
-            feedback.AddRange(await db.Feedback.AsNoTracking().Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && groups.Contains(generation.Group))).ToListAsync(cancellation));
+            feedback.AddRange(await db.Feedback.AsNoTracking()
+                .Where(row => db.Generations.Any(generation => generation.Id == row.GenerationId && groups.Contains(generation.Group)))
+                .ToListAsync(cancellation));
         }
         return (shown, feedback);
     }
@@ -157,10 +184,12 @@ internal static class FeedbackReader
     /// prompts were held out, and one who did the same under a stated name before a key named them. So nobody is tested on after a
     /// model has learnt from them.
     /// </summary>
-    private static async Task<(Dictionary<string, Split> People, Dictionary<string, Split> Prompts)> SidesAsync(FlywheelDb db, IReadOnlyList<Feedback> feedback,
+    private static async Task<(Dictionary<string, Split> People, Dictionary<string, Split> Prompts)> SidesAsync(FlywheelDb db,
+        IReadOnlyList<Feedback> feedback,
         List<Guid>? turns, CancellationToken cancellation)
     {
-        var rows = await db.Examples.Where(row => row.Split != null && (turns == null || turns.Contains(row.TurnId))).Select(row => new { row.User, row.Owner, row.PromptHash, row.Split }).Distinct().ToListAsync(cancellation);
+        var rows = await db.Examples.Where(row => row.Split != null && (turns == null || turns.Contains(row.TurnId)))
+            .Select(row => new { row.User, row.Owner, row.PromptHash, row.Split }).Distinct().ToListAsync(cancellation);
         Dictionary<string, Split> people = Sides([.. rows.Select(row => (CuratedExample.PersonOf(row.User, row.Owner), row.Split!.Value)),
             .. await CorrectorsAsync(db, turns, cancellation)]);
         foreach (Feedback row in feedback.Where(row => row.Owner.Length > 0 && row.User.Length > 0))
@@ -170,11 +199,14 @@ internal static class FeedbackReader
         // A text that a reviewer wrote is theirs, whoever's row it is in.
         static async Task<IEnumerable<(string, Split)>> CorrectorsAsync(FlywheelDb db, List<Guid>? turns, CancellationToken cancellation)
         {
-            var reviews = await db.Examples.Where(row => row.Split != null && row.DropReason == null && (turns == null || turns.Contains(row.TurnId)))
+            var reviews =
+                await db.Examples.Where(row => row.Split != null && row.DropReason == null && (turns == null || turns.Contains(row.TurnId)))
                 .SelectMany(row => row.Sources, (row, source) => new { row.Split, source.FeedbackId })
-                .Join(db.Feedback.Where(said => said.Metric == Metrics.Review), one => one.FeedbackId, said => said.Id, (one, said) => new { one.Split, Said = said })
+                .Join(db.Feedback.Where(said => said.Metric == Metrics.Review), one => one.FeedbackId, said => said.Id,
+                    (one, said) => new { one.Split, Said = said })
                 .ToListAsync(cancellation);
-            return reviews.Select(one => (Review: Review.Read(one.Said), Side: one.Split!.Value)).Where(one => one.Review.Act == ReviewAct.Correct && one.Review.Reviewer.Length > 0)
+            return reviews.Select(one => (Review: Review.Read(one.Said), Side: one.Split!.Value))
+                .Where(one => one.Review.Act == ReviewAct.Correct && one.Review.Reviewer.Length > 0)
                 .Select(one => (one.Review.Reviewer, one.Side));
         }
 

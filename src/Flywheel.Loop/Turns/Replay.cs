@@ -29,11 +29,13 @@ internal static class Replay
     /// <param name="say">Told what is left out.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>As many as the share asks for, or fewer where the sources have no more.</returns>
-    public static async Task<IReadOnlyList<ReplayedText>> DrawAsync(FlywheelStore store, TurnRecipe recipe, ModelFolder champion, int number,
+    public static async Task<IReadOnlyList<ReplayedText>> DrawAsync(FlywheelStore store, TurnRecipe recipe, ModelFolder champion,
+        int number,
         CuratedDataset dataset, Action<string> say, CancellationToken cancellation)
     {
         if (recipe.Stages.All(stage => TurnTraining.KindOf(stage) != ExampleKind.Supervised)) return [];
-        int wanted = (int)Math.Round(dataset.Of(ExampleKind.Supervised, Split.Train).Count() * recipe.Replay.Share / (1 - recipe.Replay.Share));
+        int wanted =
+            (int)Math.Round(dataset.Of(ExampleKind.Supervised, Split.Train).Count() * recipe.Replay.Share / (1 - recipe.Replay.Share));
         if (wanted == 0) return [];
         HashSet<string> known = [.. dataset.Rows.Select(row => row.PromptHash).OfType<string>()];
         if (File.Exists(recipe.Gate.Regression)) known.UnionWith(JsonlSource.Read(recipe.Gate.Regression).Select(item => PromptOf(item)!));
@@ -43,19 +45,23 @@ internal static class Replay
         // Half of each where there is enough of both, else what there is.
         int old = Math.Min(taught.Count, Math.Max(wanted / 2, wanted - made.Count));
         ReplayedText[] drawn = [.. taught.Take(old), .. made.Take(wanted - old)];
-        if (drawn.Length < wanted) say($"Replay: {drawn.Length} texts instead of {wanted}, there are no more that {champion.Manifest.Name} was made from.");
+        if (drawn.Length < wanted)
+            say($"Replay: {drawn.Length} texts instead of {wanted}, there are no more that {champion.Manifest.Name} was made from.");
         return drawn;
 
-        bool Fresh(ReplayedText text) => !known.Contains(CuratedDataset.HashOf(PromptOf(Conversation.Parse(text.Json)))) && known.Add(text.Hash);
+        bool Fresh(ReplayedText text) =>
+            !known.Contains(CuratedDataset.HashOf(PromptOf(Conversation.Parse(text.Json)))) && known.Add(text.Hash);
     }
 
-    private static Conversation PromptOf(Conversation conversation) => conversation with { Messages = [.. conversation.Messages.SkipLast(1)] };
+    private static Conversation PromptOf(Conversation conversation) =>
+        conversation with { Messages = [.. conversation.Messages.SkipLast(1)] };
 
     private static string? PromptOf(SourceItem item) => item.Examples[0] is ConversationExample example
         ? CuratedDataset.HashOf(PromptOf(example.Conversation)) : null;
 
     /// <summary>Texts that promoted turns before this one taught the champion.</summary>
-    private static async Task<List<ReplayedText>> TaughtAsync(FlywheelStore store, string champion, int number, CancellationToken cancellation)
+    private static async Task<List<ReplayedText>> TaughtAsync(FlywheelStore store, string champion, int number,
+        CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
         Dictionary<string, string?> parents = await db.Models.ToDictionaryAsync(row => row.Hash, row => row.Parent, cancellation);
@@ -70,7 +76,8 @@ internal static class Replay
     /// <summary>Texts in the lines of a file; none where it is not there.</summary>
     public static IEnumerable<ReplayedText> Lines(string file) => !File.Exists(file) ? [] : Utf8File.ReadLines(file)
         .Where(line => line.Length > 0)
-        .Select(line => new ReplayedText(CuratedDataset.HashOf(Conversation.Parse(line)), JsonNode.Parse(line)!["user"]?.GetValue<string>() ?? "", line));
+        .Select(line => new ReplayedText(CuratedDataset.HashOf(Conversation.Parse(line)),
+            JsonNode.Parse(line)!["user"]?.GetValue<string>() ?? "", line));
 
     private static IEnumerable<ReplayedText> FromSources(FlywheelHome home, TurnRecipe recipe, ModelFolder champion, int number, int wanted,
         Action<string> say)
@@ -81,7 +88,8 @@ internal static class Replay
             Recipe of = Of([source]);
             string[] foreign = [.. TaskCatalog.Of(of, "").Except(champion.Manifest.Tasks ?? [])];
             // Some items are for validation or known already; a grammar would compose for ever.
-            if (foreign.Length == 0) sources.Add(source with { Limit = source.Limit == 0 ? 2 * wanted + 50 : Math.Min(source.Limit, 2 * wanted + 50) });
+            if (foreign.Length == 0)
+                sources.Add(source with { Limit = source.Limit == 0 ? 2 * wanted + 50 : Math.Min(source.Limit, 2 * wanted + 50) });
             else say($"Replay: {champion.Manifest.Name} was not trained for {string.Join(", ", foreign)}: {source.Path} is left out.");
         }
         if (sources.Count == 0) return [];

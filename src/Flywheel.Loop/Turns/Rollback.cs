@@ -9,27 +9,35 @@ public static class Rollback
     /// <param name="wanted">The beginning of the hash of a released model; null for the one before the champion.</param>
     /// <param name="cancellation">Stops.</param>
     /// <returns>The champion that was, and the one that is.</returns>
-    /// <exception cref="FlywheelException">Nothing was released before, the hash names no released model, or its folder is gone.</exception>
-    public static async Task<(ModelRow From, ModelRow To)> RunAsync(FlywheelStore store, string? wanted, CancellationToken cancellation = default)
+    /// <exception cref="FlywheelException">Nothing was released before, the hash names no released model, or its folder is
+    /// gone.</exception>
+    public static async Task<(ModelRow From, ModelRow To)> RunAsync(FlywheelStore store, string? wanted,
+        CancellationToken cancellation = default)
     {
         IReadOnlyList<ReleaseRow> releases = await store.ReleasesAsync(cancellation);
-        if (releases.Count == 0) throw new FlywheelException($"{store.Home.Path}: no model was released yet, so there is none to go back to");
+        if (releases.Count == 0)
+            throw new FlywheelException($"{store.Home.Path}: no model was released yet, so there is none to go back to");
         string champion = releases[0].ModelHash;
         string[] earlier = [.. releases.Select(release => release.ModelHash).Where(hash => hash != champion).Distinct()];
-        string[] found = wanted is null ? [.. earlier.Take(1)] : [.. earlier.Where(hash => hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
-        string choice = earlier.Length == 0 ? "no other model was released" : $"released before were {string.Join(", ", earlier.Select(hash => hash[..12]))}";
+        string[] found = wanted is null
+            ? [.. earlier.Take(1)] : [.. earlier.Where(hash => hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))];
+        string choice = earlier.Length == 0
+            ? "no other model was released" : $"released before were {string.Join(", ", earlier.Select(hash => hash[..12]))}";
         string hash = found switch
         {
             [var one] => one,
-            [] when wanted is not null && champion.StartsWith(wanted, StringComparison.OrdinalIgnoreCase) => throw new FlywheelException($"'{wanted}' is the champion already; {choice}"),
+            [] when wanted is not null && champion.StartsWith(wanted, StringComparison.OrdinalIgnoreCase) =>
+                throw new FlywheelException($"'{wanted}' is the champion already; {choice}"),
             [] when wanted is not null => throw new FlywheelException($"'{wanted}' is no released model; {choice}"),
-            [] => throw new FlywheelException($"{champion[..12]} is the only model that was ever released; ./flywheel up --starter goes back to the starter"),
+            [] => throw new FlywheelException(
+                $"{champion[..12]} is the only model that was ever released; ./flywheel up --starter goes back to the starter"),
             _ => throw new FlywheelException($"'{wanted}' names {found.Length} released models; {choice}"),
         };
         ModelRow from = (await store.FindModelAsync(champion, cancellation))!, to = (await store.FindModelAsync(hash, cancellation))!;
         ModelFolder.Open(store.FolderOf(to)); // whole, before anything is changed
         string reason = $"rolled back by hand from {champion[..12]}";
-        await ServerPromotion.ReleaseAsync(store.Home, hash, reason, () => store.ReleaseAsync(hash, reason, cancellation: cancellation), cancellation: cancellation);
+        await ServerPromotion.ReleaseAsync(store.Home, hash, reason, () => store.ReleaseAsync(hash, reason, cancellation: cancellation),
+            cancellation: cancellation);
         return (from, to);
     }
 }

@@ -15,7 +15,8 @@ public static class ServerCall
     /// <param name="cancellation">Stops.</param>
     /// <returns>Its answer.</returns>
     /// <exception cref="FlywheelException">It refused, with its reason; or it cannot be reached.</exception>
-    public static async Task<JsonObject> PostAsync(this RunningServer server, string path, JsonObject body, CancellationToken cancellation = default)
+    public static async Task<JsonObject> PostAsync(this RunningServer server, string path, JsonObject body,
+        CancellationToken cancellation = default)
     {
         // Loading and warming up a large model takes its time.
         using var client = new HttpClient(Direct()) { BaseAddress = new Uri(server.Url), Timeout = TimeSpan.FromMinutes(10) };

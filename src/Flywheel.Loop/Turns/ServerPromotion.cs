@@ -38,11 +38,13 @@ public static class ServerPromotion
     {
         try
         {
-            await server.PostAsync("/admin/promote", new() { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] }, cancellation);
+            await server.PostAsync("/admin/promote", new() { ["model"] = modelHash, ["reason"] = reason[..Math.Min(reason.Length, 1000)] },
+                cancellation);
         }
         catch (FlywheelException e)
         {
-            throw new FlywheelException($"the server at {server.Url} did not take model {modelHash[..12]}: {e.Message}; run the turn again to go on with the promotion", e);
+            throw new FlywheelException(
+                $"the server at {server.Url} did not take model {modelHash[..12]}: {e.Message}; run the turn again to go on with the promotion", e);
         }
     }
 }

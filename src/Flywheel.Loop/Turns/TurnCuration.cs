@@ -13,7 +13,8 @@ internal static class TurnCuration
     /// <param name="champion">What learns; null where nothing can be said of lengths yet.</param>
     /// <param name="intake">What there is.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<CuratedDataset> CurateAsync(FlywheelStore store, TurnRecipe recipe, ModelFolder? champion, FeedbackIntake intake,
+    public static async Task<CuratedDataset> CurateAsync(FlywheelStore store, TurnRecipe recipe, ModelFolder? champion,
+        FeedbackIntake intake,
         CancellationToken cancellation)
     {
         ChatTemplate? template = champion?.ChatTemplate;
@@ -29,7 +30,8 @@ internal static class TurnCuration
             Sampled = NeedsTokens(recipe) && template is not null ? conversation => template.Prompt(conversation) : null,
         });
         byte[] salt = await store.SecretAsync("split", cancellation);
-        return CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts, intake.UsedBefore) { Looks = intake.Looks });
+        return CuratedDataset.Create(rows, new SplitRules(recipe.Curate, salt, intake.People, intake.Prompts,
+            intake.UsedBefore) { Looks = intake.Looks });
     }
 
     private static HashSet<ExampleKind> KindsOf(TurnRecipe recipe) => [.. recipe.Stages.Select(TurnTraining.KindOf)];

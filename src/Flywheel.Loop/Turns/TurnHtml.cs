@@ -13,7 +13,8 @@ internal static class TurnHtml
     public static string Write(TurnReport report)
     {
         var page = new StringBuilder();
-        page.Append($"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Turn {report.Turn.Number}: {report.Verdict.ToLowerInvariant()}</title>\n<style>{Style}</style>\n</head>\n<body>\n<main>\n");
+        page.Append(
+            $"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>Turn {report.Turn.Number}: {report.Verdict.ToLowerInvariant()}</title>\n<style>{Style}</style>\n</head>\n<body>\n<main>\n");
         Header(page, report);
         GateTable(page, report);
         Compared(page, report);
@@ -57,11 +58,13 @@ internal static class TurnHtml
         string candidate = $"<code>{TurnReport.Short(report.Turn.Candidate!)}</code>",
             champion = $"<code>{TurnReport.Short(report.Turn.Champion)}</code>";
         if (report.Turn.State == TurnState.Promoted
-            && report.Decision.Passed) return $"The candidate {candidate} is {(report.Decision.Asks != AskWhy.Nobody ? $"what a person preferred to {champion}" : $"better than {champion} for people it never saw")}, and no worse elsewhere. It now answers.";
+            && report.Decision.Passed)
+            return $"The candidate {candidate} is {(report.Decision.Asks != AskWhy.Nobody ? $"what a person preferred to {champion}" : $"better than {champion} for people it never saw")}, and no worse elsewhere. It now answers.";
         if (report.Turn.State == TurnState.Waiting)
             return $"The candidate {candidate} passed what can be checked without a person. It waits for one: <code>./flywheel turn --accept {report.Turn.Number}</code> promotes it, "
                 + $"<code>--refuse {report.Turn.Number}</code> does not; until then {champion} goes on answering.";
-        if (report.Turn.State == TurnState.Promoted) return $"The gate rejected {candidate}, but it was <strong>forced</strong> past it and now answers in the place of {champion}.";
+        if (report.Turn.State == TurnState.Promoted)
+            return $"The gate rejected {candidate}, but it was <strong>forced</strong> past it and now answers in the place of {champion}.";
         IEnumerable<string> failed = report.Decision.Rules.Where(rule => rule.Passed == false).Select(rule => rule.Because);
         string why = report.Decision.Passed ? report.Turn.Reason! : string.Join("; ", failed);
         return $"The candidate {candidate} was not promoted; {champion} goes on answering. {Text(char.ToUpperInvariant(why[0]) + why[1..])}.";
@@ -69,15 +72,19 @@ internal static class TurnHtml
 
     private static void GateTable(StringBuilder page, TurnReport report)
     {
-        page.Append("<section>\n<h2>Gate</h2>\n<p class=\"hint\">Improvement of the candidate over the champion, item by item, with its interval. To pass, the whole bar must lie right of the dashed line; the thin line is no change.</p>\n");
-        page.Append("<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">Interval</th><th></th></tr></thead>\n<tbody>\n");
+        page.Append(
+            "<section>\n<h2>Gate</h2>\n<p class=\"hint\">Improvement of the candidate over the champion, item by item, with its interval. To pass, the whole bar must lie right of the dashed line; the thin line is no change.</p>\n");
+        page.Append(
+            "<div class=\"scroll\"><table class=\"gate\">\n<thead><tr><th>Measure</th><th class=\"number\">Champion</th><th class=\"number\">Candidate</th><th>Improvement</th><th class=\"number\">Interval</th><th></th></tr></thead>\n<tbody>\n");
         foreach (RuleResult rule in report.Decision.Rules)
         {
             string verdict = rule.Passed switch { true => "<span class=\"verdict good\">✓ pass</span>", false =>
                 "<span class=\"verdict bad\">✕ fail</span>", null => "<span class=\"verdict told\">told only</span>" };
             string format = FormatOf(rule);
-            page.Append($"<tr><td><strong>{Text(Capital(rule.Name))}</strong><br><span class=\"note\">{Text(rule.Unit)} · {Text(rule.Basis)}</span></td>");
-            page.Append($"<td class=\"number\">{rule.Champion.ToString(format)}</td><td class=\"number\">{rule.Candidate.ToString(format)}</td>");
+            page.Append(
+                $"<tr><td><strong>{Text(Capital(rule.Name))}</strong><br><span class=\"note\">{Text(rule.Unit)} · {Text(rule.Basis)}</span></td>");
+            page.Append(
+                $"<td class=\"number\">{rule.Champion.ToString(format)}</td><td class=\"number\">{rule.Candidate.ToString(format)}</td>");
             page.Append(rule.IsPoint
                 ? $"<td class=\"note\">{(rule.Passed is null || rule.Threshold <= 0 ? "no change" : $"at least {rule.Threshold.ToString(format)} needed")}</td><td></td>"
                 : $"<td>{TurnCharts.Interval(rule)}</td><td class=\"number\">{Signed(rule.Improvement.Estimate)}<br><span class=\"note\">{Signed(rule.Improvement.Low)} to {Signed(rule.Improvement.High)} at {rule.Level.ToString("0.##%", CultureInfo.InvariantCulture)}</span></td>");
@@ -93,7 +100,8 @@ internal static class TurnHtml
     private static void Compared(StringBuilder page, TurnReport report)
     {
         if (report.Decision.Examples.Count == 0) return;
-        page.Append("<section>\n<h2>Drafts compared</h2>\n<p class=\"hint\">Examples of what the judge preferred, without knowing which model wrote it; the same seed for both.</p>\n");
+        page.Append(
+            "<section>\n<h2>Drafts compared</h2>\n<p class=\"hint\">Examples of what the judge preferred, without knowing which model wrote it; the same seed for both.</p>\n");
         foreach (DraftExample example in report.Decision.Examples)
         {
             page.Append($"<article class=\"sample\">\n<pre class=\"prompt\">{Text(example.Prompt)}</pre>\n<div class=\"answers\">\n");
@@ -111,7 +119,8 @@ internal static class TurnHtml
     private static void Samples(StringBuilder page, TurnReport report)
     {
         List<(Answer Before, Answer After)> samples = [.. report.Samples];
-        page.Append($"<section>\n<h2>Before and after</h2>\n<p class=\"hint\">{(report.Dataset.IsOfFewPeople ? "Prompts" : "Prompts of people")} that were not learnt from; the same seed for both.</p>\n");
+        page.Append(
+            $"<section>\n<h2>Before and after</h2>\n<p class=\"hint\">{(report.Dataset.IsOfFewPeople ? "Prompts" : "Prompts of people")} that were not learnt from; the same seed for both.</p>\n");
         foreach ((Answer, Answer) sample in samples.Take(FirstSamples)) Sample(page, sample.Item1, sample.Item2);
         if (samples.Count > FirstSamples)
         {
@@ -155,7 +164,8 @@ internal static class TurnHtml
         {
             if (kind != last && kind == "dropped") page.Append("<tr class=\"heading\"><td colspan=\"3\">dropped, and why</td></tr>\n");
             last = kind;
-            page.Append($"<tr class=\"{kind}\"><td>{Text(name)}</td><td class=\"number\">{count}</td><td class=\"bar\"><i style=\"width:{100.0 * count / most:0.0}%\"></i></td></tr>\n");
+            page.Append(
+                $"<tr class=\"{kind}\"><td>{Text(name)}</td><td class=\"number\">{count}</td><td class=\"bar\"><i style=\"width:{100.0 * count / most:0.0}%\"></i></td></tr>\n");
         }
         page.Append("</table>\n</section>\n");
     }
@@ -166,7 +176,8 @@ internal static class TurnHtml
         foreach (ReportedRun run in report.Runs)
         {
             if (run.Losses.Count == 0) continue;
-            page.Append($"<figure>\n<figcaption><strong>{Text(run.Name)}</strong><span class=\"note\">loss {run.FromTo}</span></figcaption>\n{TurnCharts.Curve(run)}\n</figure>\n");
+            page.Append(
+                $"<figure>\n<figcaption><strong>{Text(run.Name)}</strong><span class=\"note\">loss {run.FromTo}</span></figcaption>\n{TurnCharts.Curve(run)}\n</figure>\n");
         }
         page.Append("</section>\n");
     }
@@ -181,7 +192,8 @@ internal static class TurnHtml
         Row("Dataset", turn.Dataset!);
         foreach (ReportedRun run in report.Runs) Row("Run", run.Name);
         Row("Candidate", turn.Candidate!);
-        page.Append($"</dl>\n<p class=\"hint\"><code>./flywheel lineage {TurnReport.Short(turn.Candidate!)}</code> walks from here to each person's feedback.</p>\n</section>\n");
+        page.Append(
+            $"</dl>\n<p class=\"hint\"><code>./flywheel lineage {TurnReport.Short(turn.Candidate!)}</code> walks from here to each person's feedback.</p>\n</section>\n");
     }
 
     private static string FormatOf(RuleResult rule) => rule.Unit.StartsWith("share", StringComparison.Ordinal) ? "0%" : "0.000";

@@ -56,7 +56,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     };
 
     /// <summary>What curation made of feedback, as rows of the record.</summary>
-    internal static IEnumerable<ExampleRow> RowsOf(Guid turn, CuratedDataset dataset) => dataset.Rows.Where(row => !DropReasons.Waits(row.Drop)).Select(row => new ExampleRow
+    internal static IEnumerable<ExampleRow> RowsOf(Guid turn, CuratedDataset dataset) =>
+        dataset.Rows.Where(row => !DropReasons.Waits(row.Drop)).Select(row => new ExampleRow
     {
         TurnId = turn,
         Hash = row.Prompt is null ? null : CuratedDataset.HashOf(row),
@@ -114,7 +115,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
 
     /// <summary>
     /// The first release of a champion, which the promoted turns that led to it began from (itself where no turn made it), and the kinds of
-    /// the frozen set that these turns taught. What a person has released since, such as a better model that was imported, is a first release of its
+    /// the frozen set that these turns taught. What a person has released since, such as a better model that was imported, is a first
+    /// release of its
     /// own: it is not measured by an older one.
     /// </summary>
     public async Task<(string Hash, IReadOnlySet<string> Taught)> FirstReleaseAsync(string champion, CancellationToken cancellation)
@@ -126,7 +128,8 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         while (seen.Add(champion) && promoted.FindLast(turn => turn.Candidate == champion) is { } made)
         {
             champion = made.Champion;
-            if (made.Dataset is { } dataset) taught.UnionWith(FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(dataset))));
+            if (made.Dataset is { } dataset)
+                taught.UnionWith(FrozenSet.TaughtBy(Path.Combine(store.Home.Datasets, CuratedDataset.FolderName(dataset))));
         }
         return (champion, taught);
     }
@@ -142,11 +145,13 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     public async Task<int> LookAsync(string champion, IReadOnlySet<string> people, int before, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        List<Guid> tried = await db.Turns.Where(turn => turn.Champion == champion && turn.Number < before && turn.State == TurnState.Rejected
+        List<Guid> tried =
+            await db.Turns.Where(turn => turn.Champion == champion && turn.Number < before && turn.State == TurnState.Rejected
             && db.Evaluations.Any(row => row.TurnId == turn.Id)).Select(turn => turn.Id).ToListAsync(cancellation);
         var asked = await db.Examples.Where(row => tried.Contains(row.TurnId) && row.Split == Split.HeldOut && row.DropReason == null)
             .Select(row => new { row.TurnId, row.User, row.Owner }).Distinct().ToListAsync(cancellation);
-        return 1 + asked.Where(row => people.Contains(CuratedExample.PersonOf(row.User, row.Owner))).Select(row => row.TurnId).Distinct().Count();
+        return 1 + asked.Where(row => people.Contains(CuratedExample.PersonOf(row.User, row.Owner))).Select(row => row.TurnId).Distinct()
+            .Count();
     }
 
     /// <exception cref="FlywheelException">There is no such turn.</exception>

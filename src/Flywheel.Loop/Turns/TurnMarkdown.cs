@@ -11,22 +11,29 @@ internal static class TurnMarkdown
         TurnRow turn = report.Turn;
         var text = new StringBuilder();
         text.Append($"# Turn {turn.Number}: {report.Verdict.ToLowerInvariant()}\n\n{Html(turn.Reason ?? "")}\n\n");
-        text.Append($"Champion {TurnReport.Short(turn.Champion)}, candidate {TurnReport.Short(turn.Candidate!)}. Began {turn.Started:yyyy-MM-dd HH:mm} UTC, took {report.Took:h\\:mm\\:ss}.\n");
+        text.Append(
+            $"Champion {TurnReport.Short(turn.Champion)}, candidate {TurnReport.Short(turn.Candidate!)}. Began {turn.Started:yyyy-MM-dd HH:mm} UTC, took {report.Took:h\\:mm\\:ss}.\n");
 
-        text.Append("\n## Gate\n\n| measure | rests on | champion | candidate | improvement (interval) | must be above | verdict |\n|---|---|---:|---:|---:|---:|---|\n");
+        text.Append(
+            "\n## Gate\n\n| measure | rests on | champion | candidate | improvement (interval) | must be above | verdict |\n|---|---|---:|---:|---:|---:|---|\n");
         foreach (RuleResult rule in report.Decision.Rules)
-            text.Append($"| {rule.Name} ({rule.Unit}) | {Line(rule.Basis)} | {rule.Champion:0.000} | {rule.Candidate:0.000} | {Improvement(rule)} | {Threshold(rule)} | {Verdict(rule)} |\n");
+            text.Append(
+                $"| {rule.Name} ({rule.Unit}) | {Line(rule.Basis)} | {rule.Champion:0.000} | {rule.Candidate:0.000} | {Improvement(rule)} | {Threshold(rule)} | {Verdict(rule)} |\n");
 
         foreach (string ground in report.Grounds) text.Append($"\n{Line(ground)}\n");
         if (report.Limits is { } limits) text.Append($"\n{Line(limits)}\n");
-        if (turn.State == TurnState.Waiting) text.Append($"\n`./flywheel turn --accept {turn.Number}` promotes the candidate, `--refuse {turn.Number}` does not.\n");
+        if (turn.State == TurnState.Waiting)
+            text.Append($"\n`./flywheel turn --accept {turn.Number}` promotes the candidate, `--refuse {turn.Number}` does not.\n");
 
         if (report.Decision.Examples.Count > 0)
-            text.Append($"\n## Drafts compared\n\nOf {TurnReport.Short(turn.Champion)} and {TurnReport.Short(turn.Candidate!)}, with the same seeds.\n\n| asked | champion | candidate | preferred |\n|---|---|---|---|\n");
+            text.Append(
+                $"\n## Drafts compared\n\nOf {TurnReport.Short(turn.Champion)} and {TurnReport.Short(turn.Candidate!)}, with the same seeds.\n\n| asked | champion | candidate | preferred |\n|---|---|---|---|\n");
         foreach (DraftExample example in report.Decision.Examples)
-            text.Append($"| {Line(example.Prompt)} | {Line(example.Champion)} | {Line(example.Candidate)} | {example.Outcome switch { > 0 => "candidate", < 0 => "champion", _ => "tie" }} |\n");
+            text.Append(
+                $"| {Line(example.Prompt)} | {Line(example.Champion)} | {Line(example.Candidate)} | {example.Outcome switch { > 0 => "candidate", < 0 => "champion", _ => "tie" }} |\n");
 
-        text.Append($"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {Html(report.Dataset.Summary)}\n");
+        text.Append(
+            $"\n## Data\n\n{report.NumFeedback} feedback ({string.Join(", ", report.Feedback.Select(row => $"{row.Count} {row.Metric}"))}): {Html(report.Dataset.Summary)}\n");
         if (report.Dataset.Retirement.Text is { Length: > 0 } retirement) text.Append($"\nHeld out: {Line(retirement)}.\n");
         foreach (string warning in report.Dataset.Warnings) text.Append($"\n**Warning:** {Line(warning)}.\n");
         if (report.Dataset.Drops.Count > 0)
@@ -39,13 +46,15 @@ internal static class TurnMarkdown
         foreach (ReportedRun run in report.Runs)
             text.Append($"| {run.Name} | {run.Losses.Count} | {run.FromTo} | {TurnReport.Short(run.Model)} |\n");
 
-        text.Append($"\n## Before and after, on {(report.Dataset.IsOfFewPeople ? "prompts" : "prompts of people")} that were not learnt from\n");
+        text.Append(
+            $"\n## Before and after, on {(report.Dataset.IsOfFewPeople ? "prompts" : "prompts of people")} that were not learnt from\n");
         foreach ((Answer before, Answer after) in report.Samples.Take(8))
             text.Append($"\n{Quote(before.Prompt)}\n\n| champion | candidate |\n|---|---|\n| {Cell(before)} | {Cell(after)} |\n");
 
         text.Append($"\n## Lineage\n\n- turn {turn.Id}\n- dataset {turn.Dataset}\n");
         foreach (ReportedRun run in report.Runs) text.Append($"- run {run.Name}\n");
-        text.Append($"- candidate {turn.Candidate}\n- champion {turn.Champion}\n\n`./flywheel lineage {TurnReport.Short(turn.Candidate!)}` walks from here to each feedback.\n");
+        text.Append(
+            $"- candidate {turn.Candidate}\n- champion {turn.Champion}\n\n`./flywheel lineage {TurnReport.Short(turn.Candidate!)}` walks from here to each feedback.\n");
         return text.ToString();
     }
 

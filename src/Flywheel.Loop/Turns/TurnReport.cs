@@ -20,7 +20,8 @@ internal sealed record TurnReport(
     public string Verdict => Turn.State switch { TurnState.Promoted => "Promoted", TurnState.Waiting => "Waiting", _ => "Rejected" };
 
     /// <summary>Why a person decides, and what the figures mean then; null where nobody is asked.</summary>
-    public string? Limits => Decision is { Passed: true, AskReason: { } reason } ? $"A person compares the drafts and decides, because {reason}." : null;
+    public string? Limits =>
+        Decision is { Passed: true, AskReason: { } reason } ? $"A person compares the drafts and decides, because {reason}." : null;
 
     /// <summary>From the turn's start to its end.</summary>
     public TimeSpan Took => (Turn.Ended ?? Written) - Turn.Started;

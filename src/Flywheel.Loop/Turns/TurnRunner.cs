@@ -68,7 +68,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             turn = unfinished;
             progress.Say($"Turn {turn.Number} was interrupted; it goes on with {turn.State.ToString().ToLowerInvariant()}.");
             if (PlayRecipe.IsOne(turn.Recipe))
-                throw new FlywheelException($"turn {turn.Number} is one of games and is not ended; go on with it first: ./flywheel play --turns 1");
+                throw new FlywheelException(
+                    $"turn {turn.Number} is one of games and is not ended; go on with it first: ./flywheel play --turns 1");
             recipe = RecipeFile.ParseTurn(turn.Recipe, $"recipe of turn {turn.Number}");
             dataset = await CuratedDataset.LoadAsync(store, turn, cancellation);
         }
@@ -76,12 +77,15 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         {
             recipe = Rooted(recipe, folder);
             CheckJudge(recipe);
-            if (!File.Exists(recipe.Gate.Regression)) throw new FlywheelException($"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
+            if (!File.Exists(recipe.Gate.Regression))
+                throw new FlywheelException(
+                    $"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
             ModelRow champion = await store.ChampionAsync(cancellation) ?? throw new FlywheelException(NoChampion);
             (dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
             TurnRow? last = await ledger.LastAsync(cancellation);
             if (Missing(dataset, intake, recipe, last) is { } missing) throw new FlywheelException(missing);
-            dataset = dataset.With(await Replay.DrawAsync(store, recipe, await OpenAsync(champion.Hash, cancellation), (last?.Number ?? 0) + 1,
+            dataset =
+                dataset.With(await Replay.DrawAsync(store, recipe, await OpenAsync(champion.Hash, cancellation), (last?.Number ?? 0) + 1,
                 dataset, progress.Say, cancellation));
             dataset.Write(store.Home.Datasets);
             turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation);
@@ -145,7 +149,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         TurnRow turn = await ledger.NumberAsync(number, cancellation);
         string[] files = [.. new[] { "champion", "candidate" }.Select(who =>
             Path.Combine(store.Home.Runs, $"turn-{number:0000}", $"{who}.json"))];
-        if (!files.All(File.Exists)) throw new FlywheelException($"turn {number} has no drafts to compare: it is {turn.State.ToString().ToLowerInvariant()}");
+        if (!files.All(File.Exists))
+            throw new FlywheelException($"turn {number} has no drafts to compare: it is {turn.State.ToString().ToLowerInvariant()}");
         Answer[][] answers = [.. files.Select(file =>
             JsonSerializer.Deserialize<ExamResult>(File.ReadAllText(file), JsonText.Compact)!.FirstAnswers.ToArray())];
         return (turn, [.. answers[0].Zip(answers[1])]);
@@ -200,7 +205,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         GateRecipe.FidelityJudge => (new FidelityJudge(), ""),
         GateRecipe.AutoJudge => PreferenceJudge.Fit(paper, recipe.Gate.JudgeAgreement, recipe.Seed + 7),
         var name => (StatedRules.FirstOrDefault(rule => rule.Name == name)
-            ?? throw new FlywheelException($"gate.judge of this turn is '{name}', a rule that is not known here; go on with the command that began it"), ""),
+            ?? throw new FlywheelException(
+                $"gate.judge of this turn is '{name}', a rule that is not known here; go on with the command that began it"), ""),
     };
 
     /// <summary>What a turn with this dataset can show.</summary>
@@ -219,7 +225,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private async Task<(CuratedDataset, FeedbackIntake)> CurateAsync(TurnRecipe recipe, ModelRow? champion, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(store.Home), TurnCuration.NeedsTokens(recipe), cancellation);
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(store.Home), TurnCuration.NeedsTokens(recipe),
+            cancellation);
         return (await TurnCuration.CurateAsync(store, recipe, champion is null ? null : ModelFolder.Open(store.FolderOf(champion)), intake,
             cancellation), intake);
     }
@@ -236,7 +243,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private static string? Missing(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
         CurateRecipe needs = NeedsOf(dataset, recipe);
-        ExampleKind[] kinds = [.. recipe.Stages.Select(TurnTraining.KindOf)], alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
+        ExampleKind[] kinds = [.. recipe.Stages.Select(TurnTraining.KindOf)],
+            alone = [.. kinds.Intersect([ExampleKind.Judged, ExampleKind.Sampled])];
         int train = Answers(kinds, Split.Train).Count(), texts = Answers([ExampleKind.Supervised], Split.HeldOut).Count();
         int heldOut = Answers([ExampleKind.Supervised, .. alone], Split.HeldOut).Count();
         int liked = Judged(reward => reward > 0), disliked = Judged(reward => reward < 0);
@@ -303,7 +311,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             ModelRow? row = await store.FindModelAsync(release, cancellation);
             if (row is not null && Directory.Exists(store.FolderOf(row)))
                 first = await ExamineAsync(turn, "first release", release, paper.OfFrozenSet, sampler, recipe, cancellation);
-            else progress.Say($"The first release, {release[..12]}, is not there any more: the candidate is compared with the champion only.");
+            else progress.Say(
+                $"The first release, {release[..12]}, is not there any more: the candidate is compared with the champion only.");
         }
         (IDraftJudge? judge, string why) = JudgeOf(recipe, paper);
         int look = await ledger.LookAsync(turn.Champion, HeldOutPeople(dataset), turn.Number, cancellation);
@@ -323,7 +332,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             && JsonSerializer.Deserialize<ExamResult>(await File.ReadAllTextAsync(file, cancellation), JsonText.Compact) is { } taken
             && taken.ModelHash == hash && taken.Judged.Count == paper.Judged.Count
             && (turn.State != TurnState.Evaluating
-            || (paper.Asked(recipe.Gate.SanityPrompts).Count is var asked && taken.Answers.Count == asked * recipe.Gate.DraftsTo(asked)))) return taken;
+            || (paper.Asked(recipe.Gate.SanityPrompts).Count is var asked && taken.Answers.Count == asked * recipe.Gate.DraftsTo(asked))))
+            return taken;
         progress.Say($"Examining the {who}.");
         ExamResult result = await Exam.TakeAsync(await OpenAsync(hash, cancellation), paper, recipe.Gate, sampler, recipe.Seed, (done,
             of) =>

@@ -4,8 +4,10 @@ using System.Security.Cryptography;
 namespace Flywheel.Model;
 
 /// <summary>
-/// Between a small grey picture and tokens of the range <c>image</c>: the picture is cut into patches, and each is the nearest of as many centres as
-/// the range has tokens (vector quantisation by k-means; Lloyd 1982). Fitted on training pictures only; a safetensors file, whose hash is the codec's name.
+/// Between a small grey picture and tokens of the range <c>image</c>: the picture is cut into patches, and each is the nearest of as many
+/// centres as
+/// the range has tokens (vector quantisation by k-means; Lloyd 1982). Fitted on training pictures only; a safetensors file, whose hash is
+/// the codec's name.
 /// </summary>
 public sealed class PictureCodec
 {
@@ -43,7 +45,8 @@ public sealed class PictureCodec
     /// <param name="path">The file.</param>
     /// <param name="rounds">Of k-means.</param>
     /// <param name="samples">Patches that are looked at.</param>
-    public static PictureCodec Fit(IReadOnlyList<byte[]> pictures, int side, int patch, int numCentres, int seed, string path, int rounds = 10, int samples = 24_000)
+    public static PictureCodec Fit(IReadOnlyList<byte[]> pictures, int side, int patch, int numCentres, int seed, string path,
+        int rounds = 10, int samples = 24_000)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(side % patch, 0);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(numCentres, ReservedTokens.Groups[Modality].Count);
@@ -71,12 +74,15 @@ public sealed class PictureCodec
                 for (int k = 0; k < width; k++) sums[nearest * width + k] += sample[k];
             }
             for (int centre = 0; centre < numCentres; centre++)
-                if (counts[centre] == 0) values.AsSpan(random.Next(samples) * width, width).CopyTo(centres.AsSpan(centre * width)); // nobody's: begins anew
+                // nobody's: begins anew
+                if (counts[centre] == 0) values.AsSpan(random.Next(samples) * width, width).CopyTo(centres.AsSpan(centre * width));
                 else for (int k = 0; k < width; k++) centres[centre * width + k] = (float)(sums[centre * width + k] / counts[centre]);
         }
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        SafetensorsWriter.Write(path, [(Centres, TensorType.F32, [numCentres, width], stream => SafetensorsWriter.WriteFloats(stream, centres, TensorType.F32))],
-            new Dictionary<string, string> { [SideField] = $"{side}", [PatchField] = $"{patch}", ["fitted"] = $"k-means, {rounds} rounds over {samples} patches of {pictures.Count} pictures, seed {seed}" });
+        SafetensorsWriter.Write(path,
+            [(Centres, TensorType.F32, [numCentres, width], stream => SafetensorsWriter.WriteFloats(stream, centres, TensorType.F32))],
+            new Dictionary<string, string> { [SideField] = $"{side}", [PatchField] = $"{patch}",
+                ["fitted"] = $"k-means, {rounds} rounds over {samples} patches of {pictures.Count} pictures, seed {seed}" });
         return Load(path);
     }
 
@@ -85,17 +91,22 @@ public sealed class PictureCodec
     {
         using SafetensorsFile file = SafetensorsFile.Open(path);
         int side = Number(SideField), patch = Number(PatchField);
-        if (!file.Tensors.TryGetValue(Centres, out TensorInfo? tensor) || tensor.Type != TensorType.F32 || side % patch != 0 || tensor.Shape is not [> 0, var width] || width != patch * patch
+        if (!file.Tensors.TryGetValue(Centres, out TensorInfo? tensor) || tensor.Type != TensorType.F32 || side % patch != 0
+            || tensor.Shape is not [> 0, var width] || width != patch * patch
             || tensor.Shape[0] > ReservedTokens.Groups[Modality].Count)
-            throw new FlywheelException($"{path}: is no codec of pictures; expected a tensor '{Centres}' of fp32 with a row for each token and {patch * patch} values in each, and a side that is a multiple of the patch");
+            throw new FlywheelException(
+                $"{path}: is no codec of pictures; expected a tensor '{Centres}' of fp32 with a row for each token and {patch * patch} values in each, and a side that is a multiple of the patch");
         float[] centres = new float[tensor.Shape[0] * tensor.Shape[1]];
         file.ReadFloats(tensor, 0, centres);
         if (!Array.TrueForAll(centres, float.IsFinite)) throw new FlywheelException($"{path}: holds a value that is not finite");
         using FileStream bytes = System.IO.File.OpenRead(path);
         return new PictureCodec(side, patch, centres, Convert.ToHexStringLower(SHA256.HashData(bytes)));
 
-        int Number(string field) => file.Metadata.TryGetValue(field, out string? text) && int.TryParse(text, CultureInfo.InvariantCulture, out int number) && number is > 0 and <= 1024
-            ? number : throw new FlywheelException($"{path}: field '{field}' is {(text is null ? "missing" : $"'{text}'")}, expected a number from 1 to 1024");
+        int Number(string field) =>
+            file.Metadata.TryGetValue(field, out string? text) && int.TryParse(text, CultureInfo.InvariantCulture, out int number)
+                && number is > 0 and <= 1024
+            ? number : throw new FlywheelException(
+                $"{path}: field '{field}' is {(text is null ? "missing" : $"'{text}'")}, expected a number from 1 to 1024");
     }
 
     /// <summary>The codec that a model was trained with; null where it has none.</summary>
@@ -103,7 +114,8 @@ public sealed class PictureCodec
     public static PictureCodec? Of(ModelFolder model) => FileOf(model) is { } path ? Load(path) : null;
 
     /// <summary>The file of that codec.</summary>
-    public static string? FileOf(ModelFolder model) => Path.Combine(model.Path, File) is var path && System.IO.File.Exists(path) ? path : null;
+    public static string? FileOf(ModelFolder model) =>
+        Path.Combine(model.Path, File) is var path && System.IO.File.Exists(path) ? path : null;
 
     /// <summary>Symbols of <see cref="Modality"/>, patch by patch.</summary>
     /// <param name="picture">Grey, row by row, a byte a pixel.</param>
@@ -131,7 +143,8 @@ public sealed class PictureCodec
         for (int i = 0; i < tokens.Length; i++)
             for (int y = 0; y < Patch; y++)
                 for (int x = 0; x < Patch; x++)
-                    picture[(i / across * Patch + y) * Side + i % across * Patch + x] = (byte)Math.Clamp(MathF.Round(_centres[tokens[i] * Patch * Patch + y * Patch + x] * 255), 0, 255);
+                    picture[(i / across * Patch + y) * Side + i % across * Patch + x] =
+                        (byte)Math.Clamp(MathF.Round(_centres[tokens[i] * Patch * Patch + y * Patch + x] * 255), 0, 255);
         return picture;
     }
 
@@ -139,9 +152,12 @@ public sealed class PictureCodec
     /// <exception cref="FlywheelException">They are no picture of this codec.</exception>
     public int[] Tokens(string symbols)
     {
-        int[] tokens = [.. new SymbolsPart(Modality, symbols, "the picture").Symbols.Select(symbol => int.Parse(symbol, CultureInfo.InvariantCulture))];
+        int[] tokens =
+            [.. new SymbolsPart(Modality, symbols,
+                "the picture").Symbols.Select(symbol => int.Parse(symbol, CultureInfo.InvariantCulture))];
         return tokens.Length == Length && tokens.All(token => token < NumCentres) ? tokens
-            : throw new FlywheelException($"the picture has {tokens.Length} tokens up to {(tokens.Length > 0 ? tokens.Max() : 0)}, expected {Length} below {NumCentres}");
+            : throw new FlywheelException(
+                $"the picture has {tokens.Length} tokens up to {(tokens.Length > 0 ? tokens.Max() : 0)}, expected {Length} below {NumCentres}");
     }
 
     /// <summary>Squared distances between each two centres: pictures are near where the sum over their patches is small.</summary>
@@ -150,7 +166,8 @@ public sealed class PictureCodec
         int width = Patch * Patch, n = NumCentres;
         float[] distances = new float[n * n];
         for (int a = 0; a < n; a++)
-            for (int b = 0; b < n; b++) distances[a * n + b] = Distance(_centres.AsSpan(a * width, width), _centres.AsSpan(b * width, width), float.MaxValue);
+            for (int b = 0; b < n; b++)
+                distances[a * n + b] = Distance(_centres.AsSpan(a * width, width), _centres.AsSpan(b * width, width), float.MaxValue);
         return distances;
     }
 

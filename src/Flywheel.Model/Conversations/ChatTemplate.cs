@@ -40,7 +40,8 @@ public sealed class ChatTemplate
     public ChatTemplate(Tokenizer tokenizer) : this(tokenizer, Jinja, [])
     {
         foreach (string token in new[] { Tokenizer.MessageStart, Tokenizer.MessageEnd })
-            if (!tokenizer.SpecialTokens.ContainsKey(token)) throw new FlywheelException($"the tokenizer has no special token {token}; expected a model for chat (ChatML)");
+            if (!tokenizer.SpecialTokens.ContainsKey(token))
+                throw new FlywheelException($"the tokenizer has no special token {token}; expected a model for chat (ChatML)");
     }
 
     /// <param name="tokenizer">Of the model.</param>
@@ -61,8 +62,13 @@ public sealed class ChatTemplate
         _names = names;
         _specials = [.. tokenizer.SpecialTokens.Keys];
         _shows = new(() => ToolCallForm.Shows(conversation => RenderAsIs(conversation, open: true)) is { } shows ? shows
-            : jinja.Contains("tool", StringComparison.Ordinal) ? (true, true) : (false, false)); // it refuses the probe: its words are all there is
-        _toolCalls = new(() => (_shows.Value.Calls ? ToolCallForm.Detect(conversation => RenderAsIs(conversation, open: false), _specials, (string?)_names["eos_token"] ?? "") : null) ?? ToolCallForm.Hermes);
+            // it refuses the probe: its words are all there is
+            : jinja.Contains("tool", StringComparison.Ordinal) ? (true, true) : (false, false));
+        _toolCalls =
+            new(() =>
+                (_shows.Value.Calls
+                    ? ToolCallForm.Detect(conversation => RenderAsIs(conversation, open: false), _specials,
+                        (string?)_names["eos_token"] ?? "") : null) ?? ToolCallForm.Hermes);
     }
 
     public Tokenizer Tokenizer { get; }
@@ -77,12 +83,17 @@ public sealed class ChatTemplate
     /// <exception cref="FlywheelException">The folder has none, or a malformed one.</exception>
     public static ChatTemplate Open(string folder, Tokenizer tokenizer)
     {
-        var names = new JsonObject([.. ModelCompanions.ReadTokenNames(folder).Select(name => KeyValuePair.Create(name.Key, (JsonNode?)name.Value))]);
+        var names =
+            new JsonObject(
+                [.. ModelCompanions.ReadTokenNames(folder).Select(name => KeyValuePair.Create(name.Key, (JsonNode?)name.Value))]);
         string? jinja = ModelCompanions.ReadTemplate(folder);
         if (jinja is null && ModelCompanions.TemplateNames(folder) is { Count: > 0 } several)
-            throw new FlywheelException($"{folder}: no chat template named 'default', only {string.Join(", ", several)}; expected one, or the one that is meant in a file chat_template.jinja");
+            throw new FlywheelException(
+                $"{folder}: no chat template named 'default', only {string.Join(", ", several)}; expected one, or the one that is meant in a file chat_template.jinja");
         if (jinja is null)
-            return tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? new ChatTemplate(tokenizer) : throw new FlywheelException($"{folder}: no chat template: neither chat_template.jinja nor 'chat_template' in tokenizer_config.json; expected a model for chat, this one continues text");
+            return tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart)
+                ? new ChatTemplate(tokenizer) : throw new FlywheelException(
+                    $"{folder}: no chat template: neither chat_template.jinja nor 'chat_template' in tokenizer_config.json; expected a model for chat, this one continues text");
         try
         {
             return new ChatTemplate(tokenizer, jinja, names);
@@ -112,7 +123,8 @@ public sealed class ChatTemplate
     {
         FlywheelException? first = null;
         Message question = Message.User("Hello");
-        foreach (Message[] messages in new[] { [question], [Message.System("Be brief."), question], new[] { question, Message.Assistant("Hello!"), question } })
+        foreach (Message[] messages in new[] { [question], [Message.System("Be brief."), question],
+            new[] { question, Message.Assistant("Hello!"), question } })
             try
             {
                 Prompt(new Conversation(messages));
@@ -186,7 +198,8 @@ public sealed class ChatTemplate
         }
         Add(told, whole.Length, learn: false);
         if (!learns && conversation.Messages.Any(message => message.Role == Role.Assistant))
-            throw new FlywheelException("the chat template renders no answer of this conversation as it was asked for: nothing of it can be learnt");
+            throw new FlywheelException(
+                "the chat template renders no answer of this conversation as it was asked for: nothing of it can be learnt");
         return ([.. tokens], [.. targets]);
 
         void Add(int from, int to, bool learn)
@@ -194,7 +207,8 @@ public sealed class ChatTemplate
             List<int> ids = Encode(rendering, whole, from, to);
             // White space after what ends a turn is the template's, not the assistant's.
             int last = learn ? ids.FindLastIndex(Tokenizer.IsSpecial) : -1;
-            int learnt = !learn ? 0 : last >= 0 && string.IsNullOrWhiteSpace(Tokenizer.Decode([.. ids[(last + 1)..]])) ? last + 1 : ids.Count;
+            int learnt = !learn ? 0 : last >= 0 && string.IsNullOrWhiteSpace(Tokenizer.Decode([.. ids[(last + 1)..]]))
+                ? last + 1 : ids.Count;
             tokens.AddRange(ids);
             for (int i = 0; i < ids.Count; i++) targets.Add(i < learnt ? (byte)1 : (byte)0);
         }
@@ -242,12 +256,16 @@ public sealed class ChatTemplate
             _arguments = (JinjaDict)JinjaJson.Read(json["chat_template_kwargs"] ?? new JsonObject())!;
             var used = new HashSet<char>();
             foreach (object? given in new object?[] { _messages, _tools, _arguments }) Change(given, text => Note(text, used));
-            Guard = Enumerable.Range(0xFDD0, 32).Select(value => (char)value).Where(character => !used.Contains(character)).FirstOrDefault();
-            if (Guard == '\0') throw new FlywheelException("the conversation has all of the 32 characters that Unicode sets aside for internal use; expected at least one to be free");
+            Guard = Enumerable.Range(0xFDD0, 32).Select(value => (char)value).Where(character => !used.Contains(character))
+                .FirstOrDefault();
+            if (Guard == '\0')
+                throw new FlywheelException(
+                    "the conversation has all of the 32 characters that Unicode sets aside for internal use; expected at least one to be free");
             foreach (object? message in _messages) JoinParts(message);
             foreach (object? given in new object?[] { _messages, _tools, _arguments }) Change(given, Protect);
             SpellSymbols();
-            bool calls = conversation.Messages.Any(message => message.ToolCalls.Count > 0), bare = _tools is not null && conversation.Tools.Any(tool => tool.Description is null);
+            bool calls = conversation.Messages.Any(message => message.ToolCalls.Count > 0),
+                bare = _tools is not null && conversation.Tools.Any(tool => tool.Description is null);
             if ((calls || bare) && !(calls ? FindForm(json) : Renders()) && bare)
             {
                 DescribeTools((List<object?>)_tools!);
@@ -262,15 +280,19 @@ public sealed class ChatTemplate
             {
                 Message message = _shown.Messages[i];
                 foreach (SymbolsPart part in message.Parts.OfType<SymbolsPart>())
-                    if (part.Symbols.Any(symbol => !_template.Tokenizer.SpecialTokens.ContainsKey(ReservedTokens.Symbols(part.Modality)[symbol])))
-                        throw new FlywheelException($"field 'messages[{i}].content' holds '{part.Modality}', which this model cannot read: its vocabulary has no tokens for it; expected {NearestName.List([TextPart.Type, .. ReservedTokens.Ranges(_template.Tokenizer).Keys])}");
+                    if (part.Symbols.Any(symbol =>
+                        !_template.Tokenizer.SpecialTokens.ContainsKey(ReservedTokens.Symbols(part.Modality)[symbol])))
+                        throw new FlywheelException(
+                            $"field 'messages[{i}].content' holds '{part.Modality}', which this model cannot read: its vocabulary has no tokens for it; expected {NearestName.List([TextPart.Type, .. ReservedTokens.Ranges(_template.Tokenizer).Keys])}");
                 if (message.Parts.Any(part => part is SymbolsPart) && _messages[i] is JinjaDict fields)
                     fields["content"] = string.Join('\n', message.Parts.Select(part => part is SymbolsPart symbols
-                        ? string.Concat(symbols.Symbols.Select(symbol => ReservedTokens.Symbols(symbols.Modality)[symbol])) : Protect(part.Text)));
+                        ? string.Concat(symbols.Symbols.Select(symbol => ReservedTokens.Symbols(symbols.Modality)[symbol])) : Protect(
+                            part.Text)));
             }
         }
 
-        /// <summary>Puts calls in the messages in the form that the template takes; false, and nothing changed, when it takes none.</summary>
+        /// <summary>Puts calls in the messages in the form that the template takes; false, and nothing changed, when it takes
+        /// none.</summary>
         private bool FindForm(JsonObject json)
         {
             // OpenAI's arguments are a text of JSON; most templates expect the object, a few the text. Mistral's take ids of nine
@@ -316,12 +338,14 @@ public sealed class ChatTemplate
                 if (tool["function"] is JinjaDict function) function.TryAdd("description", "");
         }
 
-        private static IEnumerable<JsonObject> Calls(JsonArray messages) => messages.OfType<JsonObject>().SelectMany(message => message["tool_calls"] as JsonArray ?? []).OfType<JsonObject>();
+        private static IEnumerable<JsonObject> Calls(JsonArray messages) =>
+            messages.OfType<JsonObject>().SelectMany(message => message["tool_calls"] as JsonArray ?? []).OfType<JsonObject>();
 
         private static void ShortenIds(JsonArray messages)
         {
             const int Length = 9;
-            foreach ((JsonObject holder, string field) in Calls(messages).Select(call => (call, "id")).Concat(messages.OfType<JsonObject>().Select(message => (message, "tool_call_id"))))
+            foreach ((JsonObject holder, string field) in Calls(messages).Select(call => (call, "id"))
+                .Concat(messages.OfType<JsonObject>().Select(message => (message, "tool_call_id"))))
                 if (holder[field] is JsonValue value && value.TryGetValue(out string? id))
                     holder[field] = string.Concat(id.Where(char.IsAsciiLetterOrDigit)).PadLeft(Length, '0')[^Length..];
         }
@@ -388,7 +412,8 @@ public sealed class ChatTemplate
         private string Protect(string text)
         {
             foreach (string special in _template._specials)
-                if (text.Contains(special, StringComparison.Ordinal)) text = text.Replace(special, $"{special[0]}{Guard}{special[1..]}", StringComparison.Ordinal);
+                if (text.Contains(special, StringComparison.Ordinal))
+                    text = text.Replace(special, $"{special[0]}{Guard}{special[1..]}", StringComparison.Ordinal);
             return text;
         }
 
@@ -402,7 +427,8 @@ public sealed class ChatTemplate
         /// <summary>The texts of a message become one, so that a special token cannot be spelt across two.</summary>
         private static void JoinParts(object? message)
         {
-            if (message is JinjaDict fields && fields.TryGetValue("content", out object? content) && content is List<object?> parts && parts.TrueForAll(part => part is JinjaDict { } entry && entry.TryGetValue("text", out object? text) && text is string))
+            if (message is JinjaDict fields && fields.TryGetValue("content", out object? content) && content is List<object?> parts
+                && parts.TrueForAll(part => part is JinjaDict { } entry && entry.TryGetValue("text", out object? text) && text is string))
                 fields["content"] = string.Join('\n', parts.Select(part => (string)((JinjaDict)part!)["text"]!));
         }
 

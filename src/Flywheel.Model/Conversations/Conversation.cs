@@ -39,26 +39,31 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         try
         {
             row = JsonNode.Parse(json, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false });
-            (messages, tools, arguments, modalities) = row is JsonObject ? (row["messages"], row["tools"], row["chat_template_kwargs"], row["modalities"]) : default; // a name may turn out to be no text
+            // a name may turn out to be no text
+            (messages, tools, arguments, modalities) = row is JsonObject
+                ? (row["messages"], row["tools"], row["chat_template_kwargs"], row["modalities"]) : default;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FlywheelException($"not valid JSON: {e.Message}", e);
         }
         if (row is not JsonObject) throw new FlywheelException("expected a JSON object with the field 'messages'");
-        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"), tools, arguments, modalities);
+        return FromJson(messages as JsonArray ?? throw new FlywheelException("field 'messages' is missing, expected an array of messages"),
+            tools, arguments, modalities);
     }
 
     /// <summary>Reads the array of messages of a request or a data row, its functions, and what its template is given.</summary>
     /// <exception cref="FlywheelException">Not an array of messages; the message names the field.</exception>
-    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null, JsonNode? templateArguments = null, JsonNode? modalities = null)
+    public static Conversation FromJson(JsonArray messages, JsonNode? tools = null, JsonNode? templateArguments = null,
+        JsonNode? modalities = null)
     {
         if (messages.Count == 0) throw new FlywheelException("field 'messages' is empty, expected at least one message");
         try
         {
             Message[] all = [.. messages.Select((message, i) => Message.FromJson(message, $"messages[{i}]"))];
             CheckResults(all);
-            return new(all) { Tools = ToolDefinition.ListFromJson(tools), TemplateArguments = ReadTemplateArguments(templateArguments), AnswerModality = ReadModality(modalities) };
+            return new(all) { Tools = ToolDefinition.ListFromJson(tools), TemplateArguments = ReadTemplateArguments(templateArguments),
+                AnswerModality = ReadModality(modalities) };
         }
         catch (Exception e) when (e is ArgumentException or InvalidOperationException)
         {
@@ -70,17 +75,22 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
     private static string? ReadModality(JsonNode? node) => node switch
     {
         null => null,
-        JsonArray { Count: 1 } list when list[0] is JsonValue value && value.TryGetValue(out string? name) && (name == TextPart.Type || ReservedTokens.Groups.ContainsKey(name)) => name == TextPart.Type ? null : name,
-        _ => throw new FlywheelException($"field 'modalities' is {node.ToJsonString(JsonText.Compact)}, expected a list of one of {TextPart.Type}, {NearestName.List([.. ReservedTokens.Groups.Keys])}"),
+        JsonArray { Count: 1 } list when list[0] is JsonValue value && value.TryGetValue(out string? name)
+            && (name == TextPart.Type || ReservedTokens.Groups.ContainsKey(name)) => name == TextPart.Type ? null : name,
+        _ => throw new FlywheelException(
+            $"field 'modalities' is {node.ToJsonString(JsonText.Compact)}, expected a list of one of {TextPart.Type}, {NearestName.List([.. ReservedTokens.Groups.Keys])}"),
     };
 
     private static IReadOnlyDictionary<string, string> ReadTemplateArguments(JsonNode? node)
     {
         const string Field = "chat_template_kwargs";
         if (node is null) return JsonFields.None;
-        if (node is not JsonObject arguments) throw new FlywheelException($"field '{Field}' is {node.ToJsonString(JsonText.Compact)}, expected an object");
+        if (node is not JsonObject arguments)
+            throw new FlywheelException($"field '{Field}' is {node.ToJsonString(JsonText.Compact)}, expected an object");
         string? taken = Array.Find(["messages", "tools", "add_generation_prompt"], arguments.ContainsKey);
-        if (taken is not null) throw new FlywheelException($"field '{Field}.{taken}' is what the template is given anyway, expected other names, such as enable_thinking");
+        if (taken is not null)
+            throw new FlywheelException(
+                $"field '{Field}.{taken}' is what the template is given anyway, expected other names, such as enable_thinking");
         return JsonFields.Read(arguments);
     }
 
@@ -95,7 +105,9 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
 
     public override string ToString() => ToJson().ToJsonString(JsonText.Compact);
 
-    public bool Equals(Conversation? other) => other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools) && JsonFields.Equal(TemplateArguments, other.TemplateArguments) && AnswerModality == other.AnswerModality;
+    public bool Equals(Conversation? other) =>
+        other is not null && Messages.SequenceEqual(other.Messages) && Tools.SequenceEqual(other.Tools)
+            && JsonFields.Equal(TemplateArguments, other.TemplateArguments) && AnswerModality == other.AnswerModality;
 
     public override int GetHashCode() => Messages.Count == 0 ? 0 : Messages[^1].GetHashCode();
 
@@ -106,7 +118,9 @@ public sealed record Conversation(IReadOnlyList<Message> Messages)
         for (int i = 0; i < messages.Length; i++)
         {
             foreach (ToolCall call in messages[i].ToolCalls) open.Add(call.Id);
-            if (messages[i].ToolCallId is { } id && !open.Contains(id)) throw new FlywheelException($"field 'messages[{i}].tool_call_id' is '{id}', expected the id of a call in an assistant's message before it");
+            if (messages[i].ToolCallId is { } id && !open.Contains(id))
+                throw new FlywheelException(
+                    $"field 'messages[{i}].tool_call_id' is '{id}', expected the id of a call in an assistant's message before it");
         }
     }
 }
@@ -125,7 +139,8 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
 
     /// <summary>The assistant's, of text or of a modality's symbols.</summary>
     /// <exception cref="FlywheelException">They are no symbols of that modality.</exception>
-    public static Message Answer(string? modality, string text) => modality is null ? Assistant(text) : new(Role.Assistant, [new SymbolsPart(modality, text)]);
+    public static Message Answer(string? modality, string text) =>
+        modality is null ? Assistant(text) : new(Role.Assistant, [new SymbolsPart(modality, text)]);
 
     /// <summary>Functions that the assistant asks for, after its text.</summary>
     public IReadOnlyList<ToolCall> ToolCalls { get; init; } = [];
@@ -140,7 +155,9 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     public IReadOnlyDictionary<string, string> Fields { get; init; } = JsonFields.None;
 
     /// <summary>False for an answer that a data row only shows: OpenAI's field <c>weight</c> is 0.</summary>
-    public bool IsLearnt => !(Fields.TryGetValue("weight", out string? weight) && double.TryParse(weight, CultureInfo.InvariantCulture, out double number) && number == 0);
+    public bool IsLearnt =>
+        !(Fields.TryGetValue("weight", out string? weight) && double.TryParse(weight, CultureInfo.InvariantCulture, out double number)
+            && number == 0);
 
     /// <summary>The parts, a line each, as vLLM gives them to a template that takes a text; of symbols, their names.</summary>
     public string Text => string.Join('\n', Parts.Select(part => part.Text));
@@ -149,8 +166,10 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
 
     internal static Message FromJson(JsonNode? node, string where)
     {
-        if (node is not JsonObject message) throw new FlywheelException($"{where} is {node?.ToJsonString() ?? "null"}, expected an object with role and content");
-        string name = message["role"] is JsonValue value && value.TryGetValue(out string? text) ? text : throw new FlywheelException($"field '{where}.role' is missing, expected system, user, assistant or tool");
+        if (node is not JsonObject message)
+            throw new FlywheelException($"{where} is {node?.ToJsonString() ?? "null"}, expected an object with role and content");
+        string name = message["role"] is JsonValue value && value.TryGetValue(out string? text)
+            ? text : throw new FlywheelException($"field '{where}.role' is missing, expected system, user, assistant or tool");
         Role role = name switch
         {
             "system" or "developer" => Role.System,
@@ -162,15 +181,20 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
         ToolCall[] calls = message["tool_calls"] switch
         {
             null => [],
-            JsonArray array when role == Role.Assistant => [.. array.Select((call, i) => ToolCall.FromJson(call, $"{where}.tool_calls[{i}]"))],
-            JsonArray => throw new FlywheelException($"field '{where}.tool_calls' stands in a message of the {name}, expected only in the assistant's"),
+            JsonArray array when role == Role.Assistant =>
+                [.. array.Select((call, i) => ToolCall.FromJson(call, $"{where}.tool_calls[{i}]"))],
+            JsonArray =>
+                throw new FlywheelException(
+                    $"field '{where}.tool_calls' stands in a message of the {name}, expected only in the assistant's"),
             var other => throw new FlywheelException($"field '{where}.tool_calls' is {other.ToJsonString()}, expected an array of calls"),
         };
         string? id = message["tool_call_id"] switch
         {
             null => null,
             JsonValue given when role == Role.Tool && given.TryGetValue(out string? answered) => answered,
-            var other => throw new FlywheelException($"field '{where}.tool_call_id' is {other.ToJsonString()} in a message of the {name}, expected a text, and only in a tool's"),
+            var other =>
+                throw new FlywheelException(
+                    $"field '{where}.tool_call_id' is {other.ToJsonString()} in a message of the {name}, expected a text, and only in a tool's"),
         };
         return new Message(role, message["content"] switch
         {
@@ -179,7 +203,8 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
             JsonArray { Count: 0 } => throw new FlywheelException($"field '{where}.content' is empty, expected at least one part"),
             JsonArray parts => [.. parts.Select((part, i) => Part.FromJson(part, $"{where}.content[{i}]"))],
             null => throw new FlywheelException($"field '{where}.content' is missing, expected a text or an array of parts"),
-            var other => throw new FlywheelException($"field '{where}.content' is {other.ToJsonString()}, expected a text or an array of parts"),
+            var other =>
+                throw new FlywheelException($"field '{where}.content' is {other.ToJsonString()}, expected a text or an array of parts"),
         })
         {
             ToolCalls = calls,
@@ -191,8 +216,11 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     private static IReadOnlyDictionary<string, string> FieldsOf(JsonObject message, string where)
     {
         // Other APIs put pictures and files beside the content; a template would pass them over in silence.
-        string? refused = Array.Find(["function_call", "audio", "images", "image_url", "input_audio", "files", "attachments"], name => message[name] is not null and not JsonArray { Count: 0 });
-        if (refused is not null) throw new FlywheelException($"field '{where}.{refused}' is not supported, expected {(refused == "function_call" ? "'tool_calls'" : "only text")}");
+        string? refused = Array.Find(["function_call", "audio", "images", "image_url", "input_audio", "files", "attachments"],
+            name => message[name] is not null and not JsonArray { Count: 0 });
+        if (refused is not null)
+            throw new FlywheelException(
+                $"field '{where}.{refused}' is not supported, expected {(refused == "function_call" ? "'tool_calls'" : "only text")}");
         return JsonFields.Read(message, s_read);
     }
 
@@ -202,7 +230,8 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
         var message = new JsonObject
         {
             ["role"] = Role.ToString().ToLowerInvariant(),
-            ["content"] = Parts switch { [] => null, [TextPart only] => only.Text, _ => new JsonArray([.. Parts.Select(part => part.ToJson())]) },
+            ["content"] = Parts switch { [] => null, [TextPart only] => only.Text,
+                _ => new JsonArray([.. Parts.Select(part => part.ToJson())]) },
         };
         if (ToolCalls.Count > 0) message["tool_calls"] = new JsonArray([.. ToolCalls.Select(call => call.ToJson())]);
         if (ToolCallId is not null) message["tool_call_id"] = ToolCallId;
@@ -210,7 +239,8 @@ public sealed record Message(Role Role, IReadOnlyList<Part> Parts)
     }
 
     public bool Equals(Message? other) =>
-        other is not null && Role == other.Role && Parts.SequenceEqual(other.Parts) && ToolCalls.SequenceEqual(other.ToolCalls) && ToolCallId == other.ToolCallId && JsonFields.Equal(Fields, other.Fields);
+        other is not null && Role == other.Role && Parts.SequenceEqual(other.Parts) && ToolCalls.SequenceEqual(other.ToolCalls)
+            && ToolCallId == other.ToolCallId && JsonFields.Equal(Fields, other.Fields);
 
     public override int GetHashCode() => HashCode.Combine(Role, Text);
 }
@@ -228,17 +258,27 @@ public abstract record Part
     {
         string? type = TextOf(node, "type");
         // Another part's content would be dropped in silence.
-        if (type is not null && TextOf(node, type) is not null && s_contents.Concat(ReservedTokens.Groups.Keys).FirstOrDefault(name => name != type && ((JsonObject)node!)[name] is not null) is { } other)
-            throw new FlywheelException($"field '{where}.{other}' stands in a part of type '{type}', expected only '{type}' beside the type");
+        if (type is not null && TextOf(node, type) is not null
+            && s_contents.Concat(ReservedTokens.Groups.Keys)
+                .FirstOrDefault(name => name != type && ((JsonObject)node!)[name] is not null) is { } other)
+            throw new FlywheelException(
+                $"field '{where}.{other}' stands in a part of type '{type}', expected only '{type}' beside the type");
         return type switch
         {
-            TextPart.Type => new TextPart(TextOf(node, "text") ?? throw new FlywheelException($"field '{where}.text' is missing, expected a text")),
-            not null when ReservedTokens.Groups.ContainsKey(type) => new SymbolsPart(type, TextOf(node, type) ?? throw new FlywheelException($"field '{where}.{type}' is missing, expected symbols with spaces between"), $"field '{where}.{type}'"),
-            _ => throw new FlywheelException($"field '{where}.type' is {(type is null ? "missing" : $"'{type}'")}, expected 'text'; no model here reads another"),
+            TextPart.Type =>
+                new TextPart(TextOf(node, "text") ?? throw new FlywheelException($"field '{where}.text' is missing, expected a text")),
+            not null when ReservedTokens.Groups.ContainsKey(type) =>
+                new SymbolsPart(type,
+                    TextOf(node, type)
+                        ?? throw new FlywheelException($"field '{where}.{type}' is missing, expected symbols with spaces between"),
+                        $"field '{where}.{type}'"),
+            _ => throw new FlywheelException(
+                $"field '{where}.type' is {(type is null ? "missing" : $"'{type}'")}, expected 'text'; no model here reads another"),
         };
     }
 
-    private static string? TextOf(JsonNode? node, string name) => node is JsonObject part && part[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
+    private static string? TextOf(JsonNode? node, string name) =>
+        node is JsonObject part && part[name] is JsonValue value && value.TryGetValue(out string? text) ? text : null;
 
     internal abstract JsonObject ToJson();
 }
@@ -263,7 +303,8 @@ public sealed record SymbolsPart : Part
     /// <param name="text">Symbols with white space between; where each is one letter, as of residues, white space may be left out.</param>
     /// <param name="what">Begins the message about a wrong one.</param>
     /// <exception cref="FlywheelException">One is no symbol of that modality.</exception>
-    public SymbolsPart(string modality, string text, string what = "the answer") => (Modality, Text) = (modality, Normalise(modality, text, what));
+    public SymbolsPart(string modality, string text, string what = "the answer") =>
+        (Modality, Text) = (modality, Normalise(modality, text, what));
 
     public string Modality { get; }
 
@@ -279,16 +320,21 @@ public sealed record SymbolsPart : Part
         if (ReservedTokens.IsOfLetters(modality)) return Letters(modality, text, what, known);
         string[] symbols = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
         if (Array.Find(symbols, symbol => !known.ContainsKey(symbol)) is { } wrong)
-            throw new FlywheelException($"{what} holds '{(wrong.Length <= 40 ? wrong : wrong[..40] + "…")}', expected symbols of '{modality}' with spaces between, such as {string.Join(' ', known.Keys.Take(shown))}");
+            throw new FlywheelException(
+                $"{what} holds '{(wrong.Length <= 40 ? wrong : wrong[..40] + "…")}', expected symbols of '{modality}' with spaces between, such as {string.Join(' ', known.Keys.Take(shown))}");
         return string.Join(' ', symbols);
     }
 
     /// <summary>A letter is a symbol, small or capital; a wrong one is told with its place, counted from 1.</summary>
     private static string Letters(string modality, string text, string what, IReadOnlyDictionary<string, string> known)
     {
-        Rune[] letters = [.. text.EnumerateRunes().Where(rune => !Rune.IsWhiteSpace(rune)).Select(rune => rune.IsAscii ? Rune.ToUpperInvariant(rune) : rune)];
+        Rune[] letters =
+            [.. text.EnumerateRunes().Where(rune => !Rune.IsWhiteSpace(rune))
+                .Select(rune => rune.IsAscii ? Rune.ToUpperInvariant(rune) : rune)];
         int wrong = Array.FindIndex(letters, letter => !known.ContainsKey(letter.ToString()));
-        if (wrong >= 0) throw new FlywheelException($"{what} holds '{letters[wrong]}' at position {wrong + 1} of {letters.Length}, expected letters of '{modality}': {string.Concat(known.Keys)}");
+        if (wrong >= 0)
+            throw new FlywheelException(
+                $"{what} holds '{letters[wrong]}' at position {wrong + 1} of {letters.Length}, expected letters of '{modality}': {string.Concat(known.Keys)}");
         return string.Join(' ', letters);
     }
 

@@ -13,12 +13,15 @@ public sealed partial record ToolCallForm
     /// <summary>Stands in a literal where a template writes the call's id, which a model makes up.</summary>
     public const char Id = '\uE000';
 
-    private const string Name = "probe_name", OtherName = "probe_other", Key = "probe_key", Value = "probe_value", FirstId = "probeid01", SecondId = "probeid02";
+    private const string Name = "probe_name", OtherName = "probe_other", Key = "probe_key", Value = "probe_value", FirstId = "probeid01",
+        SecondId = "probeid02";
 
-    /// <summary>The tags of the Hermes and Qwen models, which templates without tools of their own get: see <see cref="ToolText"/>.</summary>
+    /// <summary>The tags of the Hermes and Qwen models, which templates without tools of their own get: see
+    /// <see cref="ToolText"/>.</summary>
     public static ToolCallForm Hermes { get; } = new()
     {
-        Before = ToolText.CallStart + "\n{\"name\": ", Between = ", \"arguments\": ", After = "}\n" + ToolText.CallEnd, Separator = "\n", IsJson = true, IsParallel = true, Tag = ToolText.CallStart,
+        Before = ToolText.CallStart + "\n{\"name\": ", Between = ", \"arguments\": ", After = "}\n" + ToolText.CallEnd, Separator = "\n",
+        IsJson = true, IsParallel = true, Tag = ToolText.CallStart,
     };
 
     /// <summary>Once, before the first call.</summary>
@@ -62,7 +65,8 @@ public sealed partial record ToolCallForm
     /// <summary>Special tokens that the form is spelt with: in an answer they are text.</summary>
     public IReadOnlyList<string> Specials { get; init; } = [];
 
-    /// <summary>Whether a template makes something of declared tools, and whether it shows calls: found by what it writes, not by its words.</summary>
+    /// <summary>Whether a template makes something of declared tools, and whether it shows calls: found by what it writes, not by its
+    /// words.</summary>
     /// <param name="render">Renders a conversation; throws when the template refuses it.</param>
     /// <returns>Null when it refuses already a question with tools.</returns>
     internal static (bool Tools, bool Calls)? Shows(Func<Conversation, string> render)
@@ -117,19 +121,25 @@ public sealed partial record ToolCallForm
         int at = plain.IndexOf(Mark, StringComparison.Ordinal);
         if (at < 0 || Cut(one) is not { } single || Parts(single) is not [var (head, between, rest)]) return null;
         var form = new ToolCallForm { Before = head, Between = between, After = rest };
-        if (two is not null && Cut(two) is { } pair && Parts(pair) is [var (first, firstBetween, middle), var (_, secondBetween, last)] && first == head && firstBetween == between && secondBetween == between && last == rest)
+        if (two is not null && Cut(two) is { } pair && Parts(pair) is [var (first, firstBetween, middle), var (_, secondBetween, last)]
+            && first == head && firstBetween == between && secondBetween == between && last == rest)
         {
             int after = OutsideTag(middle + between, middle.AsSpan().CommonPrefixLength(rest)), before = 0;
             while (before < Math.Min(head.Length, middle.Length - after) && middle[^(before + 1)] == head[^(before + 1)]) before++;
-            form = form with { Start = head[..^before], Before = head[^before..], After = middle[..after], Separator = middle[after..^before], End = rest[after..], IsParallel = true };
+            form = form with { Start = head[..^before], Before = head[^before..], After = middle[..after],
+                Separator = middle[after..^before], End = rest[after..], IsParallel = true };
             if (form.Separator.Any(char.IsAsciiLetterOrDigit)) return null; // calls are numbered
         }
-        if (form.Before.EndsWith('"') && between.StartsWith('"')) form = form with { Before = form.Before[..^1], Between = between[1..], IsJson = true };
-        string opening = form.Start + form.Before, all = string.Concat(form.Start, form.Before, form.Between, form.After) + form.Separator + form.End;
+        if (form.Before.EndsWith('"') && between.StartsWith('"'))
+            form = form with { Before = form.Before[..^1], Between = between[1..], IsJson = true };
+        string opening = form.Start + form.Before,
+            all = string.Concat(form.Start, form.Before, form.Between, form.After) + form.Separator + form.End;
         string? special = specials.Where(token => opening.StartsWith(token, StringComparison.Ordinal)).MaxBy(token => token.Length);
         string tag = special ?? TagText().Match(opening).Value;
-        if (tag.Length < 2 && (!form.IsJson || opening.TrimStart() is not ['{' or '[', ..])) return null; // nothing tells a call from a text
-        return form with { Tag = tag.Length > 1 ? tag : "", Specials = [.. specials.Where(token => all.Contains(token, StringComparison.Ordinal))] };
+        // nothing tells a call from a text
+        if (tag.Length < 2 && (!form.IsJson || opening.TrimStart() is not ['{' or '[', ..])) return null;
+        return form with { Tag = tag.Length > 1 ? tag : "",
+            Specials = [.. specials.Where(token => all.Contains(token, StringComparison.Ordinal))] };
 
         // What an assistant writes is where the renderings differ from the one with a text.
         string? Cut(string rendered)
@@ -141,11 +151,13 @@ public sealed partial record ToolCallForm
             int close = rendered.Length - end;
             if (OutsideTag(rendered, close) < close && rendered.IndexOf('>', close) is var closed and >= 0) close = closed + 1;
             string answer = rendered[start..close].Trim();
-            return endOfTurn.Length > 0 && answer.EndsWith(endOfTurn, StringComparison.Ordinal) ? answer[..^endOfTurn.Length].TrimEnd() : answer;
+            return endOfTurn.Length > 0 && answer.EndsWith(endOfTurn, StringComparison.Ordinal)
+                ? answer[..^endOfTurn.Length].TrimEnd() : answer;
         }
 
         // Two different tags may begin or end alike; a tag is not cut.
-        static int OutsideTag(string text, int at) => at > 0 && text.LastIndexOf('<', at - 1) is var open and >= 0 && text.IndexOf('>', open, at - open) < 0 ? open : at;
+        static int OutsideTag(string text, int at) =>
+            at > 0 && text.LastIndexOf('<', at - 1) is var open and >= 0 && text.IndexOf('>', open, at - open) < 0 ? open : at;
     }
 
     private static string Arguments => new JsonObject { [Key] = Value }.ToJsonString(JsonText.Compact);
@@ -154,16 +166,20 @@ public sealed partial record ToolCallForm
 
     private static Conversation Probe(params Message[] answer)
     {
-        var parameters = new JsonObject { ["type"] = "object", ["properties"] = new JsonObject { [Key] = new JsonObject { ["type"] = "string", ["description"] = "x" } }, ["required"] = new JsonArray(Key) };
+        var parameters = new JsonObject { ["type"] = "object",
+            ["properties"] = new JsonObject { [Key] = new JsonObject { ["type"] = "string", ["description"] = "x" } },
+            ["required"] = new JsonArray(Key) };
         ToolDefinition Tool(string name) => new(name, "x", parameters.ToJsonString(JsonText.Compact));
         return new Conversation([Message.User("x"), .. answer]) { Tools = [Tool(Name), Tool(OtherName)] };
     }
 
-    /// <summary>For each call the text from the one before to its name, from there to its arguments, and what follows; null when a call is not of that kind.</summary>
+    /// <summary>For each call the text from the one before to its name, from there to its arguments, and what follows; null when a call is
+    /// not of that kind.</summary>
     private static List<(string Before, string Between, string Tail)>? Parts(string answer)
     {
         var parts = new List<(string, string, string)>();
-        MatchCollection calls = Call().Matches(answer.Replace(FirstId, $"{Id}", StringComparison.Ordinal).Replace(SecondId, $"{Id}", StringComparison.Ordinal));
+        MatchCollection calls =
+            Call().Matches(answer.Replace(FirstId, $"{Id}", StringComparison.Ordinal).Replace(SecondId, $"{Id}", StringComparison.Ordinal));
         for (int i = 0; i < calls.Count; i++)
         {
             Match call = calls[i];
@@ -171,7 +187,8 @@ public sealed partial record ToolCallForm
         }
         // The text after one call is the text before the next.
         for (int i = 0; i + 1 < parts.Count; i++) parts[i] = parts[i] with { Item3 = parts[i + 1].Item1 };
-        return parts.TrueForAll(part => !$"{part.Item1}{part.Item2}{part.Item3}".Contains("probe_", StringComparison.Ordinal)) ? parts : null;
+        return parts.TrueForAll(part => !$"{part.Item1}{part.Item2}{part.Item3}".Contains("probe_", StringComparison.Ordinal))
+            ? parts : null;
     }
 
     [GeneratedRegex("(?<before>(?:(?!probe_).)*)(?:probe_name|probe_other)(?<between>(?:(?!probe_).)*)\\{\\s*\"probe_key\"\\s*:\\s*\"probe_value\"\\s*\\}", RegexOptions.Singleline | RegexOptions.CultureInvariant)]

@@ -10,7 +10,8 @@ namespace Flywheel.Model;
 /// </summary>
 public static class ToolText
 {
-    public const string CallStart = "<tool_call>", CallEnd = "</tool_call>", ResultStart = "<tool_response>", ResultEnd = "</tool_response>";
+    public const string CallStart = "<tool_call>", CallEnd = "</tool_call>", ResultStart = "<tool_response>",
+        ResultEnd = "</tool_response>";
 
     /// <summary>
     /// The same conversation in plain messages: tools stand in the system message, a call is a JSON object between tags in
@@ -18,7 +19,8 @@ public static class ToolText
     /// </summary>
     public static Conversation Lower(Conversation conversation)
     {
-        if (conversation.Tools.Count == 0 && !conversation.Messages.Any(message => message.Role == Role.Tool || message.ToolCalls.Count > 0)) return conversation;
+        if (conversation.Tools.Count == 0
+            && !conversation.Messages.Any(message => message.Role == Role.Tool || message.ToolCalls.Count > 0)) return conversation;
         var messages = new List<Message>();
         bool answering = false; // results of one turn share a message
         foreach (Message message in Declare(conversation, ToolCallForm.Hermes).Messages)
@@ -26,7 +28,8 @@ public static class ToolText
             string text = message.Role == Role.Tool ? $"{ResultStart}\n{message.Text}\n{ResultEnd}" : message.Text + Calls(message);
             if (message.Role == Role.Tool && answering) messages[^1] = Message.User($"{messages[^1].Text}\n{text}");
             else if (message.Role != Role.Tool && message.ToolCalls.Count == 0) messages.Add(message);
-            else messages.Add(new Message(message.Role == Role.Tool ? Role.User : message.Role, [new TextPart(text)]) { Fields = message.Fields });
+            else messages.Add(new Message(message.Role == Role.Tool ? Role.User : message.Role,
+                [new TextPart(text)]) { Fields = message.Fields });
             answering = message.Role == Role.Tool;
         }
         return conversation with { Messages = messages, Tools = [] };
@@ -39,13 +42,20 @@ public static class ToolText
     {
         if (conversation.Tools.Count == 0) return conversation;
         Message? system = conversation.Messages is [{ Role: Role.System } first, ..] ? first : null;
-        Message declaration = Message.System((system is { Text.Length: > 0 } ? system.Text + "\n\n" : "") + Declaration(conversation.Tools, form)) with { Fields = system?.Fields ?? JsonFields.None };
+        Message declaration =
+            Message.System((system is { Text.Length: > 0 } ? system.Text + "\n\n" : "") + Declaration(conversation.Tools, form))
+                with { Fields = system?.Fields ?? JsonFields.None };
         return conversation with { Messages = [declaration, .. conversation.Messages.Skip(system is null ? 0 : 1)], Tools = [] };
     }
 
     /// <summary>The same conversation with its calls in the assistant's text, for templates that show tools but no calls.</summary>
-    public static Conversation SpellCalls(Conversation conversation) => conversation.Messages.All(message => message.ToolCalls.Count == 0) ? conversation
-        : conversation with { Messages = [.. conversation.Messages.Select(message => message.ToolCalls.Count == 0 ? message : message with { Parts = [new TextPart(message.Text + Calls(message))], ToolCalls = [] })] };
+    public static Conversation SpellCalls(Conversation conversation) =>
+        conversation.Messages.All(message => message.ToolCalls.Count == 0) ? conversation
+        : conversation
+            with { Messages =
+                [.. conversation.Messages.Select(message =>
+                    message.ToolCalls.Count == 0
+                        ? message : message with { Parts = [new TextPart(message.Text + Calls(message))], ToolCalls = [] })] };
 
     private static string Declaration(IReadOnlyList<ToolDefinition> tools, ToolCallForm form)
     {
@@ -60,7 +70,8 @@ public static class ToolText
         foreach (ToolCall call in message.ToolCalls)
         {
             if (text.Length > 0 || message.Text.Length > 0) text.Append('\n');
-            text.Append(CallStart).Append("\n{\"name\": ").Append(JsonSerializer.Serialize(call.Name, JsonText.Compact)).Append(", \"arguments\": ").Append(call.Arguments).Append("}\n").Append(CallEnd);
+            text.Append(CallStart).Append("\n{\"name\": ").Append(JsonSerializer.Serialize(call.Name, JsonText.Compact))
+                .Append(", \"arguments\": ").Append(call.Arguments).Append("}\n").Append(CallEnd);
         }
         return text.ToString();
     }

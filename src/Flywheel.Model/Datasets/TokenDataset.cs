@@ -67,13 +67,17 @@ public sealed class TokenDataset : IDisposable
         Path = path;
         Manifest = manifest;
         _offsets = ReadOffsets(System.IO.Path.Combine(path, "documents.bin"), manifest);
-        _tokensFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "tokens.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
-        _targetsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "targets.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _tokensFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "tokens.bin"), FileMode.Open, null, 0,
+            MemoryMappedFileAccess.Read);
+        _targetsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "targets.bin"), FileMode.Open, null, 0,
+            MemoryMappedFileAccess.Read);
         _tokens = _tokensFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
         _targets = _targetsFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
-        if (manifest.Labels) _labels = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(System.IO.Path.Combine(path, "labels.bin"))).ToArray();
+        if (manifest.Labels)
+            _labels = MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(System.IO.Path.Combine(path, "labels.bin"))).ToArray();
         if (!manifest.LogProbs) return;
-        _logProbsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "logprobs.bin"), FileMode.Open, null, 0, MemoryMappedFileAccess.Read);
+        _logProbsFile = MemoryMappedFile.CreateFromFile(System.IO.Path.Combine(path, "logprobs.bin"), FileMode.Open, null, 0,
+            MemoryMappedFileAccess.Read);
         _logProbs = _logProbsFile.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
 
@@ -99,17 +103,24 @@ public sealed class TokenDataset : IDisposable
             throw new FlywheelException($"{manifestPath}: {e.Message}", e);
         }
         if (manifest.NumDocuments == 0) throw new FlywheelException($"{path}: the dataset is empty");
-        if (manifest.NumDocuments < 0 || manifest.NumTokens < 2 * (Int128)manifest.NumDocuments) throw new FlywheelException($"{manifestPath}: {manifest.NumTokens} tokens in {manifest.NumDocuments} documents, expected at least 2 in each");
-        if (manifest.BytesPerToken is not (2 or 4)) throw new FlywheelException($"{manifestPath}: field 'bytes_per_token' is {manifest.BytesPerToken}, expected 2 or 4");
-        if (manifest.Pairs && manifest.NumDocuments % 2 != 0) throw new FlywheelException($"{manifestPath}: {manifest.NumDocuments} documents, expected an even number in a dataset of pairs");
-        List<(string, Int128)> files = [("tokens.bin", (Int128)manifest.NumTokens * manifest.BytesPerToken), ("targets.bin", manifest.NumTokens), ("documents.bin", ((Int128)manifest.NumDocuments + 1) * 8)];
+        if (manifest.NumDocuments < 0 || manifest.NumTokens < 2 * (Int128)manifest.NumDocuments)
+            throw new FlywheelException(
+                $"{manifestPath}: {manifest.NumTokens} tokens in {manifest.NumDocuments} documents, expected at least 2 in each");
+        if (manifest.BytesPerToken is not (2 or 4))
+            throw new FlywheelException($"{manifestPath}: field 'bytes_per_token' is {manifest.BytesPerToken}, expected 2 or 4");
+        if (manifest.Pairs && manifest.NumDocuments % 2 != 0)
+            throw new FlywheelException(
+                $"{manifestPath}: {manifest.NumDocuments} documents, expected an even number in a dataset of pairs");
+        List<(string, Int128)> files = [("tokens.bin", (Int128)manifest.NumTokens * manifest.BytesPerToken),
+            ("targets.bin", manifest.NumTokens), ("documents.bin", ((Int128)manifest.NumDocuments + 1) * 8)];
         if (manifest.Labels) files.Add(("labels.bin", (Int128)manifest.NumDocuments * 4));
         if (manifest.LogProbs) files.Add(("logprobs.bin", (Int128)manifest.NumTokens * 4));
         foreach ((string name, Int128 expected) in files)
         {
             var file = new FileInfo(System.IO.Path.Combine(path, name));
             if (!file.Exists || file.Length != expected)
-                throw new FlywheelException($"{file.FullName}: {(file.Exists ? $"has {file.Length} bytes" : "is missing")}, expected {expected} bytes");
+                throw new FlywheelException(
+                    $"{file.FullName}: {(file.Exists ? $"has {file.Length} bytes" : "is missing")}, expected {expected} bytes");
         }
         return new TokenDataset(path, manifest);
     }
@@ -118,10 +129,13 @@ public sealed class TokenDataset : IDisposable
     {
         long[] offsets = new long[manifest.NumDocuments + 1];
         using (FileStream stream = File.OpenRead(path)) stream.ReadExactly(MemoryMarshal.AsBytes(offsets.AsSpan()));
-        if (offsets[0] != 0 || offsets[^1] != manifest.NumTokens) throw new FlywheelException($"{path}: runs from {offsets[0]} to {offsets[^1]}, expected 0 to {manifest.NumTokens}; the file is damaged");
+        if (offsets[0] != 0 || offsets[^1] != manifest.NumTokens)
+            throw new FlywheelException(
+                $"{path}: runs from {offsets[0]} to {offsets[^1]}, expected 0 to {manifest.NumTokens}; the file is damaged");
         for (int i = 1; i < offsets.Length; i++)
             if (offsets[i] < 0 || offsets[i] - offsets[i - 1] is < 2 or > int.MaxValue)
-                throw new FlywheelException($"{path}: document {i - 1} runs from {offsets[i - 1]} to {offsets[i]}, expected at least 2 tokens; the file is damaged");
+                throw new FlywheelException(
+                    $"{path}: document {i - 1} runs from {offsets[i - 1]} to {offsets[i]}, expected at least 2 tokens; the file is damaged");
         return offsets;
     }
 
@@ -147,7 +161,8 @@ public sealed class TokenDataset : IDisposable
         }
         int outside = destination.IndexOfAnyExceptInRange(0, Manifest.VocabSize - 1);
         if (outside >= 0)
-            throw new FlywheelException($"{System.IO.Path.Combine(Path, "tokens.bin")}: token {first + outside} is {destination[outside]}, expected an id below {Manifest.VocabSize}; the file is damaged");
+            throw new FlywheelException(
+                $"{System.IO.Path.Combine(Path, "tokens.bin")}: token {first + outside} is {destination[outside]}, expected an id below {Manifest.VocabSize}; the file is damaged");
     }
 
     /// <summary>Copies the target marks (1: learn this token) of a document from position <paramref name="start"/>.</summary>
@@ -158,7 +173,8 @@ public sealed class TokenDataset : IDisposable
     /// <exception cref="FlywheelException">It is not finite: the file is damaged.</exception>
     public float Label(long document) => float.IsFinite(_labels[document])
         ? _labels[document]
-        : throw new FlywheelException($"{System.IO.Path.Combine(Path, "labels.bin")}: document {document} has {_labels[document]}, expected a number; the file is damaged");
+        : throw new FlywheelException(
+            $"{System.IO.Path.Combine(Path, "labels.bin")}: document {document} has {_labels[document]}, expected a number; the file is damaged");
 
     /// <summary>Copies the log-probabilities that tokens had when they were sampled; only in a dataset that has them.</summary>
     public void ReadLogProbs(long document, int start, Span<float> destination)
@@ -166,13 +182,15 @@ public sealed class TokenDataset : IDisposable
         _logProbs!.SafeMemoryMappedViewHandle.ReadSpan((ulong)Position(document, start, destination.Length) * 4, destination);
         int outside = destination.IndexOfAnyExceptInRange(float.MinValue, 0);
         if (outside >= 0)
-            throw new FlywheelException($"{System.IO.Path.Combine(Path, "logprobs.bin")}: token {start + outside} of document {document} has {destination[outside]}, expected a log-probability; the file is damaged");
+            throw new FlywheelException(
+                $"{System.IO.Path.Combine(Path, "logprobs.bin")}: token {start + outside} of document {document} has {destination[outside]}, expected a log-probability; the file is damaged");
     }
 
     /// <summary>Place of a stretch of a document among all tokens.</summary>
     private long Position(long document, int start, int length)
     {
-        if (start < 0 || start > Length(document) - length) throw new ArgumentOutOfRangeException(nameof(start), $"{length} tokens from {start} of a document of {Length(document)}");
+        if (start < 0 || start > Length(document) - length)
+            throw new ArgumentOutOfRangeException(nameof(start), $"{length} tokens from {start} of a document of {Length(document)}");
         return _offsets[document] + start;
     }
 
@@ -208,9 +226,13 @@ public sealed class TokenDatasetWriter : IDisposable
         _template = template;
         _bytesPerToken = template.VocabSize <= 1 << 16 ? 2 : 4;
         _temporary = new TemporaryFolder(parent);
-        _tokens = new FileStream(System.IO.Path.Combine(_temporary.Path, "tokens.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
-        _targets = new FileStream(System.IO.Path.Combine(_temporary.Path, "targets.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
-        if (template.LogProbs) _logProbs = new FileStream(System.IO.Path.Combine(_temporary.Path, "logprobs.bin"), FileMode.CreateNew, FileAccess.Write, FileShare.None, 1 << 20);
+        _tokens = new FileStream(System.IO.Path.Combine(_temporary.Path, "tokens.bin"), FileMode.CreateNew, FileAccess.Write,
+            FileShare.None, 1 << 20);
+        _targets = new FileStream(System.IO.Path.Combine(_temporary.Path, "targets.bin"), FileMode.CreateNew, FileAccess.Write,
+            FileShare.None, 1 << 20);
+        if (template.LogProbs)
+            _logProbs = new FileStream(System.IO.Path.Combine(_temporary.Path, "logprobs.bin"), FileMode.CreateNew, FileAccess.Write,
+                FileShare.None, 1 << 20);
     }
 
     /// <param name="tokens">At least two ids: the first token is never predicted.</param>
@@ -220,9 +242,11 @@ public sealed class TokenDatasetWriter : IDisposable
     /// <exception cref="FlywheelException">The disk is full.</exception>
     public void Add(ReadOnlySpan<int> tokens, ReadOnlySpan<byte> targets, float? label = null, ReadOnlySpan<float> logProbs = default)
     {
-        if (tokens.Length < 2 || tokens.Length != targets.Length) throw new ArgumentException($"{tokens.Length} tokens with {targets.Length} targets");
+        if (tokens.Length < 2 || tokens.Length != targets.Length)
+            throw new ArgumentException($"{tokens.Length} tokens with {targets.Length} targets");
         if (label.HasValue != _template.Labels || !float.IsFinite(label ?? 0)) throw new ArgumentException($"label {label}", nameof(label));
-        if (logProbs.Length != (_template.LogProbs ? tokens.Length : 0) || logProbs.ContainsAnyExceptInRange(float.MinValue, 0)) throw new ArgumentException($"{tokens.Length} tokens with {logProbs.Length} log-probabilities", nameof(logProbs));
+        if (logProbs.Length != (_template.LogProbs ? tokens.Length : 0) || logProbs.ContainsAnyExceptInRange(float.MinValue, 0))
+            throw new ArgumentException($"{tokens.Length} tokens with {logProbs.Length} log-probabilities", nameof(logProbs));
         int outside = tokens.IndexOfAnyExceptInRange(0, _template.VocabSize - 1);
         if (outside >= 0) throw new ArgumentException($"token {tokens[outside]} is outside the vocabulary of {_template.VocabSize}");
         byte[] bytes = new byte[tokens.Length * _bytesPerToken];
@@ -260,8 +284,11 @@ public sealed class TokenDatasetWriter : IDisposable
         _tokens.Dispose();
         _targets.Dispose();
         _logProbs?.Dispose();
-        if (_template.Labels) File.WriteAllBytes(System.IO.Path.Combine(_temporary.Path, "labels.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_labels)).ToArray());
-        File.WriteAllBytes(System.IO.Path.Combine(_temporary.Path, "documents.bin"), MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
+        if (_template.Labels)
+            File.WriteAllBytes(System.IO.Path.Combine(_temporary.Path, "labels.bin"),
+                MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_labels)).ToArray());
+        File.WriteAllBytes(System.IO.Path.Combine(_temporary.Path, "documents.bin"),
+            MemoryMarshal.AsBytes(CollectionsMarshal.AsSpan(_offsets)).ToArray());
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(System.Text.Encoding.UTF8.GetBytes($"{_template.TokenizerHash} {_template.Pairs} {_bytesPerToken}\n"));
         string[] files = ["documents.bin", "targets.bin", "tokens.bin"];
@@ -280,7 +307,8 @@ public sealed class TokenDatasetWriter : IDisposable
             NumTargets = _numTargets,
             BytesPerToken = _bytesPerToken,
         };
-        AtomicFile.WriteText(System.IO.Path.Combine(_temporary.Path, "dataset.json"), JsonSerializer.Serialize(manifest, JsonText.Indented));
+        AtomicFile.WriteText(System.IO.Path.Combine(_temporary.Path, "dataset.json"),
+            JsonSerializer.Serialize(manifest, JsonText.Indented));
         string path = System.IO.Path.Combine(_parent, manifest.Hash[..16]);
         AtomicFile.Publish(_temporary.Path, path);
         return path;

@@ -16,7 +16,8 @@ public sealed partial class ChessGame : Game
 
     public override string Name => Id;
 
-    public override GamePosition Start { get; } = ChessNotation.FromFen("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", "start");
+    public override GamePosition Start { get; } =
+        ChessNotation.FromFen("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", "start");
 
     public override string MoveTokens => "chess-move";
 
@@ -29,13 +30,17 @@ public sealed partial class ChessGame : Game
     public override GamePosition Read(string text, string what)
     {
         ChessPosition position = ChessNotation.FromFen(text, what);
-        return !position.IsOver ? position : throw new FlywheelException($"{what} is '{text}', expected a game that goes on: this one is over, {(position.Result == 0 ? "drawn" : "by checkmate")}");
+        return !position.IsOver
+            ? position : throw new FlywheelException(
+                $"{what} is '{text}', expected a game that goes on: this one is over, {(position.Result == 0 ? "drawn" : "by checkmate")}");
     }
 
     /// <remarks>Numbers of moves (<c>1.</c>) may stand between.</remarks>
-    public override IReadOnlyList<int> ReadMoves(string text, string what) => GameHistory.Read(this, Numbers().Replace(text, " "), what, "a move such as e2e4 or Nf3",
+    public override IReadOnlyList<int> ReadMoves(string text, string what) =>
+        GameHistory.Read(this, Numbers().Replace(text, " "), what, "a move such as e2e4 or Nf3",
         (position, word) => ChessNotation.Find((ChessPosition)position, word),
-        (position, _) => $"one of {string.Join(", ", position.Moves.Take(8).Select(position.Spell))}{(position.Moves.Count > 8 ? $" and {position.Moves.Count - 8} more" : "")}");
+        (position, _) =>
+            $"one of {string.Join(", ", position.Moves.Take(8).Select(position.Spell))}{(position.Moves.Count > 8 ? $" and {position.Moves.Count - 8} more" : "")}");
 
     /// <summary>Mates, or else takes or promotes to what is worth most.</summary>
     public override IReadOnlyList<int> OnePly(GamePosition position)

@@ -1,7 +1,8 @@
 namespace Flywheel.Model;
 
 /// <summary>
-/// A position of chess by the Laws of FIDE. Threefold repetition and fifty moves without a capture or a pawn's move end the game as a draw by
+/// A position of chess by the Laws of FIDE. Threefold repetition and fifty moves without a capture or a pawn's move end the game as a draw
+/// by
 /// themselves, as between programs, and so does material with which nobody can mate.
 /// </summary>
 public sealed class ChessPosition : GamePosition
@@ -51,14 +52,17 @@ public sealed class ChessPosition : GamePosition
     {
         get
         {
-            if (!_isJudged) (_result, _isJudged) = (Legal.Count == 0 ? IsCheck ? -1 : 0 : Quiet >= 100 || IsBare() || IsThird() ? 0 : null, true);
+            if (!_isJudged)
+                (_result, _isJudged) = (Legal.Count == 0 ? IsCheck ? -1 : 0 : Quiet >= 100 || IsBare() || IsThird() ? 0 : null, true);
             return _result;
         }
     }
 
     public override ulong Key => _key != 0 ? _key : _key = FindKey();
 
-    public override Board Board => new(8, string.Concat(from rank in Enumerable.Range(0, 8).Reverse() from file in Enumerable.Range(0, 8) select ChessNotation.Letter(this[8 * rank + file])));
+    public override Board Board =>
+        new(8, string.Concat(from rank in Enumerable.Range(0, 8).Reverse() from file in Enumerable.Range(0, 8)
+            select ChessNotation.Letter(this[8 * rank + file])));
 
     public override IReadOnlyList<int> Tokens => ChessTokens.Of(this);
 
@@ -78,7 +82,9 @@ public sealed class ChessPosition : GamePosition
         foreach ((int right, int king, int rook) in Castles)
             if (from == king || from == rook || to == rook) castling &= ~right;
         bool resets = isPawn || captures;
-        return new ChessPosition(After(from, to, promotion), !IsFirstToMove, castling, isPawn && Math.Abs(to - from) == 16 ? (from + to) / 2 : -1, resets ? 0 : Quiet + 1, IsFirstToMove ? Number : Number + 1, resets ? null : this);
+        return new ChessPosition(After(from, to, promotion), !IsFirstToMove, castling,
+            isPawn && Math.Abs(to - from) == 16 ? (from + to) / 2 : -1, resets ? 0 : Quiet + 1, IsFirstToMove ? Number : Number + 1,
+            resets ? null : this);
     }
 
     private byte[] After(int from, int to, int promotion)
@@ -131,7 +137,8 @@ public sealed class ChessPosition : GamePosition
             int step = Math.Sign(rook - king);
             bool isFree = true;
             for (int square = king + step; square != rook; square += step) isFree &= _squares[square] == 0;
-            if (isFree && !IsAttacked(_squares, king, !IsFirstToMove) && !IsAttacked(_squares, king + step, !IsFirstToMove)) yield return ChessMoves.Find(king, king + 2 * step);
+            if (isFree && !IsAttacked(_squares, king, !IsFirstToMove) && !IsAttacked(_squares, king + step, !IsFirstToMove))
+                yield return ChessMoves.Find(king, king + 2 * step);
         }
     }
 
@@ -151,7 +158,8 @@ public sealed class ChessPosition : GamePosition
         }
 
         IEnumerable<int> Step(int target) => target / 8 is 0 or 7
-            ? new[] { ChessMoves.Queen, ChessMoves.Rook, ChessMoves.Bishop, ChessMoves.Knight }.Select(piece => ChessMoves.Find(from, target, piece)) : [ChessMoves.Find(from, target)];
+            ? new[] { ChessMoves.Queen, ChessMoves.Rook, ChessMoves.Bishop,
+                ChessMoves.Knight }.Select(piece => ChessMoves.Find(from, target, piece)) : [ChessMoves.Find(from, target)];
     }
 
     private bool IsOwn(byte piece) => piece < 8 == IsFirstToMove;
@@ -161,10 +169,12 @@ public sealed class ChessPosition : GamePosition
     {
         int rank = passing + (IsFirstToMove ? -8 : 8);
         foreach (int side in (int[])[-1, 1])
-            if (rank % 8 + side is >= 0 and < 8 && _squares[rank + side] == (IsFirstToMove ? ChessMoves.Pawn : ChessMoves.Pawn | 8)) yield return rank + side;
+            if (rank % 8 + side is >= 0 and < 8 && _squares[rank + side] == (IsFirstToMove ? ChessMoves.Pawn : ChessMoves.Pawn | 8))
+                yield return rank + side;
     }
 
-    /// <summary>Neither side could mate however both play: kings alone, with one knight or bishop, or with bishops that all stand on squares of one colour.</summary>
+    /// <summary>Neither side could mate however both play: kings alone, with one knight or bishop, or with bishops that all stand on
+    /// squares of one colour.</summary>
     private bool IsBare()
     {
         int minors = 0, knights = 0, light = 0, dark = 0;
@@ -208,7 +218,9 @@ public sealed class ChessPosition : GamePosition
             if (_squares[square] == 0 || IsOwn(_squares[square])) continue;
             byte[] alone = [.. _squares];
             for (int other = 0; other < 64; other++)
-                if (other != square && alone[other] != 0 && !IsOwn(alone[other])) alone[other] = (byte)(ChessMoves.Pawn | (IsFirstToMove ? 0 : 8)); // blocks, and attacks nobody here
+                // blocks, and attacks nobody here
+                if (other != square && alone[other] != 0 && !IsOwn(alone[other]))
+                    alone[other] = (byte)(ChessMoves.Pawn | (IsFirstToMove ? 0 : 8));
             if (IsAttacked(alone, king, !IsFirstToMove)) count++;
         }
         return count;
@@ -217,7 +229,8 @@ public sealed class ChessPosition : GamePosition
     /// <summary>The king of the side that is not to move could be taken.</summary>
     internal bool IsImpossibleCheck => IsAttacked(_squares, KingOf(_squares, !IsFirstToMove), IsFirstToMove);
 
-    private static int KingOf(byte[] squares, bool isWhite) => Array.IndexOf(squares, (byte)(isWhite ? ChessMoves.King : ChessMoves.King | 8));
+    private static int KingOf(byte[] squares, bool isWhite) =>
+        Array.IndexOf(squares, (byte)(isWhite ? ChessMoves.King : ChessMoves.King | 8));
 
     private static bool IsAttacked(byte[] squares, int square, bool byWhite)
     {
@@ -233,7 +246,8 @@ public sealed class ChessPosition : GamePosition
             foreach (int from in ChessMoves.Rays[direction][square])
             {
                 if (squares[from] == 0) continue;
-                if (squares[from] == (ChessMoves.Queen | side) || squares[from] == ((direction < 4 ? ChessMoves.Rook : ChessMoves.Bishop) | side)) return true;
+                if (squares[from] == (ChessMoves.Queen | side)
+                    || squares[from] == ((direction < 4 ? ChessMoves.Rook : ChessMoves.Bishop) | side)) return true;
                 break;
             }
         return false;

@@ -12,10 +12,12 @@ internal static class ChessTokens
 
     private static readonly string[] s_corners = ["a1", "h1", "a8", "h8"];
 
-    public static readonly string[] Names = [.. from side in "ox" from letter in Order from square in SquaresFor(letter) select $"{side}{letter}{square}",
+    public static readonly string[] Names = [.. from side in "ox" from letter in Order from square in SquaresFor(letter)
+        select $"{side}{letter}{square}",
         .. Squares.Names.Where(square => square[1] is '4' or '5').Select(square => $"oE{square}")];
 
-    private static readonly Dictionary<string, int> s_places = Names.Index().ToDictionary(name => name.Item, name => name.Index, StringComparer.Ordinal);
+    private static readonly Dictionary<string, int> s_places =
+        Names.Index().ToDictionary(name => name.Item, name => name.Index, StringComparer.Ordinal);
 
     public static IReadOnlyList<int> Of(ChessPosition position)
     {
@@ -28,7 +30,8 @@ internal static class ChessTokens
             char letter = kind == ChessMoves.Pawn && !isWhite ? 'p' : ChessMoves.Letters[kind];
             if (ChessPosition.Castles.Any(castle => castle.Rook == square && (position.Castling & castle.Right) != 0)) letter = 'C';
             if (position.Passing >= 0 && square == position.Passing + (position.IsFirstToMove ? -8 : 8)) letter = 'E';
-            found.Add(((isOwn ? 100 : 0) + Order.IndexOf(letter, StringComparison.Ordinal), square, s_places[$"{(isOwn ? 'x' : 'o')}{letter}{Squares.Names[square]}"]));
+            found.Add(((isOwn ? 100 : 0) + Order.IndexOf(letter, StringComparison.Ordinal), square,
+                s_places[$"{(isOwn ? 'x' : 'o')}{letter}{Squares.Names[square]}"]));
         }
         return [.. found.OrderBy(piece => piece.Rank).ThenBy(piece => piece.Square).Select(piece => piece.Place)];
     }

@@ -22,10 +22,12 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
 
     public static ConnectFour Empty => default;
 
-    /// <summary>What every state of a column is called, by its number: its stones from below, x of the side to move and o of the other; an empty one is e.</summary>
+    /// <summary>What every state of a column is called, by its number: its stones from below, x of the side to move and o of the other; an
+    /// empty one is e.</summary>
     public static IReadOnlyList<string> ColumnNames { get; } = [.. Enumerable.Range(0, NumColumnStates).Select(NameOf)];
 
-    private static readonly Dictionary<string, int> s_states = ColumnNames.Index().ToDictionary(state => state.Item, state => state.Index, StringComparer.Ordinal);
+    private static readonly Dictionary<string, int> s_states =
+        ColumnNames.Index().ToDictionary(state => state.Item, state => state.Index, StringComparer.Ordinal);
 
     /// <summary>Stones on the board.</summary>
     public int NumPlies => BitOperations.PopCount(Stones);
@@ -73,7 +75,8 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
     public int Height(int column) => BitOperations.PopCount(Stones & Column(column));
 
     /// <summary>Whether the stone at a place, from 0 at the bottom, is one of the side to move; null where there is none.</summary>
-    public bool? IsMine(int column, int row) => (1UL << column * Bits + row) is var place && (Stones & place) == 0 ? null : (Own & place) != 0;
+    public bool? IsMine(int column, int row) =>
+        (1UL << column * Bits + row) is var place && (Stones & place) == 0 ? null : (Own & place) != 0;
 
     /// <summary>Number of a column's state in <see cref="ColumnNames"/>.</summary>
     public int StateOf(int column)
@@ -96,12 +99,14 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
     public static ConnectFour Parse(string text, string what)
     {
         string[] columns = text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        if (columns.Length != NumColumns) throw new FlywheelException($"{what} has {columns.Length} columns, expected {NumColumns}, such as {Empty.Play(3)}");
+        if (columns.Length != NumColumns)
+            throw new FlywheelException($"{what} has {columns.Length} columns, expected {NumColumns}, such as {Empty.Play(3)}");
         (ulong own, ulong stones) = (0, 0);
         for (int column = 0; column < NumColumns; column++)
         {
             if (!s_states.TryGetValue(columns[column], out int state))
-                throw new FlywheelException($"{what} has '{columns[column]}' as column {column}, expected its stones from below: up to {NumRows} of x (the side to move) and o (the other), or e");
+                throw new FlywheelException(
+                    $"{what} has '{columns[column]}' as column {column}, expected its stones from below: up to {NumRows} of x (the side to move) and o (the other), or e");
             int height = BitOperations.Log2((uint)state + 1);
             own |= (ulong)(state + 1 - (1 << height)) << column * Bits;
             stones |= (1UL << height) - 1 << column * Bits;
@@ -109,11 +114,18 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
         var position = new ConnectFour(own, stones);
         (int mine, int theirs) = (BitOperations.PopCount(own), BitOperations.PopCount(position.Other));
         if (theirs - mine is not (0 or 1))
-            throw new FlywheelException($"{what} has {mine} stones of the side to move (x) and {theirs} of the other (o), expected as many of both, or one more of the other: with these stones the other side is to move, or neither");
-        if (HasFour(own)) throw new FlywheelException($"{what} has four in a row of the side to move (x), expected a game that goes on: it would have ended with that stone");
-        if (position.IsLost) throw new FlywheelException($"{what} has four in a row of the other side (o), expected a game that goes on: this one is lost for the side to move");
+            throw new FlywheelException(
+                $"{what} has {mine} stones of the side to move (x) and {theirs} of the other (o), expected as many of both, or one more of the other: with these stones the other side is to move, or neither");
+        if (HasFour(own))
+            throw new FlywheelException(
+                $"{what} has four in a row of the side to move (x), expected a game that goes on: it would have ended with that stone");
+        if (position.IsLost)
+            throw new FlywheelException(
+                $"{what} has four in a row of the other side (o), expected a game that goes on: this one is lost for the side to move");
         if (position.IsFull) throw new FlywheelException($"{what} has no free place, expected a game that goes on: this one is drawn");
-        if (!position.IsReachable()) throw new FlywheelException($"{what} is '{position}', which no game comes to: there is no order in which the two sides, in turn, could have put these stones on each other");
+        if (!position.IsReachable())
+            throw new FlywheelException(
+                $"{what} is '{position}', which no game comes to: there is no order in which the two sides, in turn, could have put these stones on each other");
         return position;
     }
 
@@ -128,18 +140,25 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
         for (int i = 0; i < columns.Length; i++)
         {
             if (columns[i].Length != 1 || columns[i][0] is < '0' or >= (char)('0' + NumColumns))
-                throw new FlywheelException($"{what} has '{columns[i]}' as move {i + 1}, expected a column from 0 (left) to {NumColumns - 1} (right)");
+                throw new FlywheelException(
+                    $"{what} has '{columns[i]}' as move {i + 1}, expected a column from 0 (left) to {NumColumns - 1} (right)");
             int column = columns[i][0] - '0';
-            if (position.IsOver) throw new FlywheelException($"{what} goes on with '{column}' as move {i + 1}, expected no more: the game was {(position.IsLost ? "won" : "drawn")} with move {i}");
-            if (!position.HasRoom(column)) throw new FlywheelException($"{what} plays column {column} as move {i + 1}, expected another: that column is full");
+            if (position.IsOver)
+                throw new FlywheelException(
+                    $"{what} goes on with '{column}' as move {i + 1}, expected no more: the game was {(position.IsLost ? "won" : "drawn")} with move {i}");
+            if (!position.HasRoom(column))
+                throw new FlywheelException($"{what} plays column {column} as move {i + 1}, expected another: that column is full");
             position = position.Play(column);
         }
-        if (position.IsOver) throw new FlywheelException($"{what} ends with a game that is {(position.IsLost ? "won" : "drawn")} after {columns.Length} moves, expected one that goes on");
+        if (position.IsOver)
+            throw new FlywheelException(
+                $"{what} ends with a game that is {(position.IsLost ? "won" : "drawn")} after {columns.Length} moves, expected one that goes on");
         return position;
     }
 
     /// <summary>
-    /// Whether stones can be taken off one by one, of the two sides in turn, until none is left. No part of a position without four in a row
+    /// Whether stones can be taken off one by one, of the two sides in turn, until none is left. No part of a position without four in a
+    /// row
     /// has one, so an order of stones is a game.
     /// </summary>
     private bool IsReachable()
@@ -175,7 +194,8 @@ public readonly record struct ConnectFour(ulong Own, ulong Stones)
     private static ulong Mirror(ulong stones)
     {
         ulong mirrored = 0;
-        for (int column = 0; column < NumColumns; column++) mirrored |= (stones >> column * Bits & (1UL << Bits) - 1) << (NumColumns - 1 - column) * Bits;
+        for (int column = 0; column < NumColumns; column++)
+            mirrored |= (stones >> column * Bits & (1UL << Bits) - 1) << (NumColumns - 1 - column) * Bits;
         return mirrored;
     }
 

@@ -62,7 +62,8 @@ public sealed class ConnectFourPosition(ConnectFour stones) : GamePosition
     public override GamePosition Transformed(int symmetry) => symmetry == 1 ? new ConnectFourPosition(stones.Mirrored) : this;
 
     public override Board Board => new(ConnectFour.NumColumns, string.Concat(
-        from row in Enumerable.Range(0, ConnectFour.NumRows).Reverse() from column in Enumerable.Range(0, ConnectFour.NumColumns) select stones.IsMine(column, row) is not { } mine ? ' ' : mine == IsFirstToMove ? 'X' : 'o'));
+        from row in Enumerable.Range(0, ConnectFour.NumRows).Reverse() from column in Enumerable.Range(0, ConnectFour.NumColumns)
+            select stones.IsMine(column, row) is not { } mine ? ' ' : mine == IsFirstToMove ? 'X' : 'o'));
 
     public override string ToString() => stones.ToString();
 

@@ -15,7 +15,8 @@ public abstract class Game
     });
 
     /// <summary>Every game, by the name that a task's file gives it.</summary>
-    public static IReadOnlyDictionary<string, Game> All { get; } = new Game[] { new ConnectFourGame(), new OthelloGame(), new ChessGame() }.ToDictionary(game => game.Name, StringComparer.Ordinal);
+    public static IReadOnlyDictionary<string, Game> All { get; } =
+        new Game[] { new ConnectFourGame(), new OthelloGame(), new ChessGame() }.ToDictionary(game => game.Name, StringComparer.Ordinal);
 
     public abstract string Name { get; }
 
@@ -36,7 +37,8 @@ public abstract class Game
     /// <summary>About as many plies as a game has, from which positions to measure on are drawn.</summary>
     public abstract int NumTypicalPlies { get; }
 
-    /// <summary>In how many ways the board can be turned and mirrored so that the rules stay what they are; 1 is as it stands alone.</summary>
+    /// <summary>In how many ways the board can be turned and mirrored so that the rules stay what they are; 1 is as it stands
+    /// alone.</summary>
     public virtual int NumSymmetries => 1;
 
     /// <summary>A move on the board that <see cref="GamePosition.Transformed"/> gives.</summary>

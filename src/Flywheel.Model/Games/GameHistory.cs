@@ -9,20 +9,27 @@ internal static class GameHistory
     /// <param name="form">What a move looks like.</param>
     /// <param name="find">The move of a word in a position, legal or not; null of a word that is none.</param>
     /// <param name="legal">What would have been legal in place of a word, for the message.</param>
-    public static IReadOnlyList<int> Read(Game game, string text, string what, string form, Func<GamePosition, string, int?> find, Func<GamePosition, string, string> legal)
+    public static IReadOnlyList<int> Read(Game game, string text, string what, string form, Func<GamePosition, string, int?> find,
+        Func<GamePosition, string, string> legal)
     {
         var moves = new List<int>();
         GamePosition position = game.Start;
         foreach (string word in text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))
         {
-            if (position.IsOver) throw new FlywheelException($"{what} goes on with '{word}' as move {moves.Count + 1}, expected no more: the game was {End(position)} with move {moves.Count}");
-            if (find(position, word) is not { } move) throw new FlywheelException($"{what} has '{word}' as move {moves.Count + 1}, expected {form}");
+            if (position.IsOver)
+                throw new FlywheelException(
+                    $"{what} goes on with '{word}' as move {moves.Count + 1}, expected no more: the game was {End(position)} with move {moves.Count}");
+            if (find(position, word) is not { } move)
+                throw new FlywheelException($"{what} has '{word}' as move {moves.Count + 1}, expected {form}");
             if (!position.Moves.Contains(move))
-                throw new FlywheelException($"{what} plays {word} as move {moves.Count + 1}, where {(position.IsFirstToMove ? game.Sides.First : game.Sides.Second)} is to move; expected {legal(position, word)}");
+                throw new FlywheelException(
+                    $"{what} plays {word} as move {moves.Count + 1}, where {(position.IsFirstToMove ? game.Sides.First : game.Sides.Second)} is to move; expected {legal(position, word)}");
             moves.Add(move);
             position = position.Play(move);
         }
-        if (position.IsOver) throw new FlywheelException($"{what} ends with a game that is {End(position)} after {moves.Count} moves, expected one that goes on");
+        if (position.IsOver)
+            throw new FlywheelException(
+                $"{what} ends with a game that is {End(position)} after {moves.Count} moves, expected one that goes on");
         return moves;
     }
 

@@ -26,29 +26,35 @@ public static class GameTask
         GamePosition? read = given.Length > 0 ? game.Read(given, $"field '{Position}'") : null;
         GamePosition position = history.Length == 0 && read is not null ? read : game.After(game.ReadMoves(history, $"field '{History}'"));
         if (read is not null && $"{read}" != $"{position}")
-            throw new FlywheelException($"field '{Position}' is '{given}', expected '{position}', to which the history leads, or only one of the two");
+            throw new FlywheelException(
+                $"field '{Position}' is '{given}', expected '{position}', to which the history leads, or only one of the two");
         string side = position.IsFirstToMove ? game.Sides.First : game.Sides.Second;
         if (toMove.Length > 0 && toMove != side)
-            throw new FlywheelException($"field '{ToMove}' is '{toMove}', expected '{side}', which is to move {(history.Length > 0 ? "after this history" : "in this position")}");
+            throw new FlywheelException(
+                $"field '{ToMove}' is '{toMove}', expected '{side}', which is to move {(history.Length > 0 ? "after this history" : "in this position")}");
         return new Dictionary<string, string>(values) { [Position] = $"{position}", [ToMove] = side };
     }
 
     /// <summary>Fields that mean a position.</summary>
     public static Dictionary<string, string> FieldsOf(GamePosition position) => new()
     {
-        [History] = "", [Position] = $"{position}", [ToMove] = position.IsFirstToMove ? position.Game.Sides.First : position.Game.Sides.Second,
+        [History] = "", [Position] = $"{position}",
+        [ToMove] = position.IsFirstToMove ? position.Game.Sides.First : position.Game.Sides.Second,
     };
 
     /// <summary>The position that checked fields mean.</summary>
-    public static GamePosition PositionOf(Game game, IReadOnlyDictionary<string, string> values) => game.Read(values[Position], $"field '{Position}'");
+    public static GamePosition PositionOf(Game game, IReadOnlyDictionary<string, string> values) =>
+        game.Read(values[Position], $"field '{Position}'");
 
     /// <summary>What the model is shown of checked fields.</summary>
     public static SymbolsPart Show(Game game, IReadOnlyDictionary<string, string> values)
     {
         string[] symbols = [.. ReservedTokens.Symbols(game.PositionTokens).Keys];
-        return new SymbolsPart(game.PositionTokens, string.Join(' ', PositionOf(game, values).Tokens.Select(place => symbols[place])), $"field '{Position}'");
+        return new SymbolsPart(game.PositionTokens, string.Join(' ', PositionOf(game, values).Tokens.Select(place => symbols[place])),
+            $"field '{Position}'");
     }
 
     /// <summary>Symbols of the legal moves.</summary>
-    public static IReadOnlyList<string> Moves(Game game, IReadOnlyDictionary<string, string> values) => [.. PositionOf(game, values).Moves.Select(game.Symbol)];
+    public static IReadOnlyList<string> Moves(Game game, IReadOnlyDictionary<string, string> values) =>
+        [.. PositionOf(game, values).Moves.Select(game.Symbol)];
 }

@@ -10,7 +10,8 @@ internal static class Squares
     /// <summary>In the order in which moves have their tokens.</summary>
     public static readonly string[] ByFile = [.. from file in "abcdefgh" from rank in "12345678" select $"{file}{rank}"];
 
-    private static readonly Dictionary<string, int> s_numbers = Names.Index().ToDictionary(name => name.Item, name => name.Index, StringComparer.Ordinal);
+    private static readonly Dictionary<string, int> s_numbers =
+        Names.Index().ToDictionary(name => name.Item, name => name.Index, StringComparer.Ordinal);
 
     /// <summary>Number of a square's name; -1 where it is none.</summary>
     public static int Find(string name) => s_numbers.GetValueOrDefault(name, -1);
@@ -23,7 +24,8 @@ internal static class Squares
         for (; set != 0; set &= set - 1) yield return BitOperations.TrailingZeroCount(set);
     }
 
-    /// <summary>Where a square goes when the board is mirrored across (1), up and down (2), along the diagonal (4), or any sum of these.</summary>
+    /// <summary>Where a square goes when the board is mirrored across (1), up and down (2), along the diagonal (4), or any sum of
+    /// these.</summary>
     public static int Transform(int square, int symmetry)
     {
         (int file, int rank) = (square % 8, square / 8);

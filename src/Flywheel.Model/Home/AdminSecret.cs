@@ -24,11 +24,14 @@ public static class AdminSecret
         try
         {
             string secret = File.ReadAllText(file).Trim();
-            return secret.Length > 0 ? secret : throw new FlywheelException($"{file} is empty, expected the secret of the server; delete it and start the server again");
+            return secret.Length > 0
+                ? secret : throw new FlywheelException(
+                    $"{file} is empty, expected the secret of the server; delete it and start the server again");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new FlywheelException($"cannot read the secret with which to ask the server: {e.Message}; run this as the user that started the server", e);
+            throw new FlywheelException(
+                $"cannot read the secret with which to ask the server: {e.Message}; run this as the user that started the server", e);
         }
     }
 
@@ -36,7 +39,8 @@ public static class AdminSecret
     internal static string Ensure(FlywheelHome home)
     {
         string file = FileOf(home);
-        if (!File.Exists(file)) AtomicFile.WriteText(file, Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(NumBytes)) + "\n", OnlyOwner);
+        if (!File.Exists(file))
+            AtomicFile.WriteText(file, Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(NumBytes)) + "\n", OnlyOwner);
         else if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(file, OnlyOwner); // copied from elsewhere, perhaps
         return Read(home);
     }

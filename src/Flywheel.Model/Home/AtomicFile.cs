@@ -19,7 +19,8 @@ public static class AtomicFile
         {
             try
             {
-                var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None, BufferSize = 1 << 16 };
+                var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.Write, Share = FileShare.None,
+                    BufferSize = 1 << 16 };
                 if (mode is not null && !OperatingSystem.IsWindows()) options.UnixCreateMode = mode;
                 using (var stream = new FileStream(temporary, options))
                 {

@@ -24,7 +24,8 @@ public sealed class FlywheelHome
     /// <summary>SQLite database of the record (generations, feedback, runs, models, ...), where no <see cref="Server"/> keeps it.</summary>
     public string Database => System.IO.Path.Combine(Path, "flywheel.db");
 
-    /// <summary>Connection string of the PostgreSQL database that keeps the record, perhaps with a password; null: it is <see cref="Database"/>.</summary>
+    /// <summary>Connection string of the PostgreSQL database that keeps the record, perhaps with a password; null: it is
+    /// <see cref="Database"/>.</summary>
     public string? Server { get; }
 
     /// <summary>Says which server's database the home was used with, without the password, so that no later command makes a second

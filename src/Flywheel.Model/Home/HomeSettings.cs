@@ -20,9 +20,11 @@ public sealed record HomeSettings
         {
             foreach ((int index, RetentionRule rule) in settings.Retention.Index())
                 if (rule.Days is not (> 0 and <= RetentionRule.MaxDays))
-                    throw new FlywheelException($"{where($"retention[{index}].days")}: field 'retention[{index}].days' is {rule.Days}, expected 1 to {RetentionRule.MaxDays}");
+                    throw new FlywheelException(
+                        $"{where($"retention[{index}].days")}: field 'retention[{index}].days' is {rule.Days}, expected 1 to {RetentionRule.MaxDays}");
             if (settings.Retention.GroupBy(rule => rule.App).FirstOrDefault(group => group.Count() > 1) is { } twice)
-                throw new FlywheelException($"{where("retention")}: field 'retention' has {(twice.Key.Length == 0 ? "all applications" : $"'{twice.Key}'")} twice, expected one rule for each");
+                throw new FlywheelException(
+                    $"{where("retention")}: field 'retention' has {(twice.Key.Length == 0 ? "all applications" : $"'{twice.Key}'")} twice, expected one rule for each");
         }, "settings");
     }
 

@@ -20,7 +20,8 @@ public sealed record RunningServer(FlywheelHome Home, int Pid, string Url)
             if (free is not null) return null; // the address is what a killed server left behind
         try
         {
-            return JsonSerializer.Deserialize<Address>(File.ReadAllText(file), JsonText.Compact) is { } found ? new RunningServer(home, found.Pid, found.Url) : null;
+            return JsonSerializer.Deserialize<Address>(File.ReadAllText(file), JsonText.Compact) is { } found
+                ? new RunningServer(home, found.Pid, found.Url) : null;
         }
         catch (FileNotFoundException)
         {
@@ -28,7 +29,8 @@ public sealed record RunningServer(FlywheelHome Home, int Pid, string Url)
         }
     }
 
-    /// <summary>Takes the home for this process until the claim is disposed, and sees to it that it has its <see cref="AdminSecret"/>.</summary>
+    /// <summary>Takes the home for this process until the claim is disposed, and sees to it that it has its
+    /// <see cref="AdminSecret"/>.</summary>
     /// <exception cref="FlywheelException">Another server has it.</exception>
     public static Claim ClaimHome(FlywheelHome home)
     {
@@ -52,7 +54,8 @@ public sealed record RunningServer(FlywheelHome Home, int Pid, string Url)
             Thread.Sleep(20);
         }
         string where = Find(home) is { } other ? $" at {other.Url} (process {other.Pid})" : "";
-        throw new FlywheelException($"a server already runs on {home.Path}{where}; stop it, or give this one its own home with FLYWHEEL_HOME");
+        throw new FlywheelException(
+            $"a server already runs on {home.Path}{where}; stop it, or give this one its own home with FLYWHEEL_HOME");
     }
 
     private static Claim Take(FlywheelHome home, FileStream held)
@@ -85,7 +88,8 @@ public sealed record RunningServer(FlywheelHome Home, int Pid, string Url)
         /// <summary>Says that requests are answered at this address from now on.</summary>
         /// <param name="url">One that works on this machine.</param>
         public void Publish(string url) =>
-            AtomicFile.WriteText(AddressFile(_home), JsonSerializer.Serialize(new Address(Environment.ProcessId, url), JsonText.Compact) + "\n");
+            AtomicFile.WriteText(AddressFile(_home),
+                JsonSerializer.Serialize(new Address(Environment.ProcessId, url), JsonText.Compact) + "\n");
 
         public void Dispose()
         {

@@ -60,7 +60,8 @@ internal sealed partial class TemporaryFolder : IDisposable
             try
             {
                 if (Ours().Match(System.IO.Path.GetFileName(path)) is not { Success: true } name) continue;
-                if (name.Groups["lock"].Success ? !Directory.Exists(path[..^LockEnding.Length]) && IsAbandoned(path) : IsDead(path) || IsAbandoned(path)) Delete(name.Groups["lock"].Success ? path[..^LockEnding.Length] : path);
+                if (name.Groups["lock"].Success ? !Directory.Exists(path[..^LockEnding.Length]) && IsAbandoned(path) : IsDead(path)
+                    || IsAbandoned(path)) Delete(name.Groups["lock"].Success ? path[..^LockEnding.Length] : path);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -82,7 +83,8 @@ internal sealed partial class TemporaryFolder : IDisposable
         using var claim = new FileStream(folder + LockEnding, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
         using var reader = new StreamReader(claim);
         string owner = reader.ReadToEnd();
-        return int.TryParse(owner[(owner.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture, out int process) && owner == Owner(process) && !IsRunning(process);
+        return int.TryParse(owner[(owner.LastIndexOf(' ') + 1)..], CultureInfo.InvariantCulture, out int process) && owner == Owner(process)
+            && !IsRunning(process);
     }
 
     private static bool IsRunning(int process)
@@ -100,7 +102,9 @@ internal sealed partial class TemporaryFolder : IDisposable
 
     private static bool IsAbandoned(string path)
     {
-        IEnumerable<FileSystemInfo> all = Directory.Exists(path) ? new DirectoryInfo(path).EnumerateFileSystemInfos("*", SearchOption.AllDirectories).Append(new DirectoryInfo(path)) : [new FileInfo(path)];
+        IEnumerable<FileSystemInfo> all = Directory.Exists(path)
+            ? new DirectoryInfo(path).EnumerateFileSystemInfos("*", SearchOption.AllDirectories)
+                .Append(new DirectoryInfo(path)) : [new FileInfo(path)];
         return all.Max(entry => entry.LastWriteTimeUtc) < DateTime.UtcNow - s_abandoned;
     }
 

@@ -41,7 +41,8 @@ public sealed partial record Upstream
     /// <exception cref="FlywheelException">The variable is not set.</exception>
     public string? Key => KeyFrom is null ? null
         : Environment.GetEnvironmentVariable(KeyFrom) is { Length: > 0 } key ? key.Trim()
-        : throw new FlywheelException($"the upstream '{Name}' takes its key from the environment variable {KeyFrom}, which is not set where the server runs");
+        : throw new FlywheelException(
+            $"the upstream '{Name}' takes its key from the environment variable {KeyFrom}, which is not set where the server runs");
 
     /// <summary>What an answer costs; null without prices.</summary>
     public double? CostOf(int promptTokens, int tokens) => PriceIn is null && PriceOut is null ? null
@@ -49,9 +50,13 @@ public sealed partial record Upstream
 
     internal void Validate(string field, Func<string, string> where)
     {
-        if (!NameForm().IsMatch(Name) || Name == AnyModel) throw Wrong("name", $"'{Name}'", $"1 to 64 letters, digits, '.', '_' or '-', and not '{AnyModel}', which is whatever answers here");
-        if (!Uri.TryCreate(BaseUrl, UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https")) throw Wrong("base_url", $"'{BaseUrl}'", "an address such as https://api.example.com/v1");
-        if (url.UserInfo.Length > 0) throw Wrong("base_url", "an address with a password in it", "an address without; name an environment variable in key_from");
+        if (!NameForm().IsMatch(Name) || Name == AnyModel)
+            throw Wrong("name", $"'{Name}'",
+                $"1 to 64 letters, digits, '.', '_' or '-', and not '{AnyModel}', which is whatever answers here");
+        if (!Uri.TryCreate(BaseUrl, UriKind.Absolute, out Uri? url) || url.Scheme is not ("http" or "https"))
+            throw Wrong("base_url", $"'{BaseUrl}'", "an address such as https://api.example.com/v1");
+        if (url.UserInfo.Length > 0)
+            throw Wrong("base_url", "an address with a password in it", "an address without; name an environment variable in key_from");
         if (Model.Length == 0) throw Wrong("model", "empty", "what the model is called there");
         if (PriceIn is < 0) throw Wrong("price_in", $"{PriceIn}", "0 or more");
         if (PriceOut is < 0) throw Wrong("price_out", $"{PriceOut}", "0 or more");
@@ -87,7 +92,9 @@ public sealed record Upstreams
         UpstreamsFile file = RecipeFile.Parse<UpstreamsFile>(Utf8File.ReadText(path), path, [], (file, where) =>
         {
             foreach ((int index, Upstream upstream) in file.Upstreams.Index()) upstream.Validate($"upstreams[{index}]", where);
-            if (file.MachinePerHour is < 0) throw new FlywheelException($"{where("machine_per_hour")}: field 'machine_per_hour' is {file.MachinePerHour}, expected 0 or more");
+            if (file.MachinePerHour is < 0)
+                throw new FlywheelException(
+                    $"{where("machine_per_hour")}: field 'machine_per_hour' is {file.MachinePerHour}, expected 0 or more");
             if (file.Upstreams.GroupBy(upstream => upstream.Name).FirstOrDefault(group => group.Count() > 1) is { } twice)
                 throw new FlywheelException($"{where("upstreams")}: field 'upstreams' has '{twice.Key}' twice, expected a name for each");
         }, "list of upstreams");

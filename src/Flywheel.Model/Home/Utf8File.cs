@@ -72,7 +72,8 @@ public static class Utf8File
         stream.Position = 0;
         foreach ((byte[] mark, string encoding) in OtherMarks)
             if (start.AsSpan(0, length).StartsWith(mark))
-                throw new FlywheelException($"{name}: begins with the byte order mark of {encoding}, expected UTF-8; {Convert(encoding, name)}");
+                throw new FlywheelException(
+                    $"{name}: begins with the byte order mark of {encoding}, expected UTF-8; {Convert(encoding, name)}");
         return new StreamReader(stream, Strict, detectEncodingFromByteOrderMarks: false);
     }
 
@@ -100,7 +101,8 @@ public static class Utf8File
         {
             int got = stream.Read(bytes, held, bytes.Length - held);
             int length = held + got;
-            OperationStatus status = Utf8.ToUtf16(bytes.AsSpan(0, length), chars, out int read, out int written, replaceInvalidSequences: false, isFinalBlock: got == 0);
+            OperationStatus status = Utf8.ToUtf16(bytes.AsSpan(0, length), chars, out int read, out int written,
+                replaceInvalidSequences: false, isFinalBlock: got == 0);
             line += CountLineEnds(chars.AsSpan(0, written), before.LastOrDefault());
             before = (before + new string(chars, 0, written))[^Math.Min(Shown, before.Length + written)..];
             if (status == OperationStatus.InvalidData)
@@ -108,7 +110,9 @@ public static class Utf8File
                 string after = before[(before.LastIndexOfAny(['\n', '\r']) + 1)..];
                 if (after.Length > 0 && char.IsLowSurrogate(after[0])) after = after[1..];
                 string place = after.Length > 0 ? $" after '{after}'" : "";
-                return new FlywheelException($"{name}:{line}: is not UTF-8 at byte 0x{bytes[read]:X2}{place}; if it is Latin-1, {Convert("ISO-8859-1", name)}", cause);
+                return new FlywheelException(
+                    $"{name}:{line}: is not UTF-8 at byte 0x{bytes[read]:X2}{place}; if it is Latin-1, {Convert("ISO-8859-1", name)}",
+                    cause);
             }
             if (got == 0) return new FlywheelException($"{name}: changed while it was read", cause);
             bytes.AsSpan(read, length - read).CopyTo(bytes);

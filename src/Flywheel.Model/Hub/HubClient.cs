@@ -24,7 +24,8 @@ public sealed class HubClient : IDisposable
     private const int MaxRedirects = 10, MaxAttempts = 6, MaxListBytes = 64 << 20;
 
     private static readonly string[] Wanted =
-        ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "README.md", "model.safetensors", "model.safetensors.index.json"];
+        ["config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
+            "chat_template.jinja", "README.md", "model.safetensors", "model.safetensors.index.json"];
 
     private readonly HttpClient _http;
     private readonly Uri _endpoint;
@@ -35,7 +36,8 @@ public sealed class HubClient : IDisposable
     /// <param name="endpoint">HF_ENDPOINT when null, else https://huggingface.co.</param>
     /// <param name="token">HF_TOKEN when null; sent to the endpoint only, never to where it redirects.</param>
     /// <exception cref="FlywheelException">The endpoint is no http or https address.</exception>
-    public HubClient(string? endpoint = null, string? token = null) : this(endpoint, token, TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(60)) { }
+    public HubClient(string? endpoint = null, string? token = null) : this(endpoint, token, TimeSpan.FromSeconds(1),
+        TimeSpan.FromSeconds(60)) { }
 
     /// <param name="endpoint">As above.</param>
     /// <param name="token">As above.</param>
@@ -44,11 +46,13 @@ public sealed class HubClient : IDisposable
     internal HubClient(string? endpoint, string? token, TimeSpan delay, TimeSpan stall)
     {
         endpoint ??= Environment.GetEnvironmentVariable("HF_ENDPOINT") is { Length: > 0 } given ? given : "https://huggingface.co";
-        if (!Uri.TryCreate(endpoint.TrimEnd('/') + "/", UriKind.Absolute, out Uri? uri) || (uri.Scheme != Uri.UriSchemeHttp && uri.Scheme != Uri.UriSchemeHttps))
+        if (!Uri.TryCreate(endpoint.TrimEnd('/') + "/", UriKind.Absolute, out Uri? uri)
+            || (uri.Scheme != Uri.UriSchemeHttp && uri.Scheme != Uri.UriSchemeHttps))
             throw new FlywheelException($"HF_ENDPOINT is '{endpoint}', expected an address such as https://huggingface.co");
         (_endpoint, _stall) = (uri, stall);
         _token = (token ?? Environment.GetEnvironmentVariable("HF_TOKEN")) is { Length: > 0 } secret ? secret : null;
-        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = stall }) { Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(new SocketsHttpHandler { AllowAutoRedirect = false, ConnectTimeout = stall })
+            { Timeout = Timeout.InfiniteTimeSpan };
         _http.DefaultRequestHeaders.UserAgent.ParseAdd("flywheel/0.1");
         _retry = new ResiliencePipelineBuilder().AddRetry(new RetryStrategyOptions
         {
@@ -70,8 +74,10 @@ public sealed class HubClient : IDisposable
     /// <param name="progress">Called often.</param>
     /// <param name="cancellation">Stops; what was fetched is kept and gone on with next time.</param>
     /// <returns>What to import, and the source with its commit, for the manifest.</returns>
-    /// <exception cref="FlywheelException">There is no such model, it may not be read, a checksum is wrong, the disk is full, or the hub cannot be reached.</exception>
-    public async Task<(string Path, string Source)> FetchAsync(HubReference reference, string cache, IProgress<HubProgress>? progress = null, CancellationToken cancellation = default)
+    /// <exception cref="FlywheelException">There is no such model, it may not be read, a checksum is wrong, the disk is full, or the hub
+    /// cannot be reached.</exception>
+    public async Task<(string Path, string Source)> FetchAsync(HubReference reference, string cache,
+        IProgress<HubProgress>? progress = null, CancellationToken cancellation = default)
     {
         (string commit, List<RemoteFile> all) = await ListAsync(reference, cancellation);
         List<RemoteFile> files = Choose(reference, all);
@@ -85,20 +91,25 @@ public sealed class HubClient : IDisposable
     /// <summary>Everything that makes a Hugging Face folder; in a repository without safetensors, one GGUF file.</summary>
     private static List<RemoteFile> Choose(HubReference reference, List<RemoteFile> all)
     {
-        if (reference.File is null && all.Any(file => file.Name == "config.json") && all.Any(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal)))
+        if (reference.File is null && all.Any(file => file.Name == "config.json")
+            && all.Any(file => file.Name.EndsWith(".safetensors", StringComparison.Ordinal)))
         {
             bool sharded = all.Any(file => file.Name == "model.safetensors.index.json");
             return [.. all.Where(file => Wanted.Contains(file.Name) || LicenceFile.IsOne(file.Name)
-                || (sharded && file.Name.StartsWith("model-", StringComparison.Ordinal) && file.Name.EndsWith(".safetensors", StringComparison.Ordinal)))];
+                || (sharded && file.Name.StartsWith("model-", StringComparison.Ordinal)
+                    && file.Name.EndsWith(".safetensors", StringComparison.Ordinal)))];
         }
         // A model may be a set of files; any of them names it.
-        IGrouping<string, RemoteFile>[] gguf = [.. all.Where(file => file.Name.EndsWith(".gguf", StringComparison.Ordinal)).GroupBy(file => GgufSet.NameOf(file.Name))
+        IGrouping<string, RemoteFile>[] gguf =
+            [.. all.Where(file => file.Name.EndsWith(".gguf", StringComparison.Ordinal)).GroupBy(file => GgufSet.NameOf(file.Name))
             .Where(set => reference.File is null || set.Any(file => file.Name == reference.File))];
         return gguf switch
         {
             [var one] => [.. one, .. all.Where(file => LicenceFile.IsOne(file.Name))],
-            [] => throw new FlywheelException($"hf:{reference.Id}: has {(reference.File is null ? "neither config.json with safetensors nor a GGUF file" : $"no file '{reference.File}'")}; it holds {NearestName.List([.. all.Select(file => file.Name).Take(20)])}"),
-            _ => throw new FlywheelException($"hf:{reference.Id}: has {gguf.Length} GGUF files; name one, such as hf:{reference.Id}:{gguf[0].First().Name}. They are {NearestName.List([.. gguf.Select(set => set.First().Name)])}"),
+            [] => throw new FlywheelException(
+                $"hf:{reference.Id}: has {(reference.File is null ? "neither config.json with safetensors nor a GGUF file" : $"no file '{reference.File}'")}; it holds {NearestName.List([.. all.Select(file => file.Name).Take(20)])}"),
+            _ => throw new FlywheelException(
+                $"hf:{reference.Id}: has {gguf.Length} GGUF files; name one, such as hf:{reference.Id}:{gguf[0].First().Name}. They are {NearestName.List([.. gguf.Select(set => set.First().Name)])}"),
         };
     }
 
@@ -116,15 +127,19 @@ public sealed class HubClient : IDisposable
         {
             using JsonDocument document = JsonDocument.Parse(json);
             string commit = document.RootElement.GetProperty("sha").GetString() ?? "";
-            if (commit.Length < 7 || !commit.All(char.IsAsciiHexDigit)) throw new FlywheelException($"{uri}: 'sha' is '{commit}', expected a commit");
+            if (commit.Length < 7 || !commit.All(char.IsAsciiHexDigit))
+                throw new FlywheelException($"{uri}: 'sha' is '{commit}', expected a commit");
             List<RemoteFile> files = [];
             foreach (JsonElement entry in document.RootElement.GetProperty("siblings").EnumerateArray())
             {
                 string name = entry.GetProperty("rfilename").GetString() ?? "";
-                if (name.Length == 0 || name != Path.GetFileName(name) || name.Contains('\\')) continue; // files in sub-folders are other things
-                JsonElement? lfs = entry.TryGetProperty("lfs", out JsonElement large) && large.ValueKind == JsonValueKind.Object ? large : null;
+                // files in sub-folders are other things
+                if (name.Length == 0 || name != Path.GetFileName(name) || name.Contains('\\')) continue;
+                JsonElement? lfs = entry.TryGetProperty("lfs", out JsonElement large) && large.ValueKind == JsonValueKind.Object
+                    ? large : null;
                 string? sha256 = lfs is { } l ? Text(l, "sha256") ?? Text(l, "oid") : null;
-                files.Add(new RemoteFile(name, entry.TryGetProperty("size", out JsonElement size) ? size.GetInt64() : -1, sha256, Text(entry, "blobId")));
+                files.Add(new RemoteFile(name, entry.TryGetProperty("size", out JsonElement size) ? size.GetInt64() : -1, sha256,
+                    Text(entry, "blobId")));
             }
             return (commit.ToLowerInvariant(), files);
         }
@@ -133,10 +148,12 @@ public sealed class HubClient : IDisposable
             throw new FlywheelException($"{uri}: the list of files is malformed: {e.Message}", e);
         }
 
-        static string? Text(JsonElement parent, string field) => parent.TryGetProperty(field, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
+        static string? Text(JsonElement parent, string field) =>
+            parent.TryGetProperty(field, out JsonElement value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
     }
 
-    private async Task FetchAsync(HubReference reference, string commit, RemoteFile file, string folder, IProgress<HubProgress>? progress, CancellationToken cancellation)
+    private async Task FetchAsync(HubReference reference, string commit, RemoteFile file, string folder, IProgress<HubProgress>? progress,
+        CancellationToken cancellation)
     {
         string path = Path.Combine(folder, file.Name), part = path + ".part";
         if (File.Exists(path))
@@ -160,11 +177,16 @@ public sealed class HubClient : IDisposable
                 if (have == file.Size && have > 0) return have;
                 using HttpResponseMessage response = await SendAsync(reference, uri, have, token);
                 bool goesOn = response.StatusCode == HttpStatusCode.PartialContent && response.Content.Headers.ContentRange?.From == have;
-                if (response.StatusCode == HttpStatusCode.PartialContent && !goesOn) throw new FlywheelException($"{uri}: was asked from byte {have} on and answered {response.Content.Headers.ContentRange}");
-                using var stream = new FileStream(part, goesOn ? FileMode.Append : FileMode.Create, FileAccess.Write, FileShare.None, 1 << 16);
+                if (response.StatusCode == HttpStatusCode.PartialContent && !goesOn)
+                    throw new FlywheelException(
+                        $"{uri}: was asked from byte {have} on and answered {response.Content.Headers.ContentRange}");
+                using var stream = new FileStream(part, goesOn ? FileMode.Append : FileMode.Create, FileAccess.Write, FileShare.None,
+                    1 << 16);
                 long start = stream.Position;
-                await CopyAsync(response, stream, done => progress?.Report(new(file.Name, start + done, file.Size)), file.Size < 0 ? long.MaxValue : file.Size - start, token);
-                if (file.Size >= 0 && stream.Position < file.Size) throw new PassingException($"{uri}: ended after {stream.Position} of {file.Size} bytes", null);
+                await CopyAsync(response, stream, done => progress?.Report(new(file.Name, start + done, file.Size)),
+                    file.Size < 0 ? long.MaxValue : file.Size - start, token);
+                if (file.Size >= 0 && stream.Position < file.Size)
+                    throw new PassingException($"{uri}: ended after {stream.Position} of {file.Size} bytes", null);
                 return stream.Position;
             }, cancellation);
 
@@ -172,12 +194,14 @@ public sealed class HubClient : IDisposable
             if (expected.Equals(actual, StringComparison.OrdinalIgnoreCase)) break;
             File.Delete(part);
             // What was there from before may be to blame: once more from the begin.
-            if (again || !spliced) throw new FlywheelException($"{uri}: the content has checksum {actual}, the hub says {expected}; nothing of it was kept");
+            if (again || !spliced)
+                throw new FlywheelException($"{uri}: the content has checksum {actual}, the hub says {expected}; nothing of it was kept");
         }
         File.Move(part, path, overwrite: true);
     }
 
-    private async Task<T> RetryingAsync<T>(HubReference reference, Uri uri, Func<CancellationToken, ValueTask<T>> attempt, CancellationToken cancellation)
+    private async Task<T> RetryingAsync<T>(HubReference reference, Uri uri, Func<CancellationToken, ValueTask<T>> attempt,
+        CancellationToken cancellation)
     {
         try
         {
@@ -185,7 +209,8 @@ public sealed class HubClient : IDisposable
         }
         catch (Exception e) when (e is PassingException or HttpRequestException or HttpIOException)
         {
-            throw new FlywheelException($"hf:{reference.Id}: {(e is PassingException ? e.Message : $"{uri}: {e.Message}")}; given up after {MaxAttempts} attempts. Run the same command again: what was fetched is kept", e);
+            throw new FlywheelException(
+                $"hf:{reference.Id}: {(e is PassingException ? e.Message : $"{uri}: {e.Message}")}; given up after {MaxAttempts} attempts. Run the same command again: what was fetched is kept", e);
         }
     }
 
@@ -204,7 +229,8 @@ public sealed class HubClient : IDisposable
         return (blob, Convert.ToHexStringLower(hash.GetHashAndReset()));
     }
 
-    /// <summary>Follows redirects by hand, so that the token goes to the hub alone, and a secure address never leads to an open one.</summary>
+    /// <summary>Follows redirects by hand, so that the token goes to the hub alone, and a secure address never leads to an open
+    /// one.</summary>
     private async Task<HttpResponseMessage> SendAsync(HubReference reference, Uri uri, long from, CancellationToken cancellation)
     {
         Uri at = uri;
@@ -212,7 +238,8 @@ public sealed class HubClient : IDisposable
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, at);
             if (from > 0) request.Headers.Range = new RangeHeaderValue(from, null);
-            if (_token is not null && at.GetLeftPart(UriPartial.Authority) == _endpoint.GetLeftPart(UriPartial.Authority)) request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
+            if (_token is not null && at.GetLeftPart(UriPartial.Authority) == _endpoint.GetLeftPart(UriPartial.Authority))
+                request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", _token);
             using CancellationTokenSource patience = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
             patience.CancelAfter(_stall);
             HttpResponseMessage response;
@@ -232,7 +259,8 @@ public sealed class HubClient : IDisposable
                 {
                     var next = new Uri(at, location);
                     if (hop == MaxRedirects) throw new FlywheelException($"{uri}: redirects more than {MaxRedirects} times");
-                    if (next.Scheme != Uri.UriSchemeHttps && next.Scheme != _endpoint.Scheme) throw new FlywheelException($"{uri}: redirects to {next.Scheme}://{next.Authority}, expected https");
+                    if (next.Scheme != Uri.UriSchemeHttps && next.Scheme != _endpoint.Scheme)
+                        throw new FlywheelException($"{uri}: redirects to {next.Scheme}://{next.Authority}, expected https");
                     at = next;
                     continue;
                 }
@@ -247,11 +275,14 @@ public sealed class HubClient : IDisposable
         switch (response.StatusCode)
         {
             case HttpStatusCode.Unauthorized:
-                return new FlywheelException($"hf:{reference.Id}: the hub answers 401: {(_token is null ? "there is no such model, or it is not public; set HF_TOKEN to a token that may read it" : "it does not accept the token in HF_TOKEN")} ({page})");
+                return new FlywheelException(
+                    $"hf:{reference.Id}: the hub answers 401: {(_token is null ? "there is no such model, or it is not public; set HF_TOKEN to a token that may read it" : "it does not accept the token in HF_TOKEN")} ({page})");
             case HttpStatusCode.Forbidden:
-                return new FlywheelException($"hf:{reference.Id}: the hub answers 403: the model's conditions have not been accepted{(_token is null ? ", or HF_TOKEN is not set" : " by the owner of HF_TOKEN")}; see {page}");
+                return new FlywheelException(
+                    $"hf:{reference.Id}: the hub answers 403: the model's conditions have not been accepted{(_token is null ? ", or HF_TOKEN is not set" : " by the owner of HF_TOKEN")}; see {page}");
             case HttpStatusCode.NotFound:
-                return new FlywheelException($"hf:{reference.Id}: the hub answers 404: no such model, or no revision '{reference.Revision}' ({uri})");
+                return new FlywheelException(
+                    $"hf:{reference.Id}: the hub answers 404: no such model, or no revision '{reference.Revision}' ({uri})");
             case HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout or >= HttpStatusCode.InternalServerError:
                 TimeSpan? after = response.Headers.RetryAfter?.Delta;
                 return new PassingException($"{uri}: the server answers {(int)response.StatusCode}", after);
@@ -261,7 +292,8 @@ public sealed class HubClient : IDisposable
     }
 
     /// <summary>Copies a body, noticing when it stalls.</summary>
-    private async Task CopyAsync(HttpResponseMessage response, Stream target, Action<long>? report, long limit, CancellationToken cancellation)
+    private async Task CopyAsync(HttpResponseMessage response, Stream target, Action<long>? report, long limit,
+        CancellationToken cancellation)
     {
         using Stream body = await response.Content.ReadAsStreamAsync(cancellation);
         byte[] buffer = new byte[1 << 17];
@@ -277,14 +309,16 @@ public sealed class HubClient : IDisposable
             }
             catch (OperationCanceledException e) when (!cancellation.IsCancellationRequested)
             {
-                throw new PassingException($"{response.RequestMessage?.RequestUri}: nothing came for {_stall.TotalSeconds:0} seconds", null, e);
+                throw new PassingException($"{response.RequestMessage?.RequestUri}: nothing came for {_stall.TotalSeconds:0} seconds", null,
+                    e);
             }
             catch (IOException e) when (e is not HttpIOException)
             {
                 throw new PassingException($"{response.RequestMessage?.RequestUri}: the connection broke: {e.Message}", null, e);
             }
             if (read == 0) return;
-            if ((done += read) > limit) throw new FlywheelException($"{response.RequestMessage?.RequestUri}: sends more than the {limit} bytes that were expected");
+            if ((done += read) > limit)
+                throw new FlywheelException($"{response.RequestMessage?.RequestUri}: sends more than the {limit} bytes that were expected");
             AtomicFile.NameFullDisk((target as FileStream)?.Name ?? "", () => target.Write(buffer, 0, read));
             report?.Invoke(done);
         }
@@ -296,7 +330,8 @@ public sealed class HubClient : IDisposable
     private sealed class PassingException(string message, TimeSpan? retryAfter, Exception? inner = null) : Exception(message, inner)
     {
         /// <summary>A server that asks for hours is not waited for that long.</summary>
-        public TimeSpan? RetryAfter { get; } = retryAfter is { } given && given > TimeSpan.FromSeconds(60) ? TimeSpan.FromSeconds(60) : retryAfter;
+        public TimeSpan? RetryAfter { get; } = retryAfter is { } given && given > TimeSpan.FromSeconds(60)
+            ? TimeSpan.FromSeconds(60) : retryAfter;
     }
 
 }

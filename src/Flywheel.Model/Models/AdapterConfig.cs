@@ -17,7 +17,8 @@ public sealed record AdapterConfig
 
     public required double Alpha { get; init; }
 
-    /// <summary>Scale by alpha / sqrt(r), so that a larger rank does not learn more slowly (Kalajdzievski 2023, arXiv 2312.03732).</summary>
+    /// <summary>Scale by alpha / sqrt(r), so that a larger rank does not learn more slowly (Kalajdzievski 2023, arXiv
+    /// 2312.03732).</summary>
     public bool RsLora { get; init; }
 
     /// <summary>Some of <see cref="Modules"/>.</summary>
@@ -34,7 +35,8 @@ public sealed record AdapterConfig
 
     /// <param name="text">Content of adapter_config.json.</param>
     /// <param name="path">Names the file in errors.</param>
-    /// <exception cref="FlywheelException">A field is missing, of the wrong type, or asks for what is not supported; it is named.</exception>
+    /// <exception cref="FlywheelException">A field is missing, of the wrong type, or asks for what is not supported; it is
+    /// named.</exception>
     internal static AdapterConfig Parse(string text, string path)
     {
         JsonObject json = JsonText.ParseObject(Encoding.UTF8.GetBytes(text), path);
@@ -49,7 +51,8 @@ public sealed record AdapterConfig
         foreach (string off in new[] { "use_dora", "fan_in_fan_out", "lora_bias", "use_qalora" })
             if (Flag(off)) throw Wrong(off, "false");
         foreach (string empty in new[] { "rank_pattern", "alpha_pattern", "modules_to_save", "layer_replication" })
-            if (json[empty] is not (null or JsonObject { Count: 0 } or JsonArray { Count: 0 })) throw Wrong(empty, "nothing: one rank and one alpha for all matrices, and no others trained");
+            if (json[empty] is not (null or JsonObject { Count: 0 } or JsonArray { Count: 0 }))
+                throw Wrong(empty, "nothing: one rank and one alpha for all matrices, and no others trained");
         var config = new AdapterConfig
         {
             Rank = Get<int>("r", "a whole number above 0"),
@@ -57,7 +60,8 @@ public sealed record AdapterConfig
             RsLora = Flag("use_rslora"),
             TargetModules = json["target_modules"] switch
             {
-                JsonArray list when list.All(item => item is JsonValue value && value.TryGetValue<string>(out _)) => [.. list.Select(item => item!.GetValue<string>())],
+                JsonArray list when list.All(item => item is JsonValue value && value.TryGetValue<string>(out _)) =>
+                    [.. list.Select(item => item!.GetValue<string>())],
                 JsonValue value when value.TryGetValue(out string? all) && all == "all-linear" => Modules,
                 _ => throw Wrong("target_modules", $"a list of {NearestName.List(Modules)}"),
             },
@@ -71,10 +75,13 @@ public sealed record AdapterConfig
     public void Validate(string source)
     {
         if (Rank <= 0) throw new FlywheelException($"{source}: field 'r' is {Rank}, expected a whole number above 0");
-        if (!(Alpha > 0 && double.IsFinite(Alpha))) throw new FlywheelException($"{source}: field 'lora_alpha' is {Alpha}, expected a number above 0");
-        if (TargetModules.Count == 0) throw new FlywheelException($"{source}: field 'target_modules' is empty, expected some of {NearestName.List(Modules)}");
+        if (!(Alpha > 0 && double.IsFinite(Alpha)))
+            throw new FlywheelException($"{source}: field 'lora_alpha' is {Alpha}, expected a number above 0");
+        if (TargetModules.Count == 0)
+            throw new FlywheelException($"{source}: field 'target_modules' is empty, expected some of {NearestName.List(Modules)}");
         if (TargetModules.FirstOrDefault(module => !Modules.Contains(module)) is { } unknown)
-            throw new FlywheelException($"{source}: field 'target_modules' holds '{unknown}', expected some of {NearestName.List(Modules)}");
+            throw new FlywheelException(
+                $"{source}: field 'target_modules' holds '{unknown}', expected some of {NearestName.List(Modules)}");
     }
 
     internal string ToJson() => new JsonObject

@@ -14,7 +14,8 @@ namespace Flywheel.Model;
 /// </summary>
 public sealed class AdapterFolder
 {
-    private const string ConfigFile = "adapter_config.json", WeightsFile = "adapter_model.safetensors", ManifestFile = "flywheel.json", Prefix = "base_model.model.";
+    private const string ConfigFile = "adapter_config.json", WeightsFile = "adapter_model.safetensors", ManifestFile = "flywheel.json",
+        Prefix = "base_model.model.";
 
     private AdapterFolder(string path, string hash, AdapterConfig config, ModelManifest manifest, IReadOnlyList<string> modules) =>
         (Path, Hash, Config, Manifest, Modules) = (path, hash, config, manifest, modules);
@@ -37,12 +38,14 @@ public sealed class AdapterFolder
     /// <summary>Whether a folder holds an adapter and not a model.</summary>
     public static bool IsAdapter(string path) => File.Exists(System.IO.Path.Combine(path, ConfigFile));
 
-    /// <exception cref="FlywheelException">A file is missing or malformed, a tensor is unknown, alone or of the wrong shape, or the content is not what flywheel.json says.</exception>
+    /// <exception cref="FlywheelException">A file is missing or malformed, a tensor is unknown, alone or of the wrong shape, or the content
+    /// is not what flywheel.json says.</exception>
     public static AdapterFolder Open(string path)
     {
         path = System.IO.Path.GetFullPath(path);
         string configFile = System.IO.Path.Combine(path, ConfigFile), weightsFile = System.IO.Path.Combine(path, WeightsFile);
-        if (!File.Exists(configFile)) throw new FlywheelException($"{configFile}: no such file; expected an adapter folder with {ConfigFile} and {WeightsFile}");
+        if (!File.Exists(configFile))
+            throw new FlywheelException($"{configFile}: no such file; expected an adapter folder with {ConfigFile} and {WeightsFile}");
         AdapterConfig config = AdapterConfig.Parse(Utf8File.ReadText(configFile), configFile);
         string[] modules;
         using (SafetensorsFile weights = SafetensorsFile.Open(weightsFile)) modules = CheckTensors(weights, config);
@@ -52,7 +55,9 @@ public sealed class AdapterFolder
         if (File.Exists(manifestFile))
         {
             manifest = ModelManifest.Read(manifestFile);
-            if (manifest.Hash != hash) throw new FlywheelException($"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
+            if (manifest.Hash != hash)
+                throw new FlywheelException(
+                    $"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
         }
         return new AdapterFolder(path, hash, config, manifest, modules);
     }
@@ -63,28 +68,37 @@ public sealed class AdapterFolder
     /// <param name="factors">Module and its A [r, in] and B [out, r]; the order does not matter.</param>
     /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
     /// <exception cref="FlywheelException">A value is not finite, or the disk is full.</exception>
-    public static AdapterFolder Create(string parent, AdapterConfig config, IEnumerable<(string Module, float[] A, float[] B)> factors, ModelManifest manifest)
+    public static AdapterFolder Create(string parent, AdapterConfig config, IEnumerable<(string Module, float[] A, float[] B)> factors,
+        ModelManifest manifest)
     {
         config.Validate("adapter config");
         List<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors = [];
         long numParameters = 0;
         foreach ((string module, float[] a, float[] b) in factors.OrderBy(factor => factor.Module, StringComparer.Ordinal))
         {
-            foreach ((string kind, float[] values, long[] shape) in new[] { ("A", a, new long[] { config.Rank, a.Length / config.Rank }), ("B", b, [b.Length / config.Rank, config.Rank]) })
+            foreach ((string kind, float[] values, long[] shape) in new[] { ("A", a, new long[] { config.Rank, a.Length / config.Rank }),
+                ("B", b, [b.Length / config.Rank, config.Rank]) })
             {
-                if (shape[0] * shape[1] != values.Length) throw new ArgumentException($"{module}: {kind} has {values.Length} values, no multiple of rank {config.Rank}", nameof(factors));
-                if (!Array.TrueForAll(values, float.IsFinite)) throw new FlywheelException($"{module}: lora_{kind} has a value that is not finite: the training has diverged, no adapter is written");
-                tensors.Add(($"{Prefix}{module}.lora_{kind}.weight", TensorType.F32, shape, stream => SafetensorsWriter.WriteFloats(stream, values, TensorType.F32)));
+                if (shape[0] * shape[1] != values.Length)
+                    throw new ArgumentException($"{module}: {kind} has {values.Length} values, no multiple of rank {config.Rank}",
+                        nameof(factors));
+                if (!Array.TrueForAll(values, float.IsFinite))
+                    throw new FlywheelException(
+                        $"{module}: lora_{kind} has a value that is not finite: the training has diverged, no adapter is written");
+                tensors.Add(($"{Prefix}{module}.lora_{kind}.weight", TensorType.F32, shape,
+                    stream => SafetensorsWriter.WriteFloats(stream, values, TensorType.F32)));
                 numParameters += values.Length;
             }
         }
         return Open(AtomicFile.WriteNamedFolder(parent, folder =>
         {
             AtomicFile.WriteText(System.IO.Path.Combine(folder, ConfigFile), config.ToJson());
-            SafetensorsWriter.Write(System.IO.Path.Combine(folder, WeightsFile), tensors, new Dictionary<string, string> { ["format"] = "pt" });
+            SafetensorsWriter.Write(System.IO.Path.Combine(folder, WeightsFile), tensors,
+                new Dictionary<string, string> { ["format"] = "pt" });
             string hash = ContentHash(folder);
             ModelManifest complete = manifest with { Hash = hash, NumParameters = numParameters };
-            AtomicFile.WriteText(System.IO.Path.Combine(folder, ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
+            AtomicFile.WriteText(System.IO.Path.Combine(folder, ManifestFile),
+                JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
             AtomicFile.WriteText(System.IO.Path.Combine(folder, ModelCard.File), ModelCard.Render(complete, config));
             return hash[..12];
         }));
@@ -99,7 +113,8 @@ public sealed class AdapterFolder
         (a, b) = (null, null);
         if (!Modules.Contains(module)) return false;
         using SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(Path, WeightsFile));
-        (a, b) = (weights.ReadFloats(weights.Tensors[$"{Prefix}{module}.lora_A.weight"]), weights.ReadFloats(weights.Tensors[$"{Prefix}{module}.lora_B.weight"]));
+        (a, b) = (weights.ReadFloats(weights.Tensors[$"{Prefix}{module}.lora_A.weight"]),
+            weights.ReadFloats(weights.Tensors[$"{Prefix}{module}.lora_B.weight"]));
         return true;
     }
 
@@ -107,7 +122,8 @@ public sealed class AdapterFolder
     /// <exception cref="FlywheelException">The base is another model, or a matrix is missing or of another shape.</exception>
     public void CheckFits(ModelFolder model)
     {
-        if (Config.BaseHash is { } hash && hash != model.Hash) throw new FlywheelException($"{Path}: made for the model {hash[..12]}, not for {model.ShortHash} ({model.Path})");
+        if (Config.BaseHash is { } hash && hash != model.Hash)
+            throw new FlywheelException($"{Path}: made for the model {hash[..12]}, not for {model.ShortHash} ({model.Path})");
         CheckFits(model.Config, model.Path);
     }
 
@@ -120,7 +136,8 @@ public sealed class AdapterFolder
         using SafetensorsFile weights = SafetensorsFile.Open(System.IO.Path.Combine(Path, WeightsFile));
         foreach (string module in Modules)
         {
-            if (!shapes.TryGetValue(module + ".weight", out long[]? shape)) throw new FlywheelException($"{Path}: adapts '{module}', which {source} does not have");
+            if (!shapes.TryGetValue(module + ".weight", out long[]? shape))
+                throw new FlywheelException($"{Path}: adapts '{module}', which {source} does not have");
             weights.Require($"{Prefix}{module}.lora_A.weight", Config.Rank, shape[1]);
             weights.Require($"{Prefix}{module}.lora_B.weight", shape[0], Config.Rank);
         }
@@ -132,13 +149,17 @@ public sealed class AdapterFolder
     public void AddTo(string tensor, Span<float> weights)
     {
         const string Suffix = ".weight";
-        if (!tensor.EndsWith(Suffix, StringComparison.Ordinal) || !TryRead(tensor[..^Suffix.Length], out float[]? a, out float[]? b)) return;
+        if (!tensor.EndsWith(Suffix, StringComparison.Ordinal) || !TryRead(tensor[..^Suffix.Length], out float[]? a, out float[]? b))
+            return;
         int rank = Config.Rank, inputs = a.Length / rank, outputs = b.Length / rank;
-        if (weights.Length != inputs * outputs) throw new ArgumentException($"'{tensor}' has {weights.Length} values, the adapter's are [{outputs}, {inputs}]", nameof(weights));
+        if (weights.Length != inputs * outputs)
+            throw new ArgumentException($"'{tensor}' has {weights.Length} values, the adapter's are [{outputs}, {inputs}]",
+                nameof(weights));
         for (int row = 0; row < outputs; row++)
         {
             Span<float> w = weights.Slice(row * inputs, inputs);
-            for (int i = 0; i < rank; i++) TensorPrimitives.MultiplyAdd(a.AsSpan(i * inputs, inputs), Config.Scale * b[row * rank + i], w, w);
+            for (int i = 0; i < rank; i++)
+                TensorPrimitives.MultiplyAdd(a.AsSpan(i * inputs, inputs), Config.Scale * b[row * rank + i], w, w);
         }
     }
 
@@ -166,25 +187,34 @@ public sealed class AdapterFolder
         var modules = new SortedSet<string>(StringComparer.Ordinal);
         foreach ((string name, TensorInfo tensor) in weights.Tensors)
         {
-            string? suffix = new[] { ".lora_A.weight", ".lora_B.weight" }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
+            string? suffix = new[] { ".lora_A.weight",
+                ".lora_B.weight" }.FirstOrDefault(end => name.EndsWith(end, StringComparison.Ordinal));
             if (suffix is null || !name.StartsWith(Prefix, StringComparison.Ordinal))
-                throw new FlywheelException($"{weights.Path}: tensor '{name}' is no part of a LoRA adapter, expected names such as {Prefix}model.layers.0.self_attn.q_proj.lora_A.weight");
-            if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16)) throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected F32, F16 or BF16");
+                throw new FlywheelException(
+                    $"{weights.Path}: tensor '{name}' is no part of a LoRA adapter, expected names such as {Prefix}model.layers.0.self_attn.q_proj.lora_A.weight");
+            if (tensor.Type is not (TensorType.F32 or TensorType.F16 or TensorType.BF16))
+                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected F32, F16 or BF16");
             if (tensor.Shape.Length != 2 || tensor.Shape[suffix[6] == 'A' ? 0 : 1] != config.Rank)
-                throw new FlywheelException($"{weights.Path}: tensor '{name}' has shape {tensor.ShapeText}, expected {(suffix[6] == 'A' ? $"[{config.Rank}, inputs]" : $"[outputs, {config.Rank}]")} for r {config.Rank}");
-            string module = name[Prefix.Length..^suffix.Length], other = Prefix + module + (suffix[6] == 'A' ? ".lora_B.weight" : ".lora_A.weight");
-            if (!weights.Tensors.ContainsKey(other)) throw new FlywheelException($"{weights.Path}: tensor '{other}' is missing, '{name}' is there");
+                throw new FlywheelException(
+                    $"{weights.Path}: tensor '{name}' has shape {tensor.ShapeText}, expected {(suffix[6] == 'A' ? $"[{config.Rank}, inputs]" : $"[outputs, {config.Rank}]")} for r {config.Rank}");
+            string module = name[Prefix.Length..^suffix.Length],
+                other = Prefix + module + (suffix[6] == 'A' ? ".lora_B.weight" : ".lora_A.weight");
+            if (!weights.Tensors.ContainsKey(other))
+                throw new FlywheelException($"{weights.Path}: tensor '{other}' is missing, '{name}' is there");
             if (!config.TargetModules.Any(target => module.EndsWith("." + target, StringComparison.Ordinal)))
-                throw new FlywheelException($"{weights.Path}: tensor '{name}' is there, but target_modules of {ConfigFile} are {string.Join(", ", config.TargetModules)}");
+                throw new FlywheelException(
+                    $"{weights.Path}: tensor '{name}' is there, but target_modules of {ConfigFile} are {string.Join(", ", config.TargetModules)}");
             modules.Add(module);
         }
-        return modules.Count > 0 ? [.. modules] : throw new FlywheelException($"{weights.Path}: holds no tensors, expected those of an adapter");
+        return modules.Count > 0
+            ? [.. modules] : throw new FlywheelException($"{weights.Path}: holds no tensors, expected those of an adapter");
     }
 
     private static string ContentHash(string folder)
     {
         using FileStream weights = File.OpenRead(System.IO.Path.Combine(folder, WeightsFile));
-        string parts = $"adapter {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(System.IO.Path.Combine(folder, ConfigFile))))}\nweights {Convert.ToHexStringLower(SHA256.HashData(weights))}\n";
+        string parts =
+            $"adapter {Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(System.IO.Path.Combine(folder, ConfigFile))))}\nweights {Convert.ToHexStringLower(SHA256.HashData(weights))}\n";
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(parts)));
     }
 }

@@ -27,7 +27,8 @@ public static class LicenceFile
 
     /// <summary>The name of a folder's file with the licence; null when it has none.</summary>
     public static string? Find(string folder) => Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file))
-        .Where(name => IsOne(name) && !name.StartsWith("NOTICE", StringComparison.OrdinalIgnoreCase) && !name.StartsWith("USE_POLICY", StringComparison.OrdinalIgnoreCase))
+        .Where(name => IsOne(name) && !name.StartsWith("NOTICE", StringComparison.OrdinalIgnoreCase)
+            && !name.StartsWith("USE_POLICY", StringComparison.OrdinalIgnoreCase))
         .Order(StringComparer.Ordinal).FirstOrDefault();
 
     /// <summary>The licence that a folder's file is; null when there is none, or no common one.</summary>
@@ -37,7 +38,8 @@ public static class LicenceFile
         using StreamReader reader = File.OpenText(Path.Combine(folder, name));
         char[] start = new char[2000];
         string text = new(start, 0, reader.ReadBlock(start));
-        return Array.Find(s_known, known => Array.TrueForAll(known.Says, says => text.Contains(says, StringComparison.OrdinalIgnoreCase))).Licence;
+        return Array.Find(s_known,
+            known => Array.TrueForAll(known.Says, says => text.Contains(says, StringComparison.OrdinalIgnoreCase))).Licence;
     }
 
     internal static void Copy(string from, string to)

@@ -69,16 +69,21 @@ public sealed class ModelCatalog(FlywheelHome home)
         if (isFolder && wanted.AsSpan().ContainsAny('/', '\\') || wanted is "." or "..") return System.IO.Path.GetFullPath(wanted);
         IReadOnlyList<CatalogEntry> all = List();
         bool digits = wanted.Length is >= MinDigits and <= 64 && wanted.All(char.IsAsciiHexDigit);
-        CatalogEntry[] found = digits ? [.. all.Where(entry => entry.Manifest.Hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))] : [];
+        CatalogEntry[] found = digits
+            ? [.. all.Where(entry => entry.Manifest.Hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase))] : [];
         if (found.Length == 0) found = [.. all.Where(entry => entry.Name == wanted)];
         return found.Length switch
         {
             1 => found[0].Path, // also when a folder here happens to have that name
             0 when isFolder => System.IO.Path.GetFullPath(wanted),
-            0 when HubReference.IsOne(wanted) => throw new FlywheelException($"'{wanted}' is on a hub; bring it here first: ./flywheel import {wanted}"),
-            0 when File.Exists(wanted) => throw new FlywheelException($"{wanted}: is a file; bring it here first: ./flywheel import {wanted}"),
-            0 => throw new FlywheelException($"no model or adapter '{wanted}': there is no such folder, and nothing in {home.Models} has that name or hash{Hint(wanted, all)}"),
-            _ => throw new FlywheelException($"'{wanted}' names {found.Length} of the models in {home.Models}: {string.Join(", ", found.Select(Describe))}; give {(digits ? "more digits" : "the hash")}"),
+            0 when HubReference.IsOne(wanted) =>
+                throw new FlywheelException($"'{wanted}' is on a hub; bring it here first: ./flywheel import {wanted}"),
+            0 when File.Exists(wanted) =>
+                throw new FlywheelException($"{wanted}: is a file; bring it here first: ./flywheel import {wanted}"),
+            0 => throw new FlywheelException(
+                $"no model or adapter '{wanted}': there is no such folder, and nothing in {home.Models} has that name or hash{Hint(wanted, all)}"),
+            _ => throw new FlywheelException(
+                $"'{wanted}' names {found.Length} of the models in {home.Models}: {string.Join(", ", found.Select(Describe))}; give {(digits ? "more digits" : "the hash")}"),
         };
     }
 
@@ -87,7 +92,8 @@ public sealed class ModelCatalog(FlywheelHome home)
     {
         string path = Find(wanted);
         return AdapterFolder.IsAdapter(path)
-            ? throw new FlywheelException($"'{wanted}' is an adapter, expected a model; serve it with its base (./flywheel up --model BASE --adapter {wanted}), or make both one model (./flywheel export {wanted} --merge --to hf)")
+            ? throw new FlywheelException(
+                $"'{wanted}' is an adapter, expected a model; serve it with its base (./flywheel up --model BASE --adapter {wanted}), or make both one model (./flywheel export {wanted} --merge --to hf)")
             : ModelFolder.Open(path);
     }
 
@@ -95,7 +101,8 @@ public sealed class ModelCatalog(FlywheelHome home)
     public AdapterFolder FindAdapter(string wanted)
     {
         string path = Find(wanted);
-        return AdapterFolder.IsAdapter(path) ? AdapterFolder.Open(path) : throw new FlywheelException($"'{wanted}' is a model, expected an adapter");
+        return AdapterFolder.IsAdapter(path)
+            ? AdapterFolder.Open(path) : throw new FlywheelException($"'{wanted}' is a model, expected an adapter");
     }
 
     /// <summary>The model that an adapter was made for.</summary>
@@ -134,7 +141,8 @@ public sealed class ModelCatalog(FlywheelHome home)
         string path = System.IO.Path.Combine(home.Models, name);
         AtomicFile.WriteFolder(path, folder =>
         {
-            foreach (string file in Directory.EnumerateFiles(source)) AtomicFile.Copy(file, System.IO.Path.Combine(folder, System.IO.Path.GetFileName(file)));
+            foreach (string file in Directory.EnumerateFiles(source))
+                AtomicFile.Copy(file, System.IO.Path.Combine(folder, System.IO.Path.GetFileName(file)));
         });
         return path;
     }
@@ -142,12 +150,14 @@ public sealed class ModelCatalog(FlywheelHome home)
     private static FlywheelException Changed(string path, string found, string expected) =>
         new($"{path} holds {found}, expected {expected}; it was changed after it was written: remove it");
 
-    private static string Describe(CatalogEntry entry) => $"{entry.ShortHash} ({(entry.IsAdapter ? "adapter " : "")}{entry.Name}, {entry.Manifest.Created:yyyy-MM-dd HH:mm})";
+    private static string Describe(CatalogEntry entry) =>
+        $"{entry.ShortHash} ({(entry.IsAdapter ? "adapter " : "")}{entry.Name}, {entry.Manifest.Created:yyyy-MM-dd HH:mm})";
 
     private static string Hint(string wanted, IReadOnlyList<CatalogEntry> all)
     {
         string[] names = [.. all.Select(entry => entry.Name).Where(name => name.Length > 0).Distinct()];
-        return names.Length == 0 ? "" : names.Length <= 8 || wanted.Length == 0 ? NearestName.Hint(wanted, names) : "; ./flywheel models lists them";
+        return names.Length == 0 ? "" : names.Length <= 8 || wanted.Length == 0
+            ? NearestName.Hint(wanted, names) : "; ./flywheel models lists them";
     }
 
     private static string? FindStarter()

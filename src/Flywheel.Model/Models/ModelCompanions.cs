@@ -15,7 +15,8 @@ internal static class ModelCompanions
 
     public const string GenerationFile = "generation_config.json";
 
-    private const string SettingsFile = "tokenizer_config.json", SpecialsFile = "special_tokens_map.json", TemplateFile = "chat_template.jinja";
+    private const string SettingsFile = "tokenizer_config.json", SpecialsFile = "special_tokens_map.json",
+        TemplateFile = "chat_template.jinja";
 
     /// <summary>Copies those that there are.</summary>
     public static void Copy(string from, string to)
@@ -23,7 +24,8 @@ internal static class ModelCompanions
         foreach (string path in Directory.EnumerateFiles(from))
         {
             string name = Path.GetFileName(path);
-            if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard or PictureCodec.File) && !LicenceFile.IsOne(name)) continue;
+            if (name is not (GenerationFile or SettingsFile or SpecialsFile or TemplateFile or SourceCard or PictureCodec.File)
+                && !LicenceFile.IsOne(name)) continue;
             AtomicFile.Copy(path, Path.Combine(to, name));
         }
     }
@@ -67,7 +69,8 @@ internal static class ModelCompanions
         }
     }
 
-    /// <summary>Says the chat template in tokenizer_config.json too: not everything that loads such folders reads chat_template.jinja.</summary>
+    /// <summary>Says the chat template in tokenizer_config.json too: not everything that loads such folders reads
+    /// chat_template.jinja.</summary>
     public static void RepeatTemplate(string folder)
     {
         string path = Path.Combine(folder, SettingsFile);
@@ -88,7 +91,9 @@ internal static class ModelCompanions
             null => null,
             JsonValue one when one.TryGetValue(out string? template) => template,
             JsonArray many => Default(many),
-            var other => throw new FlywheelException($"{Path.Combine(folder, SettingsFile)}: field 'chat_template' is {Short(other)}, expected a text"),
+            var other =>
+                throw new FlywheelException(
+                    $"{Path.Combine(folder, SettingsFile)}: field 'chat_template' is {Short(other)}, expected a text"),
         };
     }
 
@@ -98,7 +103,8 @@ internal static class ModelCompanions
 
     /// <summary>The names of a folder's chat templates, where it has several.</summary>
     public static IReadOnlyList<string> TemplateNames(string folder) =>
-        ReadObject(Path.Combine(folder, SettingsFile))["chat_template"] is JsonArray many ? [.. many.OfType<JsonObject>().Select(entry => entry["name"]?.ToString() ?? "")] : [];
+        ReadObject(Path.Combine(folder, SettingsFile))["chat_template"] is JsonArray many
+            ? [.. many.OfType<JsonObject>().Select(entry => entry["name"]?.ToString() ?? "")] : [];
 
     /// <summary>What a template knows by name, such as <c>bos_token</c>.</summary>
     /// <exception cref="FlywheelException">A file is malformed.</exception>
@@ -107,11 +113,13 @@ internal static class ModelCompanions
         var names = new SortedDictionary<string, string>(StringComparer.Ordinal);
         foreach (string file in new[] { SpecialsFile, SettingsFile })
             foreach ((string name, JsonNode? value) in ReadObject(Path.Combine(folder, file)))
-                if (name.EndsWith("_token", StringComparison.Ordinal) && ((value as JsonObject)?["content"] ?? value) is JsonValue token && token.TryGetValue(out string? text)) names[name] = text;
+                if (name.EndsWith("_token", StringComparison.Ordinal) && ((value as JsonObject)?["content"] ?? value) is JsonValue token
+                    && token.TryGetValue(out string? text)) names[name] = text;
         return names;
     }
 
-    /// <summary>Ends of a text that only generation_config.json names: instruction-tuned models end a turn with another token than a text.</summary>
+    /// <summary>Ends of a text that only generation_config.json names: instruction-tuned models end a turn with another token than a
+    /// text.</summary>
     /// <exception cref="FlywheelException">The file is malformed.</exception>
     public static IReadOnlyList<int> ReadEnds(string folder)
     {
@@ -124,7 +132,9 @@ internal static class ModelCompanions
             _ => [Id(ends)],
         };
 
-        int Id(JsonNode? node) => node is JsonValue value && value.TryGetValue(out int id) ? id : throw new FlywheelException($"{path}: field 'eos_token_id' is {Short(ends)}, expected a token id or a list of them");
+        int Id(JsonNode? node) =>
+            node is JsonValue value && value.TryGetValue(out int id)
+                ? id : throw new FlywheelException($"{path}: field 'eos_token_id' is {Short(ends)}, expected a token id or a list of them");
     }
 
     /// <summary>
@@ -144,5 +154,6 @@ internal static class ModelCompanions
     /// <exception cref="FlywheelException">It holds something else.</exception>
     public static JsonObject ReadObject(string path) => File.Exists(path) ? JsonText.ParseObject(File.ReadAllBytes(path), path) : [];
 
-    private static string Short(JsonNode? node) => node?.ToJsonString(JsonText.Compact) is { } text ? text.Length <= 80 ? text : text[..80] + "..." : "null";
+    private static string Short(JsonNode? node) =>
+        node?.ToJsonString(JsonText.Compact) is { } text ? text.Length <= 80 ? text : text[..80] + "..." : "null";
 }

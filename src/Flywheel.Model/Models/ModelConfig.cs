@@ -101,11 +101,13 @@ public sealed record ModelConfig
 
     /// <summary>Number of the layer that a tensor belongs to; null for the embedding, the last norm and the head.</summary>
     internal static int? LayerOf(string tensor) =>
-        tensor.Split('.') is ["model", "layers", var number, ..] && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) ? layer : null;
+        tensor.Split('.') is ["model", "layers", var number, ..]
+            && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int layer) ? layer : null;
 
     /// <exception cref="FlywheelException">A field is missing, of the wrong type, or not supported; it is named.</exception>
     public static ModelConfig Load(string path) =>
-        File.Exists(path) ? Parse(Utf8File.ReadText(path), path) : throw new FlywheelException($"{path}: no such file; expected a model's config.json");
+        File.Exists(path)
+            ? Parse(Utf8File.ReadText(path), path) : throw new FlywheelException($"{path}: no such file; expected a model's config.json");
 
     /// <param name="text">Content of config.json.</param>
     /// <param name="path">Names the file in errors.</param>
@@ -117,19 +119,23 @@ public sealed record ModelConfig
         {
             if (json[field] is not { } node)
                 return required ? throw new FlywheelException($"{path}: field '{field}' is missing") : fallback!;
-            return node is JsonValue value && value.TryGetValue(out T? typed) ? typed : throw Wrong(field, node, typeof(T) == typeof(int) ? "a whole number" : typeof(T) == typeof(float) ? "a number" : typeof(T) == typeof(bool) ? "true or false" : "a text");
+            return node is JsonValue value && value.TryGetValue(out T? typed)
+                ? typed : throw Wrong(field, node, typeof(T) == typeof(int) ? "a whole number" : typeof(T) == typeof(float)
+                    ? "a number" : typeof(T) == typeof(bool) ? "true or false" : "a text");
         }
 
         int TokenId(string field, JsonNode? node) =>
             node is JsonValue value && value.TryGetValue(out int id) ? id : throw Wrong(field, json[field]!, "a token id");
 
-        FlywheelException Wrong(string field, JsonNode node, string expected) => new($"{path}: field '{field}' is {node.ToJsonString()}, expected {expected}");
+        FlywheelException Wrong(string field, JsonNode node, string expected) =>
+            new($"{path}: field '{field}' is {node.ToJsonString()}, expected {expected}");
 
         string type = Get<string>("model_type");
         if (!ModelTypes.Contains(type))
             throw new FlywheelException($"{path}: model_type '{type}' is not supported; supported are {NearestName.List(ModelTypes)}");
         if (json["quantization_config"] is JsonObject quantized)
-            throw new FlywheelException($"{path}: quantization_config {quantized["quant_method"]?.ToJsonString() ?? ""} is not supported in this layout, expected plain weights, or a GGUF file");
+            throw new FlywheelException(
+                $"{path}: quantization_config {quantized["quant_method"]?.ToJsonString() ?? ""} is not supported in this layout, expected plain weights, or a GGUF file");
         if (Get("use_sliding_window", false, required: false))
             throw new FlywheelException($"{path}: use_sliding_window true is not supported, expected false");
         JsonObject? rope = RopeFields(json, path);
@@ -174,7 +180,9 @@ public sealed record ModelConfig
     private static JsonObject? RopeFields(JsonObject json, string path)
     {
         foreach (string name in new[] { "rope_parameters", "rope_scaling" })
-            if (json[name] is { } node) return node as JsonObject ?? throw new FlywheelException($"{path}: field '{name}' is {node.ToJsonString()}, expected an object");
+            if (json[name] is { } node)
+                return node as JsonObject
+                    ?? throw new FlywheelException($"{path}: field '{name}' is {node.ToJsonString()}, expected an object");
         return null;
     }
 
@@ -197,13 +205,18 @@ public sealed record ModelConfig
             throw new FlywheelException($"{source}: num_attention_heads {NumHeads} is no multiple of num_key_value_heads {NumKvHeads}");
         if (HeadDim % 2 != 0)
             throw new FlywheelException($"{source}: head_dim {HeadDim} is odd, expected an even number");
-        if (!(RmsNormEps > 0 && float.IsFinite(RmsNormEps))) throw new FlywheelException($"{source}: rms_norm_eps is {RmsNormEps}, expected a positive number");
-        if (!(RopeTheta > 0 && float.IsFinite(RopeTheta))) throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected a positive number");
+        if (!(RmsNormEps > 0 && float.IsFinite(RmsNormEps)))
+            throw new FlywheelException($"{source}: rms_norm_eps is {RmsNormEps}, expected a positive number");
+        if (!(RopeTheta > 0 && float.IsFinite(RopeTheta)))
+            throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected a positive number");
         RopeScaling?.Validate(source);
-        if (RopeScaling?.Type == RopeScalingType.Yarn && RopeTheta <= 1) throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected more than 1 for yarn");
-        if (BosTokenId is { } bos && (bos < 0 || bos >= VocabSize)) throw new FlywheelException($"{source}: bos_token_id is {bos}, expected an id below vocab_size {VocabSize}");
+        if (RopeScaling?.Type == RopeScalingType.Yarn && RopeTheta <= 1)
+            throw new FlywheelException($"{source}: rope_theta is {RopeTheta}, expected more than 1 for yarn");
+        if (BosTokenId is { } bos && (bos < 0 || bos >= VocabSize))
+            throw new FlywheelException($"{source}: bos_token_id is {bos}, expected an id below vocab_size {VocabSize}");
         foreach (int eos in EosTokenIds)
-            if (eos < 0 || eos >= VocabSize) throw new FlywheelException($"{source}: eos_token_id is {eos}, expected an id below vocab_size {VocabSize}");
+            if (eos < 0 || eos >= VocabSize)
+                throw new FlywheelException($"{source}: eos_token_id is {eos}, expected an id below vocab_size {VocabSize}");
     }
 
     /// <summary>Writes the config.json that transformers and llama.cpp's converter read.</summary>

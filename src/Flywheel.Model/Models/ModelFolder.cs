@@ -42,7 +42,8 @@ public sealed record ModelManifest
     /// <summary>What the model is for, as its makers say it.</summary>
     public string? IntendedUse { get; init; }
 
-    /// <summary>Ids that are set aside for what is not text, by <see cref="ReservedTokens.Groups"/>' names; null where there are none.</summary>
+    /// <summary>Ids that are set aside for what is not text, by <see cref="ReservedTokens.Groups"/>' names; null where there are
+    /// none.</summary>
     public IReadOnlyDictionary<string, TokenRange>? Ranges { get; init; }
 
     /// <summary>Tasks that it, or a model that it was made from, was trained for; null where it is not known.</summary>
@@ -62,7 +63,8 @@ public sealed record ModelManifest
     {
         try
         {
-            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(Utf8File.ReadText(path), JsonText.Compact) ?? throw new FlywheelException($"{path}: is null, expected an object");
+            ModelManifest manifest = JsonSerializer.Deserialize<ModelManifest>(Utf8File.ReadText(path), JsonText.Compact)
+                ?? throw new FlywheelException($"{path}: is null, expected an object");
             return manifest.Hash is { Length: 64 } && manifest.Name is not null && manifest.Evaluation is not null ? manifest
                 : throw new FlywheelException($"{path}: hash is '{manifest.Hash}', expected 64 digits, beside it a name and an evaluation");
         }
@@ -91,7 +93,8 @@ public sealed record ModelManifest
 /// </summary>
 public sealed class ModelFolder
 {
-    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json", GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", ManifestFile = "flywheel.json";
+    private const string ConfigFile = "config.json", WeightsFile = "model.safetensors", IndexFile = "model.safetensors.index.json",
+        GgufWeightsFile = "model.gguf", TokenizerFile = "tokenizer.json", ManifestFile = "flywheel.json";
 
     private readonly Lazy<Tokenizer> _tokenizer;
     private readonly Lazy<ChatTemplate> _chatTemplate;
@@ -163,7 +166,8 @@ public sealed class ModelFolder
         path = System.IO.Path.GetFullPath(path);
         if (!Directory.Exists(path)) throw new FlywheelException($"{path}: no such folder; expected a model folder");
         byte[] configBytes = ReadFile(ConfigFile), tokenizer = ReadFile(TokenizerFile);
-        ModelConfig config = ModelConfig.Parse(Utf8File.Decode(configBytes, System.IO.Path.Combine(path, ConfigFile)), System.IO.Path.Combine(path, ConfigFile));
+        ModelConfig config = ModelConfig.Parse(Utf8File.Decode(configBytes, System.IO.Path.Combine(path, ConfigFile)),
+            System.IO.Path.Combine(path, ConfigFile));
         string weights = FindWeights(path);
         using (IWeightFile file = OpenWeightFile(weights)) CheckTensors(file, file.Tensors, config);
         string hash = ContentHash(configBytes, tokenizer, weights);
@@ -172,7 +176,9 @@ public sealed class ModelFolder
         byte[] ReadFile(string name)
         {
             string file = System.IO.Path.Combine(path, name);
-            return File.Exists(file) ? File.ReadAllBytes(file) : throw new FlywheelException($"{file}: no such file; expected a model folder with {ConfigFile}, {WeightsFile} and {TokenizerFile}");
+            return File.Exists(file)
+                ? File.ReadAllBytes(file) : throw new FlywheelException(
+                    $"{file}: no such file; expected a model folder with {ConfigFile}, {WeightsFile} and {TokenizerFile}");
         }
     }
 
@@ -209,7 +215,8 @@ public sealed class ModelFolder
     /// <param name="origin">The model that this one was made from: its chat template and all that goes along with it stay.</param>
     /// <param name="codec">File of the codec that made its pictures tokens; null keeps the origin's.</param>
     /// <exception cref="FlywheelException">A weight is not finite, the tokenizer does not fit, or the disk is full.</exception>
-    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype, Func<string, float[]> readTensor, ModelManifest manifest, ModelFolder? origin = null, string? codec = null)
+    public static ModelFolder Create(string parent, ModelConfig config, Tokenizer tokenizer, TensorType dtype,
+        Func<string, float[]> readTensor, ModelManifest manifest, ModelFolder? origin = null, string? codec = null)
     {
         CheckVocabulary("tokenizer", tokenizer, config);
         if (ReservedTokens.Ranges(tokenizer) is { Count: > 0 } ranges) manifest = manifest with { Ranges = ranges };
@@ -217,19 +224,26 @@ public sealed class ModelFolder
         {
             if (origin is not null) ModelCompanions.Copy(origin.Path, folder);
             if (codec is not null) AtomicFile.Copy(codec, System.IO.Path.Combine(folder, PictureCodec.File));
-            SafetensorsWriter.WriteModel(folder, [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))]);
+            SafetensorsWriter.WriteModel(folder,
+                [.. config.Tensors().Select(tensor => (tensor.Name, dtype, tensor.Shape, WriteTensor(tensor.Name, tensor.Shape)))]);
             var special = new Dictionary<string, string>();
             if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageEnd)) special["eos_token"] = Tokenizer.MessageEnd;
             if (tokenizer.SpecialTokens.ContainsKey(Tokenizer.EndOfText)) special["pad_token"] = Tokenizer.EndOfText;
-            ModelCompanions.Complete(folder, config, special, tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? ChatTemplate.Jinja : null);
+            ModelCompanions.Complete(folder, config, special,
+                tokenizer.SpecialTokens.ContainsKey(Tokenizer.MessageStart) ? ChatTemplate.Jinja : null);
         }, manifest);
 
         Action<Stream> WriteTensor(string name, long[] shape) => stream =>
         {
             float[] values = readTensor(name);
             long expected = shape.Aggregate(1L, (product, size) => product * size);
-            if (values.Length != expected) throw new ArgumentException($"tensor '{name}' has {values.Length} values, its shape [{string.Join(", ", shape)}] needs {expected}", nameof(readTensor));
-            if (!Array.TrueForAll(values, float.IsFinite)) throw new FlywheelException($"tensor '{name}' has a value that is not finite: the training has diverged, no model is written");
+            if (values.Length != expected)
+                throw new ArgumentException(
+                    $"tensor '{name}' has {values.Length} values, its shape [{string.Join(", ", shape)}] needs {expected}",
+                    nameof(readTensor));
+            if (!Array.TrueForAll(values, float.IsFinite))
+                throw new FlywheelException(
+                    $"tensor '{name}' has a value that is not finite: the training has diverged, no model is written");
             SafetensorsWriter.WriteFloats(stream, values, dtype);
         };
     }
@@ -242,7 +256,8 @@ public sealed class ModelFolder
     /// <param name="fill">Writes the weights and all other files into a folder.</param>
     /// <param name="manifest">Origin and figures; hash and parameter count are filled in.</param>
     /// <param name="name">Name of the folder; its short hash when null.</param>
-    internal static ModelFolder Assemble(string parent, ModelConfig config, TensorType dtype, Action<string> saveTokenizer, Action<string> fill, ModelManifest manifest, string? name = null)
+    internal static ModelFolder Assemble(string parent, ModelConfig config, TensorType dtype, Action<string> saveTokenizer,
+        Action<string> fill, ModelManifest manifest, string? name = null)
     {
         config.Validate("model config");
         return Open(AtomicFile.WriteNamedFolder(parent, folder =>
@@ -251,10 +266,13 @@ public sealed class ModelFolder
             config.Save(File(ConfigFile), dtype switch { TensorType.F32 => "float32", TensorType.F16 => "float16", _ => "bfloat16" });
             saveTokenizer(File(TokenizerFile));
             fill(folder);
-            string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)), FindWeights(folder));
+            string hash = ContentHash(System.IO.File.ReadAllBytes(File(ConfigFile)), System.IO.File.ReadAllBytes(File(TokenizerFile)),
+                FindWeights(folder));
             ModelManifest complete = manifest with { Hash = hash, NumParameters = config.NumParameters };
             AtomicFile.WriteText(File(ManifestFile), JsonSerializer.Serialize(complete, JsonText.Indented) + "\n");
-            if (!System.IO.File.Exists(File(ModelCard.File))) AtomicFile.WriteText(File(ModelCard.File), ModelCard.Render(complete, config, ModelCompanions.ReadTemplate(folder) is not null, LicenceFile.Find(folder)));
+            if (!System.IO.File.Exists(File(ModelCard.File)))
+                AtomicFile.WriteText(File(ModelCard.File),
+                    ModelCard.Render(complete, config, ModelCompanions.ReadTemplate(folder) is not null, LicenceFile.Find(folder)));
             return name ?? hash[..12];
         }));
     }
@@ -265,7 +283,8 @@ public sealed class ModelFolder
         if (Manifest.Name == name) return this;
         ModelManifest renamed = Manifest with { Name = name };
         AtomicFile.WriteText(System.IO.Path.Combine(Path, ManifestFile), JsonSerializer.Serialize(renamed, JsonText.Indented) + "\n");
-        AtomicFile.WriteText(System.IO.Path.Combine(Path, ModelCard.File), ModelCard.Render(renamed, Config, ReadChatTemplate() is not null, LicenceFile.Find(Path)));
+        AtomicFile.WriteText(System.IO.Path.Combine(Path, ModelCard.File),
+            ModelCard.Render(renamed, Config, ReadChatTemplate() is not null, LicenceFile.Find(Path)));
         return Open(Path);
     }
 
@@ -279,18 +298,22 @@ public sealed class ModelFolder
     /// <summary>The file of a folder's weights, or the index of a sharded set.</summary>
     internal static string FindWeights(string folder)
     {
-        string[] found = [.. new[] { WeightsFile, IndexFile, GgufWeightsFile }.Select(name => System.IO.Path.Combine(folder, name)).Where(File.Exists)];
+        string[] found =
+            [.. new[] { WeightsFile, IndexFile, GgufWeightsFile }.Select(name => System.IO.Path.Combine(folder, name)).Where(File.Exists)];
         return found.Length switch
         {
             1 => found[0],
             0 => throw new FlywheelException($"{folder}: has no weights, expected {WeightsFile}, {IndexFile} or {GgufWeightsFile}"),
-            _ => throw new FlywheelException($"{folder}: has weights twice, {System.IO.Path.GetFileName(found[0])} and {System.IO.Path.GetFileName(found[1])}; expected one of them"),
+            _ => throw new FlywheelException(
+                $"{folder}: has weights twice, {System.IO.Path.GetFileName(found[0])} and {System.IO.Path.GetFileName(found[1])}; expected one of them"),
         };
     }
 
-    internal static IWeightFile OpenWeightFile(string path) => path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path).WithWholeNames();
+    internal static IWeightFile OpenWeightFile(string path) =>
+        path.EndsWith(".gguf", StringComparison.Ordinal) ? GgufFile.Open(path) : SafetensorsFile.Open(path).WithWholeNames();
 
-    /// <summary>Refuses weights that are not exactly those of a config; <paramref name="tensors"/> are those of the file that count.</summary>
+    /// <summary>Refuses weights that are not exactly those of a config; <paramref name="tensors"/> are those of the file that
+    /// count.</summary>
     internal static void CheckTensors(IWeightFile weights, IReadOnlyDictionary<string, TensorInfo> tensors, ModelConfig config)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
@@ -298,12 +321,14 @@ public sealed class ModelFolder
         {
             TensorInfo tensor = weights.Require(name, shape);
             if (!tensor.Type.IsReal())
-                throw new FlywheelException($"{weights.Path}: tensor '{name}' is {tensor.Type}, expected real numbers (F32, F16, BF16 or one of ggml's blocks)");
+                throw new FlywheelException(
+                    $"{weights.Path}: tensor '{name}' is {tensor.Type}, expected real numbers (F32, F16, BF16 or one of ggml's blocks)");
             known.Add(name);
         }
         string[] unknown = [.. tensors.Keys.Where(name => !known.Contains(name)).Order(StringComparer.Ordinal)];
         if (unknown.Length > 0)
-            throw new FlywheelException($"{weights.Path}: {unknown.Length} tensors do not belong to a {config.ModelType} model of {config.NumLayers} layers, the first is '{unknown[0]}'");
+            throw new FlywheelException(
+                $"{weights.Path}: {unknown.Length} tensors do not belong to a {config.ModelType} model of {config.NumLayers} layers, the first is '{unknown[0]}'");
     }
 
     private Tokenizer ParseTokenizer(byte[] json)
@@ -317,15 +342,18 @@ public sealed class ModelFolder
     private static void CheckVocabulary(string source, Tokenizer tokenizer, ModelConfig config)
     {
         if (tokenizer.VocabSize > config.VocabSize)
-            throw new FlywheelException($"{source}: the tokenizer has {tokenizer.VocabSize} ids, the model's vocab_size is {config.VocabSize}");
+            throw new FlywheelException(
+                $"{source}: the tokenizer has {tokenizer.VocabSize} ids, the model's vocab_size is {config.VocabSize}");
     }
 
     private static string ContentHash(byte[] config, byte[] tokenizer, string weights)
     {
         string? template = ModelCompanions.TemplateIdentity(System.IO.Path.GetDirectoryName(weights)!);
         string[] files = System.IO.Path.GetFileName(weights) == IndexFile ? [weights, .. SafetensorsFile.ShardFiles(weights)] : [weights];
-        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n" + string.Concat(files.Select(file => $"weights {HashFile(file)}\n")) + (template is null ? "" : $"template {template}\n")
-            + (System.IO.Path.Combine(System.IO.Path.GetDirectoryName(weights)!, PictureCodec.File) is var codec && File.Exists(codec) ? $"codec {HashFile(codec)}\n" : "");
+        string parts = $"config {Hash(config)}\ntokenizer {Hash(tokenizer)}\n"
+            + string.Concat(files.Select(file => $"weights {HashFile(file)}\n")) + (template is null ? "" : $"template {template}\n")
+            + (System.IO.Path.Combine(System.IO.Path.GetDirectoryName(weights)!, PictureCodec.File) is var codec && File.Exists(codec)
+                ? $"codec {HashFile(codec)}\n" : "");
         return Hash(Encoding.UTF8.GetBytes(parts));
 
         static string Hash(byte[] bytes) => Convert.ToHexStringLower(SHA256.HashData(bytes));
@@ -341,8 +369,11 @@ public sealed class ModelFolder
     private static ModelManifest ReadManifest(string path, string hash, ModelConfig config)
     {
         string file = System.IO.Path.Combine(path, ManifestFile);
-        if (!File.Exists(file)) return new ModelManifest { Hash = hash, Name = System.IO.Path.GetFileName(path), NumParameters = config.NumParameters };
+        if (!File.Exists(file))
+            return new ModelManifest { Hash = hash, Name = System.IO.Path.GetFileName(path), NumParameters = config.NumParameters };
         ModelManifest manifest = ModelManifest.Read(file);
-        return manifest.Hash == hash ? manifest : throw new FlywheelException($"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
+        return manifest.Hash == hash
+            ? manifest : throw new FlywheelException(
+                $"{path}: the content has hash {hash}, but {ManifestFile} says {manifest.Hash}; a file was changed or damaged");
     }
 }

@@ -63,13 +63,15 @@ public sealed record RopeScaling
             "linear" => RopeScalingType.Linear,
             "llama3" => RopeScalingType.Llama3,
             "yarn" => RopeScalingType.Yarn,
-            _ => throw new FlywheelException($"{source}: rope_scaling {json.ToJsonString()} is of type '{type}', which is not supported, expected linear, llama3, yarn or null"),
+            _ => throw new FlywheelException(
+                $"{source}: rope_scaling {json.ToJsonString()} is of type '{type}', which is not supported, expected linear, llama3, yarn or null"),
         };
         var scaling = new RopeScaling
         {
             Type = known,
             Factor = Number("factor") ?? throw new FlywheelException($"{source}: rope_scaling.factor is missing"),
-            OriginalMaxPositions = (int?)Number("original_max_position_embeddings") ?? (known == RopeScalingType.Yarn ? maxPositions : null),
+            OriginalMaxPositions = (int?)Number("original_max_position_embeddings")
+                ?? (known == RopeScalingType.Yarn ? maxPositions : null),
             AttentionFactor = Number("attention_factor"),
             MScale = Number("mscale"),
             MScaleAllDim = Number("mscale_all_dim"),
@@ -83,11 +85,16 @@ public sealed record RopeScaling
             BetaSlow = Number("beta_slow") ?? scaling.BetaSlow,
         };
 
-        double? Number(string field) => json[field] is null ? null : json[field] is JsonValue value && value.TryGetValue(out double number) ? number : throw Wrong(field, "a number");
+        double? Number(string field) =>
+            json[field] is null ? null : json[field] is JsonValue value && value.TryGetValue(out double number)
+                ? number : throw Wrong(field, "a number");
 
-        T? Get<T>(string field, string expected) where T : class => json[field] is null ? null : json[field] is JsonValue value && value.TryGetValue(out T? found) ? found : throw Wrong(field, expected);
+        T? Get<T>(string field, string expected) where T : class =>
+            json[field] is null ? null : json[field] is JsonValue value && value.TryGetValue(out T? found)
+                ? found : throw Wrong(field, expected);
 
-        FlywheelException Wrong(string field, string expected) => new($"{source}: rope_scaling.{field} is {json[field]!.ToJsonString()}, expected {expected}");
+        FlywheelException Wrong(string field, string expected) =>
+            new($"{source}: rope_scaling.{field} is {json[field]!.ToJsonString()}, expected {expected}");
     }
 
     internal JsonObject ToJson()
@@ -113,7 +120,8 @@ public sealed record RopeScaling
         Check("factor", Factor, Factor >= 1, "a number of at least 1");
         if (Type == RopeScalingType.Linear) return;
         if (OriginalMaxPositions is not > 0)
-            throw new FlywheelException($"{source}: rope_scaling.original_max_position_embeddings is {OriginalMaxPositions?.ToString() ?? "missing"}, expected a positive number");
+            throw new FlywheelException(
+                $"{source}: rope_scaling.original_max_position_embeddings is {OriginalMaxPositions?.ToString() ?? "missing"}, expected a positive number");
         if (Type == RopeScalingType.Llama3)
         {
             Check("low_freq_factor", LowFreqFactor, LowFreqFactor > 0, "a positive number");
@@ -122,12 +130,14 @@ public sealed record RopeScaling
         }
         Check("beta_slow", BetaSlow, BetaSlow > 0, "a positive number");
         Check("beta_fast", BetaFast, BetaFast >= BetaSlow, $"a number of at least beta_slow {BetaSlow}");
-        foreach ((string name, double? value) in new[] { ("attention_factor", AttentionFactor), ("mscale", MScale), ("mscale_all_dim", MScaleAllDim) })
+        foreach ((string name, double? value) in new[] { ("attention_factor", AttentionFactor), ("mscale", MScale),
+            ("mscale_all_dim", MScaleAllDim) })
             if (value is { } given) Check(name, given, given > 0, "a positive number");
 
         void Check(string name, double value, bool holds, string expected)
         {
-            if (!holds || !double.IsFinite(value)) throw new FlywheelException($"{source}: rope_scaling.{name} is {value}, expected {expected}");
+            if (!holds || !double.IsFinite(value))
+                throw new FlywheelException($"{source}: rope_scaling.{name} is {value}, expected {expected}");
         }
     }
 }

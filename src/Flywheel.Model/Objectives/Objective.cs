@@ -11,7 +11,8 @@ namespace Flywheel.Model;
 public abstract class Objective
 {
     /// <summary>In the order in which a person meets them.</summary>
-    public static IReadOnlyList<Objective> All { get; } = [new NextToken(), new Supervised(), new Preference(), new Kto(), new Policy(), new SoftTargets()];
+    public static IReadOnlyList<Objective> All { get; } = [new NextToken(), new Supervised(), new Preference(), new Kto(), new Policy(),
+        new SoftTargets()];
 
     public static IEnumerable<string> Names => All.Select(objective => objective.Name);
 

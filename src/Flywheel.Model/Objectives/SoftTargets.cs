@@ -2,7 +2,8 @@ namespace Flywheel.Model;
 
 /// <summary>
 /// Cross-entropy against a distribution instead of one right answer: each target counts with the probability that is given with it, such as
-/// the share of a search that went to a move (Silver 2018) or what a larger model gave a token (Hinton 2015, arXiv 1503.02531). Documents of
+/// the share of a search that went to a move (Silver 2018) or what a larger model gave a token (Hinton 2015, arXiv 1503.02531). Documents
+/// of
 /// one prompt, a target each, make up the distribution.
 /// </summary>
 public sealed class SoftTargets : Objective
@@ -17,7 +18,9 @@ public sealed class SoftTargets : Objective
 
     public override Weighed Weigh(ScoredBatch batch, TrainRecipe recipe)
     {
-        float[] weights = [.. batch.SampledLogProbs.Select((given, row) => (float)(Weight(given, batch.Labels[batch.RowDocuments[row]]) / batch.Step.NumTargets))];
+        float[] weights =
+            [.. batch.SampledLogProbs.Select((given, row) =>
+                (float)(Weight(given, batch.Labels[batch.RowDocuments[row]]) / batch.Step.NumTargets))];
         return new Weighed(weights, batch.LogProbs.Select((logProb, row) => -(double)logProb * weights[row]).Sum());
     }
 

@@ -1,7 +1,8 @@
 namespace Flywheel.Model;
 
 /// <summary>
-/// How a model learns a game from playing itself: what the first one is made of, how games are searched, what is learnt from them, and what a
+/// How a model learns a game from playing itself: what the first one is made of, how games are searched, what is learnt from them, and what
+/// a
 /// candidate must win to be the champion. Read from YAML by <see cref="Load"/>.
 /// </summary>
 public sealed record PlayRecipe
@@ -33,7 +34,9 @@ public sealed record PlayRecipe
 
     /// <exception cref="FlywheelException">Missing, or not a valid recipe; the message names file, line and field.</exception>
     public static PlayRecipe Load(string path, params IReadOnlyList<string> overrides) =>
-        Parse(File.Exists(path) ? Utf8File.ReadText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe of play (YAML)"), path, overrides);
+        Parse(File.Exists(path)
+            ? Utf8File.ReadText(path) : throw new FlywheelException($"{path}: no such file; expected a recipe of play (YAML)"), path,
+            overrides);
 
     /// <exception cref="FlywheelException">Not a valid recipe; the message names source, line and field.</exception>
     public static PlayRecipe Parse(string yaml, string source, params IReadOnlyList<string> overrides) =>
@@ -48,11 +51,13 @@ public sealed record PlayRecipe
     private void Validate(Func<string, string> where)
     {
         var check = new RecipeCheck(where);
-        check.That(Name.Length is > 0 and <= 60 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'), "name", Name, "letters, digits, '-' and '_'");
+        check.That(Name.Length is > 0 and <= 60 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'), "name", Name,
+            "letters, digits, '-' and '_'");
         Tokenizer.Validate(check);
         Model.Validate(check);
         Train.Validate(check);
-        check.That(Train.Objective == SoftTargets.Id, "train.objective", Train.Objective, $"'{SoftTargets.Id}': searches give shares of moves");
+        check.That(Train.Objective == SoftTargets.Id, "train.objective", Train.Objective,
+            $"'{SoftTargets.Id}': searches give shares of moves");
         check.State(Train.Lora is null, "train.lora", "given", "none: the whole model learns");
         Play.Validate(check);
         Gate.Validate(check);
@@ -66,10 +71,12 @@ public sealed record SelfPlayRecipe
     /// <summary>Of each turn.</summary>
     public int Games { get; init; } = 300;
 
-    /// <summary>Who plays the games that are learnt from: the champion, against itself, or a teacher (<see cref="Teachers"/>), for a supervised start.</summary>
+    /// <summary>Who plays the games that are learnt from: the champion, against itself, or a teacher (<see cref="Teachers"/>), for a
+    /// supervised start.</summary>
     public string Teacher { get; init; } = "";
 
-    /// <summary>Players that can teach: Stockfish where it is installed, of chess; one who looks one ply ahead; and one who plays any legal move.</summary>
+    /// <summary>Players that can teach: Stockfish where it is installed, of chess; one who looks one ply ahead; and one who plays any legal
+    /// move.</summary>
     public static IReadOnlyList<string> Teachers { get; } = ["stockfish", "one-ply", "random"];
 
     /// <summary>Evaluations of positions for each move; what the last search found of the position counts among them.</summary>
@@ -78,7 +85,8 @@ public sealed record SelfPlayRecipe
     /// <summary>Weight of the model's moves in the search (PUCT's constant).</summary>
     public double Exploration { get; init; } = 1.6;
 
-    /// <summary>How much a move's value by the search, from -1 to 1, weighs in what is learnt: its share is multiplied by exp(scale * value).</summary>
+    /// <summary>How much a move's value by the search, from -1 to 1, weighs in what is learnt: its share is multiplied by exp(scale *
+    /// value).</summary>
     public double ValueScale { get; init; } = 8;
 
     /// <summary>Part of the root's moves that is noise, so that every move is looked at now and then.</summary>
@@ -99,7 +107,8 @@ public sealed record SelfPlayRecipe
     /// <summary>Learn from the games of so many turns, the newest among them.</summary>
     public int WindowTurns { get; init; } = 5;
 
-    /// <summary>Of the value that is learnt for a played move: how much is the game's result; the rest is what the search thought.</summary>
+    /// <summary>Of the value that is learnt for a played move: how much is the game's result; the rest is what the search
+    /// thought.</summary>
     public double OutcomeShare { get; init; } = 0.5;
 
     internal void Validate(RecipeCheck check)
@@ -119,7 +128,8 @@ public sealed record SelfPlayRecipe
     }
 }
 
-/// <summary>The match of candidate against champion: pairs of games from one opening with the sides exchanged, until the likelihood ratio decides.</summary>
+/// <summary>The match of candidate against champion: pairs of games from one opening with the sides exchanged, until the likelihood ratio
+/// decides.</summary>
 public sealed record MatchRecipe
 {
     public int Simulations { get; init; } = 32;

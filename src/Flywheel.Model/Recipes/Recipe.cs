@@ -44,12 +44,14 @@ public sealed record Recipe
     internal void Validate(Func<string, string> where)
     {
         var check = new RecipeCheck(where);
-        check.That(Name.Length > 0 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && Name[0] != '.', "name", Name, "letters, digits, '-', '_' and '.', as it names a folder");
+        check.That(Name.Length > 0 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.') && Name[0] != '.', "name", Name,
+            "letters, digits, '-', '_' and '.', as it names a folder");
         if (Base is null)
         {
             check.State(Tokenizer is not null, "tokenizer", "missing", "one, because there is no base");
             check.State(Model is not null, "model", "missing", "one, because there is no base");
-            check.State(!Objective.All.Any(objective => objective.Name == Train.Objective && objective.NeedsBase), "base", "missing", $"one, because objective '{Train.Objective}' starts from a model");
+            check.State(!Objective.All.Any(objective => objective.Name == Train.Objective && objective.NeedsBase), "base", "missing",
+                $"one, because objective '{Train.Objective}' starts from a model");
             check.State(Train.Lora is null, "base", "missing", "one, because train.lora adapts a model");
         }
         else
@@ -79,7 +81,8 @@ internal sealed class RecipeCheck(Func<string, string> where)
         if (!holds) throw new FlywheelException($"{where(field)}: field '{field}' is {state}, expected {expected}");
     }
 
-    public void OneOf(string field, string value, IReadOnlyCollection<string> valid) => That(valid.Contains(value), field, value, NearestName.List(valid));
+    public void OneOf(string field, string value, IReadOnlyCollection<string> valid) =>
+        That(valid.Contains(value), field, value, NearestName.List(valid));
 
     public void AtLeast(int least, string field, int value) => That(value >= least, field, value, $"at least {least}");
 
@@ -179,7 +182,8 @@ public sealed record SourceRecipe
     /// <summary>File or folder, for jsonl, text, dataset, grammar and task; relative to the recipe.</summary>
     public string? Path { get; init; }
 
-    /// <summary><c>text</c>: documents to continue; <c>copy</c>: copywriting briefs with the text as the answer; <c>chat</c>: conversations.</summary>
+    /// <summary><c>text</c>: documents to continue; <c>copy</c>: copywriting briefs with the text as the answer; <c>chat</c>:
+    /// conversations.</summary>
     public string As { get; init; } = "text";
 
     /// <summary>For packages: only those with this debtag, such as <c>role::program</c>.</summary>
@@ -194,21 +198,27 @@ public sealed record SourceRecipe
     /// <summary>Keep this share of the items, chosen by their ids and not by their order; null keeps all.</summary>
     public double? Share { get; init; }
 
-    /// <summary>Of a grammar: false leaves its word lists as they are; else they are lengthened from the corpora archive, which must be there.</summary>
+    /// <summary>Of a grammar: false leaves its word lists as they are; else they are lengthened from the corpora archive, which must be
+    /// there.</summary>
     public bool? Corpora { get; init; }
 
-    /// <summary>Texts that share this share of their five-word stretches with an earlier one are dropped; null keeps all that are not equal.</summary>
+    /// <summary>Texts that share this share of their five-word stretches with an earlier one are dropped; null keeps all that are not
+    /// equal.</summary>
     public double? NearDuplicates { get; init; }
 
     /// <summary>What each source can be read as.</summary>
     private static readonly Dictionary<string, string[]> Forms = new()
     {
-        ["appstream"] = ["text", "copy"], ["packages"] = ["text", "copy"], ["jsonl"] = ["text", "copy"], ["text"] = ["text", "copy"], ["dataset"] = ["text", "copy"], ["grammar"] = ["copy"],
-        ["schema-guided-dialogue"] = ["copy", "chat"], ["rnnlg"] = ["copy"], ["inside-airbnb"] = ["text", "copy"], ["persona-chat"] = ["chat"], ["masc"] = ["text"], ["task"] = ["text", "chat"],
+        ["appstream"] = ["text", "copy"], ["packages"] = ["text", "copy"], ["jsonl"] = ["text", "copy"], ["text"] = ["text", "copy"],
+        ["dataset"] = ["text", "copy"], ["grammar"] = ["copy"],
+        ["schema-guided-dialogue"] = ["copy", "chat"], ["rnnlg"] = ["copy"], ["inside-airbnb"] = ["text", "copy"],
+        ["persona-chat"] = ["chat"], ["masc"] = ["text"], ["task"] = ["text", "chat"],
     };
 
     /// <summary>Sources whose items are conversations of their own, which a task may name.</summary>
-    internal static IEnumerable<string> Conversations => Forms.Where(form => form.Value.Intersect(["copy", "chat"]).Any() && form.Key is not ("jsonl" or "dataset" or "text" or "task")).Select(form => form.Key);
+    internal static IEnumerable<string> Conversations =>
+        Forms.Where(form => form.Value.Intersect(["copy", "chat"]).Any() && form.Key is not ("jsonl" or "dataset" or "text" or "task"))
+            .Select(form => form.Key);
 
     internal void Validate(RecipeCheck check, string field)
     {
@@ -216,7 +226,8 @@ public sealed record SourceRecipe
         check.OneOf($"{field}.as", As, ["text", "copy", "chat"]);
         check.That(Forms[Source].Contains(As), $"{field}.as", As, $"{string.Join(" or ", Forms[Source])}, which {Source} can be read as");
         if (Source == "grammar") check.AtLeast(1, $"{field}.limit", Limit);
-        if (Source is "jsonl" or "text" or "dataset" or "grammar" or "task") check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
+        if (Source is "jsonl" or "text" or "dataset" or "grammar" or "task")
+            check.State(!string.IsNullOrEmpty(Path), $"{field}.path", "missing", $"a file or folder, because the source is {Source}");
         check.AtLeast(1, $"{field}.repeat", Repeat);
         check.AtLeast(0, $"{field}.limit", Limit);
         check.That(Share is null or (> 0 and <= 1), $"{field}.share", Share ?? 0, "a number above 0 and up to 1");
@@ -360,7 +371,8 @@ public sealed record TrainRecipe
         check.NotNegative("train.kto_undesirable", KtoUndesirable);
         check.Positive("train.importance_cap", ImportanceCap);
         Lora?.Validate(check);
-        check.That(Lora is null || Optimizer == AdamW, "train.optimizer", Optimizer, $"{AdamW}, because train.lora has no hidden matrices of its own");
+        check.That(Lora is null || Optimizer == AdamW, "train.optimizer", Optimizer,
+            $"{AdamW}, because train.lora has no hidden matrices of its own");
         check.Positive("train.checkpoint_seconds", CheckpointSeconds);
         check.AtLeast(1, "train.keep_checkpoints", KeepCheckpoints);
         check.AtLeast(1, "train.evaluate_every", EvaluateEvery);
@@ -383,7 +395,8 @@ public sealed record LoraRecipe
     public bool Rslora { get; init; }
 
     /// <param name="baseHash">Of the model that is adapted.</param>
-    public AdapterConfig ToConfig(string baseHash) => new() { Rank = Rank, Alpha = Alpha, RsLora = Rslora, TargetModules = Targets, Base = baseHash };
+    public AdapterConfig ToConfig(string baseHash) =>
+        new() { Rank = Rank, Alpha = Alpha, RsLora = Rslora, TargetModules = Targets, Base = baseHash };
 
     internal void Validate(RecipeCheck check)
     {

@@ -72,7 +72,8 @@ public static class RecipeFile
     /// <param name="overrides">Such as <c>train.steps=100</c>.</param>
     /// <param name="validate">Refuses values that contradict each other.</param>
     /// <param name="what">What such a file is called in errors.</param>
-    internal static T Parse<T>(string yaml, string source, IReadOnlyList<string> overrides, Action<T, Func<string, string>> validate, string what = "recipe")
+    internal static T Parse<T>(string yaml, string source, IReadOnlyList<string> overrides, Action<T, Func<string, string>> validate,
+        string what = "recipe")
     {
         var stream = new YamlStream();
         try
@@ -88,7 +89,8 @@ public static class RecipeFile
         {
             throw new FlywheelException($"{source}: not valid YAML: {e.Message}", e);
         }
-        if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root) throw new FlywheelException($"{source}: expected the fields of one {what}");
+        if (stream.Documents.Count != 1 || stream.Documents[0].RootNode is not YamlMappingNode root)
+            throw new FlywheelException($"{source}: expected the fields of one {what}");
         foreach (string text in overrides) Override(root, text);
         var reader = new Reader(source, overrides);
         var recipe = (T)reader.Read(root, typeof(T), "");
@@ -104,7 +106,9 @@ public static class RecipeFile
         for (int depth = 0; parser.MoveNext();)
         {
             depth += parser.Current!.NestingIncrease;
-            if (depth > MaxDepth) throw new FlywheelException($"{source} line {parser.Current.Start.Line}: nested more than {MaxDepth} levels deep, expected a {what}");
+            if (depth > MaxDepth)
+                throw new FlywheelException(
+                    $"{source} line {parser.Current.Start.Line}: nested more than {MaxDepth} levels deep, expected a {what}");
         }
     }
 
@@ -131,7 +135,8 @@ public static class RecipeFile
     private static bool IsRecord(Type type) => type.IsClass && type != typeof(string) && !type.IsAssignableTo(typeof(IEnumerable));
 
     /// <summary>The element type of a list field, else null.</summary>
-    private static Type? Element(Type type) => type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
+    private static Type? Element(Type type) =>
+        type.IsGenericType && type.GetGenericTypeDefinition() == typeof(IReadOnlyList<>) ? type.GetGenericArguments()[0] : null;
 
     /// <summary>Texts by names that the file chooses.</summary>
     private static bool IsTexts(Type type) => type == typeof(IReadOnlyDictionary<string, string>);
@@ -139,18 +144,21 @@ public static class RecipeFile
     private static YamlNode? ToNode(object? value) => value switch
     {
         null => null,
-        IReadOnlyDictionary<string, string> texts => new YamlMappingNode(texts.Select(pair => KeyValuePair.Create(ToNode(pair.Key)!, ToNode(pair.Value)!))),
+        IReadOnlyDictionary<string, string> texts =>
+            new YamlMappingNode(texts.Select(pair => KeyValuePair.Create(ToNode(pair.Key)!, ToNode(pair.Value)!))),
         string text => new YamlScalarNode(text) { Style = IsPlain(text) ? ScalarStyle.Plain : ScalarStyle.DoubleQuoted },
         bool flag => new YamlScalarNode(flag ? "true" : "false"),
         IFormattable number => new YamlScalarNode(number.ToString(null, CultureInfo.InvariantCulture)),
         IEnumerable list => new YamlSequenceNode(list.Cast<object>().Select(item => ToNode(item)!)),
         _ => new YamlMappingNode(Fields(value.GetType()).Select(field => (Key: Key(field), Node: ToNode(field.GetValue(value))))
-            .Where(pair => pair.Node is not null).Select(pair => KeyValuePair.Create<YamlNode, YamlNode>(new YamlScalarNode(pair.Key), pair.Node!))),
+            .Where(pair => pair.Node is not null)
+            .Select(pair => KeyValuePair.Create<YamlNode, YamlNode>(new YamlScalarNode(pair.Key), pair.Node!))),
     };
 
     /// <summary>Whether a text is certain to be read back as itself without quotes.</summary>
     private static bool IsPlain(string text) =>
-        text is not ("" or "null" or "Null" or "NULL") && char.IsAsciiLetterOrDigit(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/');
+        text is not ("" or "null" or "Null" or "NULL") && char.IsAsciiLetterOrDigit(text[0])
+            && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '/');
 
     private sealed class Reader(string source, IReadOnlyList<string> overrides)
     {
@@ -159,7 +167,8 @@ public static class RecipeFile
         /// <summary>"file line N" of a field, or of what holds it where it is absent; or the override that gave it.</summary>
         public string Where(string field)
         {
-            if (overrides.FirstOrDefault(text => text.StartsWith(field + "=", StringComparison.Ordinal)) is { } given) return $"override '{given}'";
+            if (overrides.FirstOrDefault(text => text.StartsWith(field + "=", StringComparison.Ordinal)) is { } given)
+                return $"override '{given}'";
             while (field.Length > 0 && !_lines.ContainsKey(field)) field = field[..Math.Max(0, field.LastIndexOfAny(['.', '[']))];
             return field.Length > 0 ? $"{source} line {_lines[field]}" : source;
         }
@@ -177,9 +186,14 @@ public static class RecipeFile
             if (type == typeof(string)) value = plain && text is "" or "~" or "null" ? null : text;
             else if (!plain) throw Wrong(node, field, Expected(type));
             else if (type == typeof(bool)) value = text switch { "true" => true, "false" => false, _ => null };
-            else if (type == typeof(int)) value = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int whole) ? whole : null;
-            else if (type == typeof(float)) value = float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float single) && float.IsFinite(single) ? single : null;
-            else if (type == typeof(double)) value = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? number : null;
+            else if (type == typeof(int))
+                value = int.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int whole) ? whole : null;
+            else if (type == typeof(float))
+                value = float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out float single) && float.IsFinite(single)
+                    ? single : null;
+            else if (type == typeof(double))
+                value = double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+                    && double.IsFinite(number) ? number : null;
             else throw new NotSupportedException($"a recipe has no fields of type {type}");
             return value ?? throw Wrong(node, field, Expected(type));
         }
@@ -217,25 +231,31 @@ public static class RecipeFile
                 if (!fields.Remove(key, out PropertyInfo? property))
                 {
                     _lines[Join(key)] = keyNode.Start.Line;
-                    throw new FlywheelException($"{Where(Join(key))}: unknown field '{Join(key)}'{NearestName.Hint(key, [.. Fields(type).Select(Key)])}");
+                    throw new FlywheelException(
+                        $"{Where(Join(key))}: unknown field '{Join(key)}'{NearestName.Hint(key, [.. Fields(type).Select(Key)])}");
                 }
                 if (IsNull(value) && IsOptional(property)) continue;
                 property.SetValue(record, Read(value, property.PropertyType, Join(key)));
             }
-            string[] missing = [.. fields.Where(pair => pair.Value.IsDefined(typeof(RequiredMemberAttribute))).Select(pair => $"'{Join(pair.Key)}'")];
+            string[] missing =
+                [.. fields.Where(pair => pair.Value.IsDefined(typeof(RequiredMemberAttribute))).Select(pair => $"'{Join(pair.Key)}'")];
             if (missing.Length > 0)
-                throw new FlywheelException($"{Where(field)}: {(missing.Length == 1 ? $"field {missing[0]} is" : $"fields {string.Join(", ", missing)} are")} missing");
+                throw new FlywheelException(
+                    $"{Where(field)}: {(missing.Length == 1 ? $"field {missing[0]} is" : $"fields {string.Join(", ", missing)} are")} missing");
             return record;
 
             string Join(string key) => field.Length > 0 ? $"{field}.{key}" : key;
         }
 
-        private static bool IsNull(YamlNode node) => node is YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" or "Null" or "NULL" };
+        private static bool IsNull(YamlNode node) =>
+            node is YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" or "Null" or "NULL" };
 
-        private static bool IsOptional(PropertyInfo property) => new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
+        private static bool IsOptional(PropertyInfo property) =>
+            new NullabilityInfoContext().Create(property).WriteState == NullabilityState.Nullable;
 
         private static string Expected(Type type) =>
-            type == typeof(string) ? "a text" : type == typeof(bool) ? "true or false" : type == typeof(int) ? "a whole number" : "a number";
+            type == typeof(string) ? "a text" : type == typeof(bool) ? "true or false" : type == typeof(int)
+                ? "a whole number" : "a number";
 
         private FlywheelException Wrong(YamlNode node, string field, string expected)
         {

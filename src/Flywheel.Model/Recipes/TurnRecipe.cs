@@ -150,7 +150,8 @@ public sealed record GateRecipe
     private const int MostTimes = 4;
 
     /// <summary>
-    /// Drafts to each of so many prompts: where fewer are held out than <see cref="SanityPrompts"/>, about as many in all, up to four times as
+    /// Drafts to each of so many prompts: where fewer are held out than <see cref="SanityPrompts"/>, about as many in all, up to four times
+    /// as
     /// many to each. Drafts to one prompt differ nearly as much as drafts to two, so that more of them tell a small gain from chance.
     /// </summary>
     public int DraftsTo(int prompts) => Math.Clamp(SanityPrompts * Drafts / Math.Max(1, prompts), Drafts, MostTimes * Drafts);

@@ -1,7 +1,8 @@
 namespace Flywheel.Model;
 
 /// <summary>
-/// The experiment on the claim that one model does many tasks: which tasks, by which metric, and within which margin, written down before anything
+/// The experiment on the claim that one model does many tasks: which tasks, by which metric, and within which margin, written down before
+/// anything
 /// is trained. Read from YAML by <see cref="Load"/>; <c>./flywheel experiment unified</c> runs it.
 /// </summary>
 public sealed record UnifiedRecipe
@@ -25,15 +26,19 @@ public sealed record UnifiedRecipe
 
     /// <exception cref="FlywheelException">Missing, or not valid; the message names file, line and field.</exception>
     public static UnifiedRecipe Load(string path) =>
-        Parse(File.Exists(path) ? Utf8File.ReadText(path) : throw new FlywheelException($"{path}: no such file; expected the recipe of an experiment (YAML)"), path);
+        Parse(File.Exists(path)
+            ? Utf8File.ReadText(path) : throw new FlywheelException($"{path}: no such file; expected the recipe of an experiment (YAML)"),
+            path);
 
     /// <exception cref="FlywheelException">Not valid; the message names source, line and field.</exception>
-    public static UnifiedRecipe Parse(string yaml, string source) => RecipeFile.Parse<UnifiedRecipe>(yaml, source, [], (recipe, where) => recipe.Validate(where), "experiment");
+    public static UnifiedRecipe Parse(string yaml, string source) =>
+        RecipeFile.Parse<UnifiedRecipe>(yaml, source, [], (recipe, where) => recipe.Validate(where), "experiment");
 
     private void Validate(Func<string, string> where)
     {
         var check = new RecipeCheck(where);
-        check.That(Name.Length is > 0 and <= 60 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'), "name", Name, "letters, digits, '-' and '_'");
+        check.That(Name.Length is > 0 and <= 60 && Name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_'), "name", Name,
+            "letters, digits, '-' and '_'");
         check.That(Tasks.Count >= 2, "tasks", Tasks.Count, "at least 2 tasks");
         for (int i = 0; i < Tasks.Count; i++)
         {
@@ -58,6 +63,7 @@ public sealed record UnifiedTask
     /// <summary>One of its metrics, which decides.</summary>
     public required string Metric { get; init; }
 
-    /// <summary>How much worse than a specialist still counts as equal, in the metric's unit: 0.01 is a point of a share, 1 a point of chrF.</summary>
+    /// <summary>How much worse than a specialist still counts as equal, in the metric's unit: 0.01 is a point of a share, 1 a point of
+    /// chrF.</summary>
     public required double Margin { get; init; }
 }

@@ -1,7 +1,8 @@
 namespace Flywheel.Model;
 
 /// <summary>
-/// The tasks that are there: folders with a <c>task.yaml</c> in the home's <c>tasks/</c> and in the project's, of which the home's wins. They
+/// The tasks that are there: folders with a <c>task.yaml</c> in the home's <c>tasks/</c> and in the project's, of which the home's wins.
+/// They
 /// are read anew each time, so that a changed file counts at once.
 /// </summary>
 public sealed class TaskCatalog(FlywheelHome home)
@@ -9,7 +10,8 @@ public sealed class TaskCatalog(FlywheelHome home)
     /// <summary>The folder <c>tasks/</c> of the project that this program was built in; null elsewhere.</summary>
     public static string? Shipped { get; } = FindShipped();
 
-    private IEnumerable<string> Folders => new[] { System.IO.Path.Combine(home.Path, "tasks"), Shipped }.OfType<string>().Where(Directory.Exists)
+    private IEnumerable<string> Folders =>
+        new[] { System.IO.Path.Combine(home.Path, "tasks"), Shipped }.OfType<string>().Where(Directory.Exists)
         .SelectMany(folder => Directory.EnumerateDirectories(folder).Order(StringComparer.Ordinal))
         .Where(folder => File.Exists(System.IO.Path.Combine(folder, TaskFolder.FileName)))
         .DistinctBy(System.IO.Path.GetFileName);
@@ -38,7 +40,8 @@ public sealed class TaskCatalog(FlywheelHome home)
     {
         if (Folders.FirstOrDefault(folder => System.IO.Path.GetFileName(folder) == wanted) is { } found) return TaskFolder.Open(found);
         string[] names = [.. Folders.Select(folder => System.IO.Path.GetFileName(folder)!)];
-        throw new UnknownTaskException($"the task '{wanted}' does not exist{(names.Length == 0 ? $"; there is none in {System.IO.Path.Combine(home.Path, "tasks")}" : NearestName.Hint(wanted, names))}");
+        throw new UnknownTaskException(
+            $"the task '{wanted}' does not exist{(names.Length == 0 ? $"; there is none in {System.IO.Path.Combine(home.Path, "tasks")}" : NearestName.Hint(wanted, names))}");
     }
 
     /// <summary>The tasks in whose folders a recipe's sources lie: what its model is trained for.</summary>
@@ -46,7 +49,10 @@ public sealed class TaskCatalog(FlywheelHome home)
     /// <param name="folder">Where its relative paths start.</param>
     public static IReadOnlyList<string> Of(Recipe recipe, string folder) => [.. recipe.Data.Select(source => source.Path).OfType<string>()
         .Select(path => System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(System.IO.Path.Combine(folder, path))))
-        .Select(path => new[] { path, System.IO.Path.GetDirectoryName(path) }.FirstOrDefault(place => place is not null && File.Exists(System.IO.Path.Combine(place, TaskFolder.FileName))))
+        .Select(path =>
+            new[] { path,
+                System.IO.Path.GetDirectoryName(path) }.FirstOrDefault(place =>
+                    place is not null && File.Exists(System.IO.Path.Combine(place, TaskFolder.FileName))))
         .OfType<string>().Select(place => System.IO.Path.GetFileName(place)!).Distinct().Order(StringComparer.Ordinal)];
 
     private static string? FindShipped()

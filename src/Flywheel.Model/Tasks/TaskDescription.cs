@@ -61,7 +61,8 @@ public sealed record Phrase
 /// <summary>One thing that goes in.</summary>
 public sealed record TaskField
 {
-    public const string Text = "text", Line = "line", Lines = "lines", Number = "number", Choice = "choice", Symbols = "symbols", Picture = "picture";
+    public const string Text = "text", Line = "line", Lines = "lines", Number = "number", Choice = "choice", Symbols = "symbols",
+        Picture = "picture";
 
     public required string Name { get; init; }
 
@@ -70,7 +71,8 @@ public sealed record TaskField
     /// <summary><c>text</c>, or a group of <see cref="ReservedTokens"/>, whose symbols are written with spaces between.</summary>
     public string Modality { get; init; } = Text;
 
-    /// <summary><c>line</c>, <c>lines</c>, <c>number</c>, <c>choice</c>, <c>symbols</c> or, of an image, <c>picture</c>; empty: <see cref="WidgetOrDefault"/>.</summary>
+    /// <summary><c>line</c>, <c>lines</c>, <c>number</c>, <c>choice</c>, <c>symbols</c> or, of an image, <c>picture</c>; empty:
+    /// <see cref="WidgetOrDefault"/>.</summary>
     public string Widget { get; init; } = "";
 
     public bool Required { get; init; } = true;
@@ -88,7 +90,8 @@ public sealed record TaskField
     public int MaxItems { get; init; } = 32;
 
     /// <summary>
-    /// Of symbols: in so many places they are shown, of which those that are not taken hold a token without a meaning. So each stands at the
+    /// Of symbols: in so many places they are shown, of which those that are not taken hold a token without a meaning. So each stands at
+    /// the
     /// same distance from its own place in an answer of equal length, however long it is; 0 shows them alone.
     /// </summary>
     public int Places { get; init; }
@@ -99,7 +102,8 @@ public sealed record TaskField
     /// <summary>Greatest value of a number.</summary>
     public double? Max { get; init; }
 
-    public string WidgetOrDefault => Widget.Length > 0 ? Widget : Choices.Count > 0 ? Choice : Modality != Text ? Symbols : Many ? Lines : Line;
+    public string WidgetOrDefault =>
+        Widget.Length > 0 ? Widget : Choices.Count > 0 ? Choice : Modality != Text ? Symbols : Many ? Lines : Line;
 }
 
 /// <summary>What comes out.</summary>
@@ -114,7 +118,8 @@ public sealed record TaskOutput
     public string Widget { get; init; } = "";
 
     /// <summary>
-    /// A file of English words in the folder, between commas or each on a line, "#" before a comment: with what a request says, the only ones
+    /// A file of English words in the folder, between commas or each on a line, "#" before a comment: with what a request says, the only
+    /// ones
     /// that an answer of a model that was trained for the task may have. Null allows all.
     /// </summary>
     public string? Words { get; init; }
@@ -157,10 +162,12 @@ public sealed record TaskSource
     public const string Jsonl = "jsonl", Draw = "draw", CmuDictionary = "cmu-dictionary", PackageDescriptions = "package-descriptions",
         ProteinStructure = "flip-secondary-structure", Clothes = "fashion-mnist";
 
-    /// <summary>Sources whose items are rows; the others are a recipe's, whose items are conversations in the task's form already.</summary>
+    /// <summary>Sources whose items are rows; the others are a recipe's, whose items are conversations in the task's form
+    /// already.</summary>
     public static readonly IReadOnlyList<string> OfRows = [Jsonl, Draw, CmuDictionary, PackageDescriptions, ProteinStructure, Clothes];
 
-    /// <summary><c>jsonl</c> (rows of a file), <c>draw</c> (drawn by rules), a named data set (docs/tasks.md), or a source of a recipe.</summary>
+    /// <summary><c>jsonl</c> (rows of a file), <c>draw</c> (drawn by rules), a named data set (docs/tasks.md), or a source of a
+    /// recipe.</summary>
     public required string Source { get; init; }
 
     /// <summary>File, relative to the task's folder.</summary>
@@ -181,7 +188,8 @@ public sealed record TaskSource
     /// <summary>A template: only items for which it is <c>True</c>.</summary>
     public string? Keep { get; init; }
 
-    /// <summary>A template, of a source that is split by its publisher: the items for which it is <c>True</c> are held out, and no others.</summary>
+    /// <summary>A template, of a source that is split by its publisher: the items for which it is <c>True</c> are held out, and no
+    /// others.</summary>
     public string? HeldOut { get; init; }
 
     /// <summary>A template: for each letter of the answer a 1, or a 0 where it is not measured; null measures all.</summary>
@@ -224,7 +232,8 @@ public sealed record TaskSplit
 
     public double HeldOut { get; init; } = 0.05;
 
-    /// <summary>JSON lines with the fields and, where the metrics compare with one, <c>answer</c>; relative to the task's folder. Nothing of the sources is held out then.</summary>
+    /// <summary>JSON lines with the fields and, where the metrics compare with one, <c>answer</c>; relative to the task's folder. Nothing
+    /// of the sources is held out then.</summary>
     public string? File { get; init; }
 
     /// <summary>Of the file: a template for each field that is no column of its name, as of a source.</summary>
@@ -249,7 +258,8 @@ public sealed record TaskBaseline
     /// <summary>A template that knows the fields and, of a command, <c>said</c>: what it wrote.</summary>
     public string? Answer { get; init; }
 
-    /// <summary>A program of this machine and its arguments, each a template that knows the fields; only an evaluation on the command line runs it.</summary>
+    /// <summary>A program of this machine and its arguments, each a template that knows the fields; only an evaluation on the command line
+    /// runs it.</summary>
     public IReadOnlyList<string> Command { get; init; } = [];
 }
 
@@ -265,7 +275,8 @@ public sealed record TaskExample
 /// <summary>How an output is measured; each is defined where it is computed (Flywheel.Loop's TaskMetric).</summary>
 public static class TaskMetricNames
 {
-    public const string Exact = "exact", ChrF = "chrf", WordError = "word-error", SymbolError = "symbol-error", CharacterError = "character-error", PerLetter = "per-letter", OneOf = "one-of",
+    public const string Exact = "exact", ChrF = "chrf", WordError = "word-error", SymbolError = "symbol-error",
+        CharacterError = "character-error", PerLetter = "per-letter", OneOf = "one-of",
         NameExact = "name-exact", FactsRestated = "facts-restated", NothingForeign = "nothing-foreign";
 
     /// <summary>Those that compare with a right answer.</summary>

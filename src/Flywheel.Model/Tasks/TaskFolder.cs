@@ -52,7 +52,9 @@ public sealed class TaskFolder
         RecipeFile.Parse<TaskDescription>(yaml, source, [], (task, where) => TaskChecks.Check(task, where, folder), "task");
 
     /// <summary>Entries of a list of words: between commas and ends of lines; a line that begins with "#" is a comment.</summary>
-    public static string[] ParseWords(string list) => [.. list.ReplaceLineEndings("\n").Split('\n').Where(line => !line.StartsWith('#')).SelectMany(line => line.Split(',')).Select(word => word.Trim()).Where(word => word.Length > 0)];
+    public static string[] ParseWords(string list) =>
+        [.. list.ReplaceLineEndings("\n").Split('\n').Where(line => !line.StartsWith('#')).SelectMany(line => line.Split(','))
+            .Select(word => word.Trim()).Where(word => word.Length > 0)];
 
     /// <summary>Values of the fields as a request gives them.</summary>
     /// <param name="given">A JSON object: texts, numbers, and lists for fields of several values.</param>
@@ -68,8 +70,11 @@ public sealed class TaskFolder
             {
                 JsonValue value when value.TryGetValue(out string? text) => text,
                 JsonValue value when field.WidgetOrDefault == TaskField.Number && value.TryGetValue(out double number) => Number(number),
-                JsonArray list when field.Many && list.All(item => item is JsonValue value && value.TryGetValue(out string? _)) => string.Join('\n', list.Select(item => item!.GetValue<string>().ReplaceLineEndings(" "))),
-                var other => throw Wrong(field, other?.ToJsonString(JsonText.Compact) ?? "null", field.Many ? "a list of texts" : field.WidgetOrDefault == TaskField.Number ? "a number" : "a text"),
+                JsonArray list when field.Many && list.All(item => item is JsonValue value && value.TryGetValue(out string? _)) =>
+                    string.Join('\n', list.Select(item => item!.GetValue<string>().ReplaceLineEndings(" "))),
+                var other =>
+                    throw Wrong(field, other?.ToJsonString(JsonText.Compact) ?? "null",
+                        field.Many ? "a list of texts" : field.WidgetOrDefault == TaskField.Number ? "a number" : "a text"),
             };
         }
         return Check(texts);
@@ -85,26 +90,31 @@ public sealed class TaskFolder
         string[] names = [.. task.Fields.Select(field => field.Name)];
         if (given.Keys.FirstOrDefault(name => !names.Contains(name)) is { } unknown)
             throw new FlywheelException($"field '{unknown}' is unknown to the task '{task.Name}'{NearestName.Hint(unknown, names)}");
-        Dictionary<string, string> values = task.Fields.ToDictionary(field => field.Name, field => CheckOne(field, given.GetValueOrDefault(field.Name) ?? ""), StringComparer.Ordinal);
+        Dictionary<string, string> values = task.Fields.ToDictionary(field => field.Name,
+            field => CheckOne(field, given.GetValueOrDefault(field.Name) ?? ""), StringComparer.Ordinal);
         return task.Game is null ? values : GameTask.Read(Game.All[task.Game], values);
     }
 
     private static string CheckOne(TaskField field, string text)
     {
         text = text.ReplaceLineEndings("\n").Trim();
-        if (text.Length == 0) return !field.Required ? "" : throw new FlywheelException($"field '{field.Name}' is missing or empty, expected {Expected(field)}");
+        if (text.Length == 0)
+            return !field.Required
+                ? "" : throw new FlywheelException($"field '{field.Name}' is missing or empty, expected {Expected(field)}");
         if (text.Any(c => char.IsControl(c) && c is not ('\n' or '\t'))) throw Wrong(field, text, "a text without control characters");
         switch (field.WidgetOrDefault)
         {
             case TaskField.Choice:
                 return field.Choices.Contains(text) ? text : throw Wrong(field, text, NearestName.List(field.Choices));
             case TaskField.Number:
-                return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) && !(number < field.Min) && !(number > field.Max)
+                return double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number)
+                    && !(number < field.Min) && !(number > field.Max)
                     ? Number(number) : throw Wrong(field, text, Expected(field));
             case TaskField.Symbols or TaskField.Picture:
                 text = new SymbolsPart(field.Modality, text, $"field '{field.Name}'").Text;
                 int count = text.Count(c => c == ' ') + 1;
-                if (field.Places > 0 && count > field.Places) throw new FlywheelException($"field '{field.Name}' has {count} symbols, expected at most {field.Places}");
+                if (field.Places > 0 && count > field.Places)
+                    throw new FlywheelException($"field '{field.Name}' has {count} symbols, expected at most {field.Places}");
                 break;
             case TaskField.Line when text.Contains('\n', StringComparison.Ordinal):
                 throw Wrong(field, text, "one line");
@@ -112,11 +122,15 @@ public sealed class TaskFolder
         if (field.Many)
         {
             string[] items = Items(text);
-            if (items.Length > field.MaxItems) throw new FlywheelException($"field '{field.Name}' has {items.Length} items, expected at most {field.MaxItems}");
-            if (items.FirstOrDefault(item => item.Length > field.MaxLength) is { } wordy) throw new FlywheelException($"field '{field.Name}' has an item of {wordy.Length} characters, expected at most {field.MaxLength}");
+            if (items.Length > field.MaxItems)
+                throw new FlywheelException($"field '{field.Name}' has {items.Length} items, expected at most {field.MaxItems}");
+            if (items.FirstOrDefault(item => item.Length > field.MaxLength) is { } wordy)
+                throw new FlywheelException(
+                    $"field '{field.Name}' has an item of {wordy.Length} characters, expected at most {field.MaxLength}");
             return string.Join('\n', items);
         }
-        return text.Length <= field.MaxLength ? text : throw new FlywheelException($"field '{field.Name}' has {text.Length} characters, expected at most {field.MaxLength}");
+        return text.Length <= field.MaxLength
+            ? text : throw new FlywheelException($"field '{field.Name}' has {text.Length} characters, expected at most {field.MaxLength}");
     }
 
     private static string Expected(TaskField field) => field.WidgetOrDefault switch
@@ -138,7 +152,8 @@ public sealed class TaskFolder
         new($"field '{field.Name}' is {(value.Length <= 80 ? $"'{value}'" : $"'{value[..80]}…'")}, expected {expected}");
 
     /// <summary>Items of a list, without the dash that a person may write before one.</summary>
-    public static string[] Items(string text) => [.. text.Split('\n').Select(item => item.Trim().TrimStart('-', '•', '*').Trim()).Where(item => item.Length > 0)];
+    public static string[] Items(string text) =>
+        [.. text.Split('\n').Select(item => item.Trim().TrimStart('-', '•', '*').Trim()).Where(item => item.Length > 0)];
 
     private static string Number(double number) => number.ToString("0.###############", CultureInfo.InvariantCulture);
 
@@ -158,9 +173,12 @@ public sealed class TaskFolder
                 var part = new SymbolsPart(field.Modality, values[field.Name], $"field '{field.Name}'");
                 parts.Add(part);
                 // One more than is free, so that there is always one: parts stand on lines of their own.
-                if (field.Places > 0) parts.Add(new SymbolsPart("spare", string.Join(' ', Enumerable.Repeat("0", field.Places + 1 - part.Symbols.Count()))));
+                if (field.Places > 0)
+                    parts.Add(new SymbolsPart("spare", string.Join(' ', Enumerable.Repeat("0", field.Places + 1 - part.Symbols.Count()))));
             }
-        if (parts.Count == 0) throw new FlywheelException($"task '{Name}': field 'form.ask' says nothing to {string.Join(", ", values.Select(value => $"{value.Key} '{value.Value}'"))}; expected a text");
+        if (parts.Count == 0)
+            throw new FlywheelException(
+                $"task '{Name}': field 'form.ask' says nothing to {string.Join(", ", values.Select(value => $"{value.Key} '{value.Value}'"))}; expected a text");
         messages.Add(new Message(Role.User, parts));
         return new Conversation(messages) { AnswerModality = Description.Output.Symbols };
     }
@@ -172,8 +190,10 @@ public sealed class TaskFolder
         string text = Render(_answer, values, "form.answer", answer);
         if (Description.Output.Symbols is not { } modality) return text;
         var symbols = new SymbolsPart(modality, text);
-        if (Description.Output.Only is { Count: > 0 } only && symbols.Symbols.FirstOrDefault(symbol => !only.Contains(symbol)) is { } wrong) throw new FlywheelException($"the answer holds '{wrong}', expected only {NearestName.List([.. only])}");
-        if (Description.Output.AsLongAs is { } like && symbols.Symbols.Count() is var count && values[like].Split(' ').Length is var length && count != length)
+        if (Description.Output.Only is { Count: > 0 } only && symbols.Symbols.FirstOrDefault(symbol => !only.Contains(symbol)) is { } wrong)
+            throw new FlywheelException($"the answer holds '{wrong}', expected only {NearestName.List([.. only])}");
+        if (Description.Output.AsLongAs is { } like && symbols.Symbols.Count() is var count && values[like].Split(' ').Length is var length
+            && count != length)
             throw new FlywheelException($"the answer has {count} symbols, expected {length}, as many as '{like}' has");
         return symbols.Text;
     }
@@ -188,7 +208,8 @@ public sealed class TaskFolder
     {
         var known = new JinjaDict();
         foreach ((string name, string value) in values)
-            known[name] = Description.Fields.FirstOrDefault(one => one.Name == name)?.Many == true ? new List<object?>(Items(value)) : value;
+            known[name] = Description.Fields.FirstOrDefault(one => one.Name == name)?.Many == true
+                ? new List<object?>(Items(value)) : value;
         if (answer is not null) known["answer"] = answer;
         try
         {

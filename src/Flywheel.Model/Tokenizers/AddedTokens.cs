@@ -24,7 +24,9 @@ internal sealed class AddedTokens
     {
         _byFirst = tokens.Where(entry => entry.Spelling.Length > 0).GroupBy(entry => entry.Spelling[0])
             .ToDictionary(group => group.Key, group => group.OrderByDescending(entry => entry.Spelling.Length).ToArray());
-        if (_byFirst.Count > 0) _any = SearchValues.Create([.. _byFirst.Values.SelectMany(entries => entries).Select(entry => entry.Spelling)], StringComparison.Ordinal);
+        if (_byFirst.Count > 0)
+            _any = SearchValues.Create([.. _byFirst.Values.SelectMany(entries => entries).Select(entry => entry.Spelling)],
+                StringComparison.Ordinal);
     }
 
     public delegate void Stretch(int start, int end, AddedToken? token);
@@ -71,6 +73,7 @@ internal sealed class AddedTokens
     {
         <= System.Globalization.UnicodeCategory.LetterNumber => true, // letters, marks, digits
         System.Globalization.UnicodeCategory.ConnectorPunctuation => true,
-        _ => character.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189),
+        _ => character.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9) or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169)
+            or (>= 0x1F170 and <= 0x1F189),
     };
 }

@@ -7,7 +7,8 @@ namespace Flywheel.Model;
 internal static class ByteAlphabet
 {
     private static readonly char[] s_characters = Characters();
-    private static readonly Dictionary<char, byte> s_bytes = s_characters.Select((character, value) => (character, (byte)value)).ToDictionary();
+    private static readonly Dictionary<char, byte> s_bytes =
+        s_characters.Select((character, value) => (character, (byte)value)).ToDictionary();
 
     public static string FromBytes(ReadOnlySpan<byte> bytes)
     {

@@ -33,7 +33,8 @@ internal sealed class BytePairModel
         _fuseUnknown = field.Flag("fuse_unk");
         _ignoreMerges = field.Flag("ignore_merges");
         ReadVocab(field["vocab"]);
-        if (field.Find("unk_token") is { } unknown && !_vocab.TryGetValue(unknown.Text(), out _unknown)) throw unknown.Wrong("a token of model.vocab");
+        if (field.Find("unk_token") is { } unknown && !_vocab.TryGetValue(unknown.Text(), out _unknown))
+            throw unknown.Wrong("a token of model.vocab");
         MergeTable merges = ReadMerges(field["merges"], out bool spacesBegin);
         _merger = new BytePairMerger(merges);
         SpacesBeginWords = !byteLevel && !_ignoreMerges && spacesBegin;
@@ -43,7 +44,8 @@ internal sealed class BytePairModel
         {
             if (byteLevel && ByteAlphabet.ToBytes(token) is [byte letter]) _byteIds[letter] = id;
             else if (_byteFallback && TryByte(token, out byte value)) _byteIds[value] = id;
-            if (Rune.TryGetRuneAt(token, 0, out Rune character) && character.Utf16SequenceLength == token.Length) _characterIds[character] = id;
+            if (Rune.TryGetRuneAt(token, 0, out Rune character) && character.Utf16SequenceLength == token.Length)
+                _characterIds[character] = id;
         }
     }
 
@@ -60,7 +62,8 @@ internal sealed class BytePairModel
     {
         value = 0;
         return token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>'
-            && !token.AsSpan(3, 2).ContainsAnyInRange('a', 'f') && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
+            && !token.AsSpan(3, 2).ContainsAnyInRange('a', 'f')
+            && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out value);
     }
 
     /// <summary>The ids of a word.</summary>
@@ -127,7 +130,8 @@ internal sealed class BytePairModel
         foreach (JsonProperty entry in field.Value.EnumerateObject())
         {
             // The way to an entry is spelt out only when it is wrong: there are hundreds of thousands.
-            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out int id) || id is < 0 or >= MaxVocabSize) throw field.Entry(entry).Wrong($"a number from 0 to {MaxVocabSize - 1}");
+            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out int id) || id is < 0 or >= MaxVocabSize)
+                throw field.Entry(entry).Wrong($"a number from 0 to {MaxVocabSize - 1}");
             if (!_vocab.TryAdd(entry.Name, id)) throw field.Entry(entry).Wrong("each token once");
             if (!ids.Add(id)) throw field.Entry(entry).Wrong("each id once");
         }
@@ -152,7 +156,8 @@ internal sealed class BytePairModel
             }
             else
             {
-                if (merge.ValueKind != JsonValueKind.Array || merge.GetArrayLength() != 2 || merge[0].ValueKind != JsonValueKind.String || merge[1].ValueKind != JsonValueKind.String) throw Wrong("two tokens");
+                if (merge.ValueKind != JsonValueKind.Array || merge.GetArrayLength() != 2 || merge[0].ValueKind != JsonValueKind.String
+                    || merge[1].ValueKind != JsonValueKind.String) throw Wrong("two tokens");
                 string first = merge[0].GetString()!;
                 leftLength = first.Length;
                 result = first + merge[1].GetString();
@@ -161,7 +166,8 @@ internal sealed class BytePairModel
             if (!merges.TryAdd(Id(left), Id(right), Id(result))) throw Wrong("a pair that is not yet in the list");
             if (right.StartsWith('\u2581') && !left.EndsWith('\u2581')) spacesBegin = false;
 
-            int Id(ReadOnlySpan<char> token) => vocab.TryGetValue(token, out int id) ? id : throw Wrong($"a pair whose tokens are in model.vocab; '{token}' is not");
+            int Id(ReadOnlySpan<char> token) =>
+                vocab.TryGetValue(token, out int id) ? id : throw Wrong($"a pair whose tokens are in model.vocab; '{token}' is not");
 
             FlywheelException Wrong(string expected) => field.At(merge, merges.Count).Wrong(expected);
         }

@@ -16,13 +16,15 @@ internal readonly struct JsonField(JsonElement value, string source, string path
     public JsonField? Find(string name)
     {
         if (value.ValueKind != JsonValueKind.Object) throw Wrong("an object");
-        return value.TryGetProperty(name, out JsonElement field) && field.ValueKind != JsonValueKind.Null ? new JsonField(field, source, Join(name)) : null;
+        return value.TryGetProperty(name, out JsonElement field) && field.ValueKind != JsonValueKind.Null
+            ? new JsonField(field, source, Join(name)) : null;
     }
 
     public string Text() => value.ValueKind == JsonValueKind.String ? value.GetString()! : throw Wrong("a text");
 
     public int Number(int min, int max) =>
-        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= min && number <= max ? number : throw Wrong($"a number from {min} to {max}");
+        value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out int number) && number >= min && number <= max
+            ? number : throw Wrong($"a number from {min} to {max}");
 
     /// <summary>A flag, <paramref name="absent"/> where it is not given.</summary>
     public bool Flag(string name, bool absent = false) => Find(name) is not { } flag ? absent : flag.Value.ValueKind switch

@@ -1,6 +1,7 @@
 namespace Flywheel.Model;
 
-/// <summary>Which pairs of ids merge, in which rank, into which id. An open hash table: looked up for every pair of every new word.</summary>
+/// <summary>Which pairs of ids merge, in which rank, into which id. An open hash table: looked up for every pair of every new
+/// word.</summary>
 internal sealed class MergeTable
 {
     public const int NoMerge = int.MaxValue;

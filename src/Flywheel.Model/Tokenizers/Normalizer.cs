@@ -53,7 +53,8 @@ internal sealed class Normalizer
                 break;
             case "Replace":
                 string content = field["content"].Text();
-                if (field["pattern"].Find("String") is { } literal && literal.Text() is [_, ..] old) _steps.Add(text => text.Replace(old, content, StringComparison.Ordinal));
+                if (field["pattern"].Find("String") is { } literal && literal.Text() is [_, ..] old)
+                    _steps.Add(text => text.Replace(old, content, StringComparison.Ordinal));
                 else
                 {
                     SplitPattern pattern = PreTokenizer.ReadPattern(field["pattern"]);

@@ -45,10 +45,12 @@ internal sealed class PreTokenizer
                 Split(ReadPattern(field["pattern"]), ReadBehavior(field["behavior"]), field.Flag("invert"));
                 break;
             case "Digits":
-                Split(SplitPattern.OfRegex(@"\p{N}"), field.Flag("individual_digits") ? Behavior.Isolated : Behavior.Contiguous, invert: false);
+                Split(SplitPattern.OfRegex(@"\p{N}"), field.Flag("individual_digits") ? Behavior.Isolated : Behavior.Contiguous,
+                    invert: false);
                 break;
             case "Punctuation": // of today's Unicode; the library's table is that of Unicode 8
-                Split(SplitPattern.OfRegex(@"[\p{P}$+<=>\^`|~]"), field.Find("behavior") is { } behavior ? ReadBehavior(behavior) : Behavior.Isolated, invert: false);
+                Split(SplitPattern.OfRegex(@"[\p{P}$+<=>\^`|~]"),
+                    field.Find("behavior") is { } behavior ? ReadBehavior(behavior) : Behavior.Isolated, invert: false);
                 break;
             case "Metaspace":
                 AddMetaspace(Metaspace.Read(field));
@@ -84,7 +86,8 @@ internal sealed class PreTokenizer
     private void AddMetaspace(Metaspace metaspace)
     {
         _steps.Add(words => words.Replace(' ', metaspace.Replacement));
-        if (metaspace.Prepend != PrependScheme.Never) _steps.Add(words => words.Prefix(metaspace.Replacement, metaspace.Prepend == PrependScheme.First));
+        if (metaspace.Prepend != PrependScheme.Never)
+            _steps.Add(words => words.Prefix(metaspace.Replacement, metaspace.Prepend == PrependScheme.First));
         if (metaspace.Split) Split(SplitPattern.OfText(metaspace.Replacement.ToString()), Behavior.MergedWithNext, invert: false);
     }
 
@@ -201,6 +204,7 @@ internal sealed record Metaspace(char Replacement, PrependScheme Prepend, bool S
         PrependScheme prepend = field.Find("prepend_scheme") is { } scheme
             ? scheme.OneOf(("always", PrependScheme.Always), ("first", PrependScheme.First), ("never", PrependScheme.Never))
             : field.Flag("add_prefix_space", absent: true) ? PrependScheme.Always : PrependScheme.Never;
-        return new(replacement.Text() is [char only] ? only : throw replacement.Wrong("one character"), prepend, field.Flag("split", absent: true));
+        return new(replacement.Text() is [char only] ? only : throw replacement.Wrong("one character"), prepend,
+            field.Flag("split", absent: true));
     }
 }

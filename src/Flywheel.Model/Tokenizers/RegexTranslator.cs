@@ -20,7 +20,8 @@ internal ref struct RegexTranslator
     /// <exception cref="FormatException">Something that is not surely the same; the message says what.</exception>
     public static string Translate(string pattern)
     {
-        if (pattern.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF')) throw new FormatException("it names a character beyond the basic plane");
+        if (pattern.AsSpan().ContainsAnyInRange('\uD800', '\uDFFF'))
+            throw new FormatException("it names a character beyond the basic plane");
         var translator = new RegexTranslator(pattern);
         translator.Alternatives(ignoreCase: false, depth: 0);
         return translator._at == pattern.Length ? translator._result.ToString() : throw translator.Wrong("an unopened ')'");
@@ -96,7 +97,8 @@ internal ref struct RegexTranslator
         }
         else if (rest.StartsWith("(?"))
         {
-            int length = rest.StartsWith("(?<=") || rest.StartsWith("(?<!") ? 4 : rest.StartsWith("(?:") || rest.StartsWith("(?=") || rest.StartsWith("(?!") || rest.StartsWith("(?>") ? 3 : 0;
+            int length = rest.StartsWith("(?<=") || rest.StartsWith("(?<!")
+                ? 4 : rest.StartsWith("(?:") || rest.StartsWith("(?=") || rest.StartsWith("(?!") || rest.StartsWith("(?>") ? 3 : 0;
             if (length == 0) throw Wrong($"the group '{rest[..Math.Min(4, rest.Length)]}'");
             _result.Append(rest[..length]);
             _at += length;
@@ -121,7 +123,8 @@ internal ref struct RegexTranslator
         {
             char c = _pattern[_at];
             if (c == '\\') Escape(inClass: true);
-            else if (c is '[' or ']' || (c == '&' && _at + 1 < _pattern.Length && _pattern[_at + 1] == '&')) throw Wrong($"'{c}' in a class");
+            else if (c is '[' or ']' || (c == '&' && _at + 1 < _pattern.Length && _pattern[_at + 1] == '&'))
+                throw Wrong($"'{c}' in a class");
             else if (ignoreCase && char.IsLetter(c)) throw Wrong("a class with letters where case is ignored");
             else Take();
         }
@@ -137,7 +140,8 @@ internal ref struct RegexTranslator
         {
             int close = _pattern.IndexOf('}', _at);
             string name = close > _at + 3 && _pattern[_at + 2] == '{' ? _pattern[(_at + 3)..close] : "";
-            if (!s_categories.Contains(name)) throw Wrong($"'{_pattern[_at..Math.Min(_pattern.Length, _at + 12)]}', which is none of the general categories");
+            if (!s_categories.Contains(name))
+                throw Wrong($"'{_pattern[_at..Math.Min(_pattern.Length, _at + 12)]}', which is none of the general categories");
             _result.Append(_pattern, _at, close + 1 - _at);
             _at = close + 1;
             return;
@@ -155,7 +159,8 @@ internal ref struct RegexTranslator
         int close = _pattern.IndexOf('}', _at);
         string[] bounds = close < 0 ? [] : _pattern[(_at + 1)..close].Split(',');
         bool unlimited = bounds is [_, ""];
-        bool valid = bounds.Length is 1 or 2 && int.TryParse(bounds[0], out int min) && (unlimited || (int.TryParse(bounds[^1], out int max) && min <= max && max <= 1000));
+        bool valid = bounds.Length is 1 or 2 && int.TryParse(bounds[0], out int min)
+            && (unlimited || (int.TryParse(bounds[^1], out int max) && min <= max && max <= 1000));
         if (!valid) throw Wrong("'{'");
         _result.Append(_pattern, _at, close + 1 - _at);
         _at = close + 1;

@@ -15,11 +15,13 @@ public sealed record TokenRange(int First, int Count);
 public static class ReservedTokens
 {
     /// <summary>The vowels of ARPABET (CMU dictionary), which carry a stress from 0 to 2, and its consonants.</summary>
-    private static readonly string[] Vowels = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".Split(' '), Consonants = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".Split(' ');
+    private static readonly string[] Vowels = "AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".Split(' '),
+        Consonants = "B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".Split(' ');
 
     /// <summary>Names of ranges in the order of their ids, and the tokens of each.</summary>
     /// <remarks>
-    /// Chess moves can be written as from-square, to-square and, where a pawn is promoted, a piece: 132 tokens, for a model that does much else.
+    /// Chess moves can be written as from-square, to-square and, where a pawn is promoted, a piece: 132 tokens, for a model that does much
+    /// else.
     /// A model of chess has a token for each of the 1,968 moves that UCI can write, so that a move is one choice.
     /// </remarks>
     public static IReadOnlyDictionary<string, IReadOnlyList<string>> Groups { get; } = new Dictionary<string, IReadOnlyList<string>>
@@ -29,7 +31,8 @@ public static class ReservedTokens
         ["image-colour"] = Numbered("ic", 512),
         ["protein"] = Named("aa_", "ACDEFGHIKLMNPQRSTVWYXUOBZ".Select(letter => letter.ToString())),
         ["structure"] = Named("ss_", "HECGISTB".Select(letter => letter.ToString())),
-        ["phone"] = Named("ph_", [.. Vowels.SelectMany(vowel => new[] { $"{vowel}0", $"{vowel}1", $"{vowel}2" }), .. Consonants, "SIL", "SP"]),
+        ["phone"] =
+            Named("ph_", [.. Vowels.SelectMany(vowel => new[] { $"{vowel}0", $"{vowel}1", $"{vowel}2" }), .. Consonants, "SIL", "SP"]),
         ["duration"] = Numbered("du", 32),
         ["pitch"] = Numbered("pi", 32),
         ["connect-four"] = Numbered("c4_", 7),
@@ -47,24 +50,31 @@ public static class ReservedTokens
         ["chess-move"] = Named("cm_", ChessGame.MoveNames),
     };
 
-    /// <summary>What each token of a group is called where its symbols are written in a row, such as <c>AE1</c> for <c>&lt;|ph_AE1|&gt;</c>: symbol and token.</summary>
+    /// <summary>What each token of a group is called where its symbols are written in a row, such as <c>AE1</c> for
+    /// <c>&lt;|ph_AE1|&gt;</c>: symbol and token.</summary>
     public static IReadOnlyDictionary<string, string> Symbols(string group) => s_symbols[group];
 
-    /// <summary>Whether each symbol of a group is one letter, so that people write them without spaces: residues, states of structure.</summary>
+    /// <summary>Whether each symbol of a group is one letter, so that people write them without spaces: residues, states of
+    /// structure.</summary>
     public static bool IsOfLetters(string group) => group is "protein" or "structure";
 
     private static readonly Dictionary<string, IReadOnlyDictionary<string, string>> s_symbols = Groups.ToDictionary(
-        group => group.Key, IReadOnlyDictionary<string, string> (group) => group.Value.ToDictionary(token => SymbolOf(token, group.Value), StringComparer.Ordinal));
+        group => group.Key,
+        IReadOnlyDictionary<string, string> (group) =>
+            group.Value.ToDictionary(token => SymbolOf(token, group.Value), StringComparer.Ordinal));
 
     /// <summary>The symbols of a group by the ids that a tokenizer has for them; none where it lacks the range.</summary>
-    public static IReadOnlyDictionary<int, string> SymbolsById(Tokenizer tokenizer, string group) => !Ranges(tokenizer).ContainsKey(group) ? new Dictionary<int, string>()
+    public static IReadOnlyDictionary<int, string> SymbolsById(Tokenizer tokenizer, string group) =>
+        !Ranges(tokenizer).ContainsKey(group) ? new Dictionary<int, string>()
         : Symbols(group).ToDictionary(pair => tokenizer.SpecialTokens[pair.Value], pair => pair.Key);
 
-    /// <summary>The token without the brackets and what all of its group begin with: letters and, where there is one, an underscore.</summary>
+    /// <summary>The token without the brackets and what all of its group begin with: letters and, where there is one, an
+    /// underscore.</summary>
     private static string SymbolOf(string token, IReadOnlyList<string> group)
     {
         string name = token[2..^2];
-        int prefix = name.IndexOf('_', StringComparison.Ordinal) is var at and > 0 ? at + 1 : group.Count == 1 ? 0 : group[0].AsSpan(2).CommonPrefixLength(group[1].AsSpan(2));
+        int prefix = name.IndexOf('_', StringComparison.Ordinal) is var at and > 0 ? at + 1 : group.Count == 1
+            ? 0 : group[0].AsSpan(2).CommonPrefixLength(group[1].AsSpan(2));
         return name[prefix..];
     }
 
@@ -75,12 +85,14 @@ public static class ReservedTokens
         foreach ((string name, IReadOnlyList<string> tokens) in Groups)
         {
             if (!tokenizer.SpecialTokens.TryGetValue(tokens[0], out int first)) continue;
-            if (tokens.Index().All(token => tokenizer.SpecialTokens.TryGetValue(token.Item, out int id) && id == first + token.Index)) ranges[name] = new TokenRange(first, tokens.Count);
+            if (tokens.Index().All(token => tokenizer.SpecialTokens.TryGetValue(token.Item, out int id) && id == first + token.Index))
+                ranges[name] = new TokenRange(first, tokens.Count);
         }
         return ranges;
     }
 
-    private static string[] Numbered(string prefix, int count) => Named(prefix, Enumerable.Range(0, count).Select(number => number.ToString(CultureInfo.InvariantCulture)));
+    private static string[] Numbered(string prefix, int count) =>
+        Named(prefix, Enumerable.Range(0, count).Select(number => number.ToString(CultureInfo.InvariantCulture)));
 
     private static string[] Named(string prefix, IEnumerable<string> names) => [.. names.Select(name => $"<|{prefix}{name}|>")];
 }

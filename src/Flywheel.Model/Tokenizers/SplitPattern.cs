@@ -11,7 +11,8 @@ namespace Flywheel.Model;
 internal sealed partial class SplitPattern
 {
     /// <summary>Qwen2's and Qwen3's, and that of the vocabularies that we learn.</summary>
-    public const string Qwen = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+    public const string Qwen =
+        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     /// <summary>GPT-2's, which ByteLevel means by use_regex.</summary>
     public const string Gpt2 = @"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -33,7 +34,8 @@ internal sealed partial class SplitPattern
 
     public static SplitPattern OfText(string text) => new(new Regex(Regex.Escape(text), RegexOptions.CultureInvariant));
 
-    /// <exception cref="FormatException">The pattern uses something that .NET has not or means otherwise; the message says what.</exception>
+    /// <exception cref="FormatException">The pattern uses something that .NET has not or means otherwise; the message says
+    /// what.</exception>
     public static SplitPattern OfRegex(string pattern)
     {
         if (pattern == Qwen) return s_qwen;
@@ -69,7 +71,8 @@ internal sealed partial class SplitPattern
             i += length;
         }
         starts[count] = text.Length;
-        foreach (ValueMatch match in _regex.EnumerateMatches(standIns.AsSpan(0, count))) matches.Add((starts[match.Index], starts[match.Index + match.Length]));
+        foreach (ValueMatch match in _regex.EnumerateMatches(standIns.AsSpan(0, count)))
+            matches.Add((starts[match.Index], starts[match.Index + match.Length]));
     }
 
     public string Replace(string text, string replacement)
@@ -101,7 +104,8 @@ internal sealed partial class SplitPattern
         for (char candidate = '\uFFFD'; candidate > '\u0100'; candidate--)
         {
             int category = (int)CharUnicodeInfo.GetUnicodeCategory(candidate);
-            if (standIns[category] == 0 && !named.Exists(range => candidate >= range.From && candidate <= range.To)) standIns[category] = candidate;
+            if (standIns[category] == 0 && !named.Exists(range => candidate >= range.From && candidate <= range.To))
+                standIns[category] = candidate;
         }
         return standIns;
     }

@@ -49,7 +49,8 @@ internal sealed class TokenDecoder
                 _strip = (content, field["start"].Number(0, int.MaxValue));
                 break;
             default:
-                throw field.Wrong("'ByteLevel', 'Metaspace', or a sequence of 'Replace' (of a text), 'ByteFallback', 'Fuse' and 'Strip' (at the start)");
+                throw field.Wrong(
+                    "'ByteLevel', 'Metaspace', or a sequence of 'Replace' (of a text), 'ByteFallback', 'Fuse' and 'Strip' (at the start)");
         }
     }
 

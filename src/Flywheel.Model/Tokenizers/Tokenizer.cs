@@ -46,14 +46,17 @@ public sealed class Tokenizer
         _specialTokens = added.Where(token => token.Special).ToDictionary(token => token.Content, token => token.Id);
         _specialIds = [.. _specialTokens.Values];
         _raw = new AddedTokens(added.Where(token => !token.Normalized).Select(token => (token.Content, token)));
-        _normalized = new AddedTokens(added.Where(token => token.Normalized).Select(token => (parts.Normalizer.Apply(token.Content), token)));
+        _normalized =
+            new AddedTokens(added.Where(token => token.Normalized).Select(token => (parts.Normalizer.Apply(token.Content), token)));
 
         _bytes = new byte[parts.Model.Vocab.Values.Concat(added.Select(token => token.Id)).Append(-1).Max() + 1][];
         _isByte = new bool[_bytes.Length];
         _has = new bool[_bytes.Length];
         Array.Fill(_bytes, []);
-        foreach ((string token, int id) in parts.Model.Vocab) (_bytes[id], _isByte[id]) = (parts.Decoder.Bytes(token), parts.Decoder.IsByte(token));
-        foreach (AddedToken token in added) (_bytes[token.Id], _isByte[token.Id]) = (token.Special ? [] : parts.Decoder.AddedBytes(token.Content), false);
+        foreach ((string token,
+            int id) in parts.Model.Vocab) (_bytes[id], _isByte[id]) = (parts.Decoder.Bytes(token), parts.Decoder.IsByte(token));
+        foreach (AddedToken token in added)
+            (_bytes[token.Id], _isByte[token.Id]) = (token.Special ? [] : parts.Decoder.AddedBytes(token.Content), false);
         foreach (int id in parts.Model.Vocab.Values.Concat(added.Select(token => token.Id))) _has[id] = true;
     }
 
@@ -96,7 +99,8 @@ public sealed class Tokenizer
     public static Tokenizer Train(IEnumerable<string> texts, int vocabSize, params IReadOnlyList<string> reserved)
     {
         if (vocabSize < MinVocabSize)
-            throw new FlywheelException($"vocabulary size is {vocabSize}, expected at least {MinVocabSize}: 3 special tokens and 256 bytes");
+            throw new FlywheelException(
+                $"vocabulary size is {vocabSize}, expected at least {MinVocabSize}: 3 special tokens and 256 bytes");
         byte[] json = TokenizerJsonWriter.Write([EndOfText, MessageStart, MessageEnd], TokenizerTrainer.Learn(texts, vocabSize), reserved);
         return Parse(json, "tokenizer");
     }
@@ -113,9 +117,11 @@ public sealed class Tokenizer
     }
 
     /// <summary>A text that stands by itself: with what the model expects around it, such as BOS.</summary>
-    public int[] EncodeWhole(string text, bool allowSpecial = false) => [.. _parts.Frame.Before, .. Encode(text, allowSpecial), .. _parts.Frame.After];
+    public int[] EncodeWhole(string text, bool allowSpecial = false) =>
+        [.. _parts.Frame.Before, .. Encode(text, allowSpecial), .. _parts.Frame.After];
 
-    /// <summary>Bytes to ids: like <see cref="Encode(string, bool)"/> for UTF-8; stretches that are not UTF-8 are words of their own.</summary>
+    /// <summary>Bytes to ids: like <see cref="Encode(string, bool)"/> for UTF-8; stretches that are not UTF-8 are words of their
+    /// own.</summary>
     public int[] Encode(ReadOnlySpan<byte> utf8)
     {
         var ids = new List<int>(utf8.Length / 3 + 1);
@@ -133,7 +139,8 @@ public sealed class Tokenizer
         static int Prefix(ReadOnlySpan<byte> utf8, params ReadOnlySpan<OperationStatus> statuses)
         {
             int length = 0;
-            while (length < utf8.Length && statuses.Contains(Rune.DecodeFromUtf8(utf8[length..], out _, out int consumed))) length += consumed;
+            while (length < utf8.Length && statuses.Contains(Rune.DecodeFromUtf8(utf8[length..], out _, out int consumed)))
+                length += consumed;
             return length;
         }
     }
@@ -171,7 +178,8 @@ public sealed class Tokenizer
         });
     }
 
-    private void EncodeStretch(string text, bool allowSpecial, bool atStart, List<int> ids, char guard, bool continues) => _normalized.Cut(text, allowSpecial, (start, end, token) =>
+    private void EncodeStretch(string text, bool allowSpecial, bool atStart, List<int> ids, char guard, bool continues) =>
+        _normalized.Cut(text, allowSpecial, (start, end, token) =>
     {
         if (token is not null)
         {

@@ -66,10 +66,13 @@ internal sealed class TokenizerJson
             if (content.Length == 0) throw item["content"].Wrong("a text");
             if (!contents.Add(content)) throw item["content"].Wrong("each token once");
             if (!ids.Add(id)) throw item["id"].Wrong("each id once");
-            if (vocab.TryGetValue(content, out int known) && known != id) throw item["id"].Wrong($"{known}, as model.vocab has for '{content}'");
-            if (tokensById.TryGetValue(id, out string? other) && other != content) throw item["id"].Wrong($"another id for '{content}', model.vocab has '{other}' there");
+            if (vocab.TryGetValue(content, out int known) && known != id)
+                throw item["id"].Wrong($"{known}, as model.vocab has for '{content}'");
+            if (tokensById.TryGetValue(id, out string? other) && other != content)
+                throw item["id"].Wrong($"another id for '{content}', model.vocab has '{other}' there");
             bool special = item.Flag("special");
-            tokens.Add(new AddedToken(id, content, special, item.Flag("normalized", !special), item.Flag("single_word"), item.Flag("lstrip"), item.Flag("rstrip")));
+            tokens.Add(new AddedToken(id, content, special, item.Flag("normalized", !special), item.Flag("single_word"),
+                item.Flag("lstrip"), item.Flag("rstrip")));
         }
         return tokens;
     }

@@ -8,8 +8,10 @@ internal static class TokenizerJsonWriter
     /// <summary>Special tokens get the first ids, then the 256 bytes, then the merges, then reserved tokens.</summary>
     /// <param name="specialTokens">In the order of their ids.</param>
     /// <param name="merges">Of bytes (0 to 255) and earlier merges (256 and on).</param>
-    /// <param name="reserved">Special tokens too, which have no entry in the vocabulary, as llama.cpp and transformers expect of those that were added.</param>
-    public static byte[] Write(IReadOnlyList<string> specialTokens, IReadOnlyList<(int Left, int Right)> merges, params IReadOnlyList<string> reserved)
+    /// <param name="reserved">Special tokens too, which have no entry in the vocabulary, as llama.cpp and transformers expect of those that
+    /// were added.</param>
+    public static byte[] Write(IReadOnlyList<string> specialTokens, IReadOnlyList<(int Left, int Right)> merges,
+        params IReadOnlyList<string> reserved)
     {
         var tokens = new List<string>(256 + merges.Count);
         for (int value = 0; value < 256; value++) tokens.Add(ByteAlphabet.FromBytes([(byte)value]));
@@ -23,7 +25,8 @@ internal static class TokenizerJsonWriter
             json.WriteNull("truncation");
             json.WriteNull("padding");
             json.WriteStartArray("added_tokens");
-            foreach ((int id, string token) in specialTokens.Index().Concat(reserved.Select((token, i) => (specialTokens.Count + tokens.Count + i, token))))
+            foreach ((int id, string token) in specialTokens.Index()
+                .Concat(reserved.Select((token, i) => (specialTokens.Count + tokens.Count + i, token))))
             {
                 json.WriteStartObject();
                 json.WriteNumber("id", id);
@@ -52,7 +55,8 @@ internal static class TokenizerJsonWriter
             WriteByteLevel("decoder");
             json.WriteStartObject("model");
             json.WriteString("type", "BPE");
-            foreach (string none in new[] { "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix" }) json.WriteNull(none);
+            foreach (string none in new[] { "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix" })
+                json.WriteNull(none);
             foreach (string flag in new[] { "fuse_unk", "byte_fallback", "ignore_merges" }) json.WriteBoolean(flag, false);
             json.WriteStartObject("vocab");
             for (int id = 0; id < specialTokens.Count; id++) json.WriteNumber(specialTokens[id], id);

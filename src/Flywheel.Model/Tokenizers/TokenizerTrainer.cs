@@ -46,7 +46,8 @@ internal sealed class TokenizerTrainer
         {
             matches.Clear();
             pattern.Find(text, matches); // every character belongs to a match
-            foreach ((int start, int end) in matches) CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.AsSpan(start, end - start), out _)++;
+            foreach ((int start,
+                int end) in matches) CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.AsSpan(start, end - start), out _)++;
         }
         return words;
     }

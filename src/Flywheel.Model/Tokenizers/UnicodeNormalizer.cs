@@ -14,7 +14,8 @@ namespace Flywheel.Model;
 public static class UnicodeNormalizer
 {
     // Hangul syllables are computed (The Unicode Standard, 3.12).
-    private const int SBase = 0xAC00, LBase = 0x1100, VBase = 0x1161, TBase = 0x11A7, LCount = 19, VCount = 21, TCount = 28, SCount = LCount * VCount * TCount;
+    private const int SBase = 0xAC00, LBase = 0x1100, VBase = 0x1161, TBase = 0x11A7, LCount = 19, VCount = 21, TCount = 28,
+        SCount = LCount * VCount * TCount;
 
     private static readonly Dictionary<int, (bool Compatible, int[] Parts)> s_decompositions = [];
     private static readonly Dictionary<(int, int), int> s_compositions = [];
@@ -22,10 +23,12 @@ public static class UnicodeNormalizer
 
     static UnicodeNormalizer()
     {
-        using var lines = new StreamReader(typeof(UnicodeNormalizer).Assembly.GetManifestResourceStream("Flywheel.Model.normalization.txt")!);
+        using var lines =
+            new StreamReader(typeof(UnicodeNormalizer).Assembly.GetManifestResourceStream("Flywheel.Model.normalization.txt")!);
         while (lines.ReadLine() is { } line)
         {
-            int[] numbers = [.. line[2..].Split(' ').Select(number => int.Parse(number, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+            int[] numbers =
+                [.. line[2..].Split(' ').Select(number => int.Parse(number, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
             if (line[0] == 'M')
                 for (int mark = numbers[0]; mark <= numbers[1]; mark++) s_classes[mark] = (byte)numbers[2];
             else
@@ -90,7 +93,8 @@ public static class UnicodeNormalizer
             int character = characters[i], mark = Class(character);
             // Blocked is what has a mark of the same or a higher class, or a starter, between the starter and itself.
             bool adjacent = starter >= 0 && starter == count - 1;
-            if (starter >= 0 && (adjacent || (lastClass < mark && lastClass > 0)) && Pair(characters[starter], character) is var composed and >= 0)
+            if (starter >= 0 && (adjacent || (lastClass < mark && lastClass > 0))
+                && Pair(characters[starter], character) is var composed and >= 0)
             {
                 characters[starter] = composed;
                 continue;
@@ -104,8 +108,10 @@ public static class UnicodeNormalizer
 
     private static int Pair(int first, int second)
     {
-        if (first - LBase is >= 0 and < LCount and var l && second - VBase is >= 0 and < VCount and var v) return SBase + (l * VCount + v) * TCount;
-        if (first - SBase is >= 0 and < SCount and var s && s % TCount == 0 && second - TBase is > 0 and < TCount and var t) return first + t;
+        if (first - LBase is >= 0 and < LCount and var l && second - VBase is >= 0 and < VCount and var v)
+            return SBase + (l * VCount + v) * TCount;
+        if (first - SBase is >= 0 and < SCount and var s && s % TCount == 0 && second - TBase is > 0 and < TCount and var t)
+            return first + t;
         return s_compositions.GetValueOrDefault((first, second), -1);
     }
 

@@ -12,8 +12,10 @@ public sealed record ExportType(string Name, uint FileType, TensorType Matrix, b
 {
     public static IReadOnlyList<ExportType> All { get; } =
     [
-        new("f32", 0, TensorType.F32), new("f16", 1, TensorType.F16), new("bf16", 32, TensorType.BF16), new("q8_0", 7, TensorType.Q8_0), new("q4_0", 2, TensorType.Q4_0),
-        new("q4_k", 14, TensorType.Q4_K), new("q4_k_m", 15, TensorType.Q4_K, Medium: true), new("q5_k", 16, TensorType.Q5_K), new("q5_k_m", 17, TensorType.Q5_K, Medium: true), new("q6_k", 18, TensorType.Q6_K),
+        new("f32", 0, TensorType.F32), new("f16", 1, TensorType.F16), new("bf16", 32, TensorType.BF16), new("q8_0", 7, TensorType.Q8_0),
+        new("q4_0", 2, TensorType.Q4_0),
+        new("q4_k", 14, TensorType.Q4_K), new("q4_k_m", 15, TensorType.Q4_K, Medium: true), new("q5_k", 16, TensorType.Q5_K),
+        new("q5_k_m", 17, TensorType.Q5_K, Medium: true), new("q6_k", 18, TensorType.Q6_K),
     ];
 
     /// <exception cref="FlywheelException">There is no such type.</exception>
@@ -34,7 +36,8 @@ public sealed record ExportType(string Name, uint FileType, TensorType Matrix, b
         else if (ModelConfig.LayerOf(name) is { } layer)
         {
             int layers = config.NumLayers;
-            bool value = name.EndsWith("v_proj.weight", StringComparison.Ordinal), down = name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            bool value = name.EndsWith("v_proj.weight", StringComparison.Ordinal),
+                down = name.EndsWith("down_proj.weight", StringComparison.Ordinal);
             bool edge = layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
             if (Medium && edge && (value || down)) type = TensorType.Q6_K;
             else if (Name == "q4_k" && (value && layer < 4 || down && layer < layers / 8)) type = TensorType.Q5_K;

@@ -12,20 +12,30 @@ internal static class GgufConfig
     public static ModelConfig Read(GgufFile file)
     {
         GgufMetadata metadata = file.Metadata;
-        if (metadata.Text("general.type") is { } kind && kind != "model") throw new FlywheelException($"{file.Path}: general.type is '{kind}', expected 'model'");
+        if (metadata.Text("general.type") is { } kind && kind != "model")
+            throw new FlywheelException($"{file.Path}: general.type is '{kind}', expected 'model'");
         string architecture = metadata.RequireText("general.architecture");
         if (!Architectures.Contains(architecture))
-            throw new FlywheelException($"{file.Path}: architecture '{architecture}' is not supported; supported are {NearestName.List(Architectures)} (Mistral and SmolLM files say llama)");
-        if (metadata.Integer(Key("expert_count")) is > 0) throw new FlywheelException($"{file.Path}: is a mixture of {metadata.Integer(Key("expert_count"))} experts, which is not supported");
-        string? bias = file.Tensors.Keys.FirstOrDefault(name => name.EndsWith(".bias", StringComparison.Ordinal) && !(architecture == "qwen2" && name.Contains("self_attn.", StringComparison.Ordinal)));
-        if (bias is not null) throw new FlywheelException($"{file.Path}: tensor '{bias}' is a bias, which {architecture} models have none of here");
+            throw new FlywheelException(
+                $"{file.Path}: architecture '{architecture}' is not supported; supported are {NearestName.List(Architectures)} (Mistral and SmolLM files say llama)");
+        if (metadata.Integer(Key("expert_count")) is > 0)
+            throw new FlywheelException(
+                $"{file.Path}: is a mixture of {metadata.Integer(Key("expert_count"))} experts, which is not supported");
+        string? bias =
+            file.Tensors.Keys.FirstOrDefault(name =>
+                name.EndsWith(".bias", StringComparison.Ordinal)
+                    && !(architecture == "qwen2" && name.Contains("self_attn.", StringComparison.Ordinal)));
+        if (bias is not null)
+            throw new FlywheelException($"{file.Path}: tensor '{bias}' is a bias, which {architecture} models have none of here");
 
         int hidden = metadata.RequireInteger(Key("embedding_length")), heads = metadata.RequireInteger(Key("attention.head_count"));
         if (heads == 0) throw new FlywheelException($"{file.Path}: metadata '{Key("attention.head_count")}' is 0, expected at least 1");
         int headDim = metadata.Integer(Key("attention.key_length")) ?? hidden / heads;
         foreach (string same in new[] { "attention.value_length", "rope.dimension_count" })
-            if (metadata.Integer(Key(same)) is { } other && other != headDim) throw new FlywheelException($"{file.Path}: metadata '{Key(same)}' is {other}, expected the head width {headDim}");
-        if (!file.Tensors.TryGetValue("model.embed_tokens.weight", out TensorInfo? embedding) || embedding.Shape.Length != 2) throw new FlywheelException($"{file.Path}: tensor 'token_embd.weight' is missing");
+            if (metadata.Integer(Key(same)) is { } other && other != headDim)
+                throw new FlywheelException($"{file.Path}: metadata '{Key(same)}' is {other}, expected the head width {headDim}");
+        if (!file.Tensors.TryGetValue("model.embed_tokens.weight", out TensorInfo? embedding) || embedding.Shape.Length != 2)
+            throw new FlywheelException($"{file.Path}: tensor 'token_embd.weight' is missing");
         var config = new ModelConfig
         {
             ModelType = architecture,
@@ -37,11 +47,14 @@ internal static class GgufConfig
             HeadDim = headDim,
             VocabSize = (int)Math.Min(embedding.Shape[0], int.MaxValue),
             MaxPositions = metadata.RequireInteger(Key("context_length")),
-            RmsNormEps = metadata.Number(Key("attention.layer_norm_rms_epsilon")) ?? throw metadata.Missing(Key("attention.layer_norm_rms_epsilon")),
+            RmsNormEps = metadata.Number(Key("attention.layer_norm_rms_epsilon"))
+                ?? throw metadata.Missing(Key("attention.layer_norm_rms_epsilon")),
             RopeTheta = metadata.Number(Key("rope.freq_base")) ?? 10_000f,
             TieEmbeddings = !file.Tensors.ContainsKey("lm_head.weight"),
             BosTokenId = metadata.Integer("tokenizer.ggml.bos_token_id"),
-            EosTokenIds = [.. new[] { "eos", "eot", "eom" }.Select(name => metadata.Integer($"tokenizer.ggml.{name}_token_id")).OfType<int>().Distinct()],
+            EosTokenIds =
+                [.. new[] { "eos", "eot", "eom" }.Select(name => metadata.Integer($"tokenizer.ggml.{name}_token_id")).OfType<int>()
+                    .Distinct()],
         };
         config = config with { RopeScaling = ReadScaling(file, config, Key) };
         config.Validate(file.Path);
@@ -89,7 +102,8 @@ internal static class GgufConfig
     /// <summary>[D / 2]: what Llama 3's scaling divides each frequency by.</summary>
     public static float[] Llama3Factors(ModelConfig config)
     {
-        double[] plain = RopeFrequencies.Compute(config with { RopeScaling = null }).Inverse, scaled = RopeFrequencies.Compute(config).Inverse;
+        double[] plain = RopeFrequencies.Compute(config with { RopeScaling = null }).Inverse,
+            scaled = RopeFrequencies.Compute(config).Inverse;
         return [.. plain.Zip(scaled, (before, after) => (float)(before / after))];
     }
 
@@ -116,10 +130,12 @@ internal static class GgufConfig
                     OriginalMaxPositions = metadata.Integer(key("rope.scaling.original_context_length")) ?? config.MaxPositions,
                     BetaFast = metadata.Number(key("rope.scaling.yarn_beta_fast")) ?? 32,
                     BetaSlow = metadata.Number(key("rope.scaling.yarn_beta_slow")) ?? 1,
-                    AttentionFactor = metadata.Number(key("rope.scaling.attn_factor")) is { } relative and not 1 ? relative * PaperFactor(given) : null,
+                    AttentionFactor = metadata.Number(key("rope.scaling.attn_factor")) is { } relative and not 1
+                        ? relative * PaperFactor(given) : null,
                 };
             case var other:
-                throw new FlywheelException($"{file.Path}: metadata '{key("rope.scaling.type")}' is '{other}', expected none, linear or yarn");
+                throw new FlywheelException(
+                    $"{file.Path}: metadata '{key("rope.scaling.type")}' is '{other}', expected none, linear or yarn");
         }
     }
 
@@ -139,6 +155,7 @@ internal static class GgufConfig
                 if (expected.Zip(factors).All(pair => MathF.Abs(pair.First - pair.Second) <= 1e-4f * pair.First)) return scaling;
             }
         }
-        throw new FlywheelException($"{file.Path}: tensor '{RopeFactors}' holds [{string.Join(", ", factors.Take(8))}{(factors.Length > 8 ? ", ..." : "")}], expected {config.HeadDim / 2} divisors of Llama 3's rope scaling with low_freq_factor 1 and high_freq_factor 4");
+        throw new FlywheelException(
+            $"{file.Path}: tensor '{RopeFactors}' holds [{string.Join(", ", factors.Take(8))}{(factors.Length > 8 ? ", ..." : "")}], expected {config.HeadDim / 2} divisors of Llama 3's rope scaling with low_freq_factor 1 and high_freq_factor 4");
     }
 }

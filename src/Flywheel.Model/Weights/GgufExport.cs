@@ -9,7 +9,8 @@ public static class GgufExport
     /// <param name="path">The file to write.</param>
     /// <param name="model">What to write.</param>
     /// <param name="type">Which type each tensor gets; null keeps what they have.</param>
-    /// <exception cref="FlywheelException">Something in the model cannot be said in GGUF, or the disk is full; nothing is written.</exception>
+    /// <exception cref="FlywheelException">Something in the model cannot be said in GGUF, or the disk is full; nothing is
+    /// written.</exception>
     public static void Write(string path, ModelFolder model, ExportType? type)
     {
         var metadata = new GgufMetadata(path)
@@ -36,20 +37,25 @@ public static class GgufExport
         {
             TensorInfo source = weights.Require(name, shape);
             TensorType target = type?.Choose(config, name, shape) ?? (shape.Length < 2 ? TensorType.F32 : source.Type);
-            int headDim = interleaved && (name.Contains("q_proj", StringComparison.Ordinal) || name.Contains("k_proj", StringComparison.Ordinal)) ? config.HeadDim : 0;
+            int headDim =
+                interleaved && (name.Contains("q_proj", StringComparison.Ordinal) || name.Contains("k_proj", StringComparison.Ordinal))
+                    ? config.HeadDim : 0;
             tensors.Add((GgufNames.ToGguf(name), target, shape, stream => WriteTensor(weights, source, target, headDim, stream)));
         }
         if (config.RopeScaling?.Type == RopeScalingType.Llama3)
         {
             float[] factors = GgufConfig.Llama3Factors(config);
-            tensors.Add((GgufConfig.RopeFactors, TensorType.F32, [factors.Length], stream => SafetensorsWriter.WriteFloats(stream, factors, TensorType.F32)));
+            tensors.Add((GgufConfig.RopeFactors, TensorType.F32, [factors.Length],
+                stream => SafetensorsWriter.WriteFloats(stream, factors, TensorType.F32)));
         }
         GgufWriter.Write(path, metadata, tensors);
     }
 
     /// <summary>A source in GGUF says it; else it follows from the type of the matrices.</summary>
     private static uint KeptFileType(IWeightFile weights) =>
-        (uint)((weights as GgufFile)?.Metadata.Integer("general.file_type") ?? (int)(ExportType.All.FirstOrDefault(type => type.Matrix == weights.Tensors["model.embed_tokens.weight"].Type)?.FileType ?? 0));
+        (uint)((weights as GgufFile)?.Metadata.Integer("general.file_type")
+            ?? (int)(ExportType.All.FirstOrDefault(type => type.Matrix == weights.Tensors["model.embed_tokens.weight"].Type)?.FileType
+                ?? 0));
 
     /// <summary>Converts rows by the chunk, on all cores; rows that have the type already are copied.</summary>
     internal static void WriteTensor(IWeightFile weights, TensorInfo source, TensorType target, int headDim, Stream stream)
@@ -71,7 +77,8 @@ public static class GgufExport
                     return buffer;
                 }
                 weights.ReadFloats(source, row * columns, buffer);
-                if (buffer.AsSpan().ContainsAnyExceptInRange(-float.MaxValue, float.MaxValue)) throw new FlywheelException($"{weights.Path}: tensor '{source.Name}' has a value in row {row} that is not finite");
+                if (buffer.AsSpan().ContainsAnyExceptInRange(-float.MaxValue, float.MaxValue))
+                    throw new FlywheelException($"{weights.Path}: tensor '{source.Name}' has a value in row {row} that is not finite");
                 Quantization.Quantize(target, buffer, bytes);
                 return buffer;
             }, _ => { });

@@ -15,7 +15,8 @@ public sealed class GgufFile : IWeightFile
         (Path, _files, Metadata) = (path, files, headers[0].Metadata);
         string? architecture = Metadata.Text("general.architecture");
         var tensors = new Dictionary<string, TensorInfo>(StringComparer.Ordinal);
-        foreach ((int shard, GgufTensor tensor) in headers.Index().SelectMany(header => header.Item.Tensors.Select(tensor => (header.Index, tensor))))
+        foreach ((int shard, GgufTensor tensor) in headers.Index()
+            .SelectMany(header => header.Item.Tensors.Select(tensor => (header.Index, tensor))))
         {
             string name = GgufNames.ToHf(tensor.Name);
             // Some writers state all four dimensions of ggml; a 1 at the outer end is none.
@@ -31,7 +32,8 @@ public sealed class GgufFile : IWeightFile
             if (architecture == "llama" && NumHeads(name) is { } heads)
             {
                 if (heads == 0 || shape.Length == 0 || shape[0] % (2L * heads) != 0)
-                    throw new FlywheelException($"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", shape)}], whose rows are not {heads} heads of an even width");
+                    throw new FlywheelException(
+                        $"{path}: tensor '{tensor.Name}' has shape [{string.Join(", ", shape)}], whose rows are not {heads} heads of an even width");
                 _headDims[name] = (int)Math.Min(shape[0] / heads, int.MaxValue);
             }
         }
@@ -53,7 +55,8 @@ public sealed class GgufFile : IWeightFile
     public ModelConfig ReadConfig() => GgufConfig.Read(this);
 
     /// <param name="path">The file, or any of a set that the model was split into.</param>
-    /// <exception cref="FlywheelException">Missing, truncated or malformed, or a type that is not supported; the message names the file and the fault.</exception>
+    /// <exception cref="FlywheelException">Missing, truncated or malformed, or a type that is not supported; the message names the file and
+    /// the fault.</exception>
     public static GgufFile Open(string path)
     {
         if (!File.Exists(path)) throw new FlywheelException($"{path}: no such file; expected model weights in GGUF format");
@@ -87,13 +90,16 @@ public sealed class GgufFile : IWeightFile
 
     public void ReadRow(TensorInfo tensor, long row, Span<byte> destination)
     {
-        if (destination.Length != tensor.RowBytes) throw new ArgumentException($"a row of '{tensor.Name}' has {tensor.RowBytes} bytes, not {destination.Length}", nameof(destination));
+        if (destination.Length != tensor.RowBytes)
+            throw new ArgumentException($"a row of '{tensor.Name}' has {tensor.RowBytes} bytes, not {destination.Length}",
+                nameof(destination));
         _files[tensor.Shard].Read(tensor, checked(StoredRow(tensor, row) * tensor.RowBytes), destination);
     }
 
     public void ReadFloats(TensorInfo tensor, long start, Span<float> destination)
     {
-        if (!tensor.Type.IsReal()) throw new FlywheelException($"{Path}: tensor '{tensor.Name}' is {tensor.Type}, expected numbers of a weight");
+        if (!tensor.Type.IsReal())
+            throw new FlywheelException($"{Path}: tensor '{tensor.Name}' is {tensor.Type}, expected numbers of a weight");
         if (!_headDims.ContainsKey(tensor.Name))
         {
             _files[tensor.Shard].ReadFloats(tensor, start, destination);
@@ -131,11 +137,13 @@ public sealed class GgufFile : IWeightFile
         return head * headDim + within % 2 * (headDim / 2) + within / 2;
     }
 
-    private long StoredRow(TensorInfo tensor, long row) => _headDims.TryGetValue(tensor.Name, out int headDim) ? Interleave(row, headDim) : row;
+    private long StoredRow(TensorInfo tensor, long row) =>
+        _headDims.TryGetValue(tensor.Name, out int headDim) ? Interleave(row, headDim) : row;
 
     /// <summary>How many heads the rows of a tensor are, if llama.cpp interleaves them.</summary>
     private int? NumHeads(string name) =>
         name.Contains(".self_attn.q_proj.", StringComparison.Ordinal) ? Metadata.RequireInteger("llama.attention.head_count")
-        : name.Contains(".self_attn.k_proj.", StringComparison.Ordinal) ? Metadata.Integer("llama.attention.head_count_kv") ?? Metadata.RequireInteger("llama.attention.head_count")
+        : name.Contains(".self_attn.k_proj.", StringComparison.Ordinal)
+        ? Metadata.Integer("llama.attention.head_count_kv") ?? Metadata.RequireInteger("llama.attention.head_count")
         : null;
 }

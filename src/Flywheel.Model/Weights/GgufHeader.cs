@@ -33,7 +33,8 @@ internal sealed class GgufHeader
 
     public required IReadOnlyList<GgufTensor> Tensors { get; init; }
 
-    /// <summary>The most that reading a header from a file of so many bytes may allocate: an entry of the tensor table takes 33 bytes there and some hundreds here.</summary>
+    /// <summary>The most that reading a header from a file of so many bytes may allocate: an entry of the tensor table takes 33 bytes there
+    /// and some hundreds here.</summary>
     public static long MaxAllocation(long fileBytes) => 64 * 1024 + 16 * Math.Min(fileBytes, MaxHeaderBytes);
 
     /// <param name="path">Names the file in errors.</param>
@@ -60,8 +61,10 @@ internal sealed class GgufHeader
                     : $"{path}: GGUF version {version} is not supported, expected 2 or 3");
             ulong numTensors = UInt64(), numPairs = UInt64();
             // A pair takes at least 13 bytes and a tensor 33.
-            if (numPairs > (ulong)Left / 13) throw new FlywheelException($"{path}: {numPairs} metadata pairs do not fit in the file; it is truncated or not GGUF");
-            if (numTensors > (ulong)Left / 33) throw new FlywheelException($"{path}: {numTensors} tensors do not fit in the file; it is truncated or not GGUF");
+            if (numPairs > (ulong)Left / 13)
+                throw new FlywheelException($"{path}: {numPairs} metadata pairs do not fit in the file; it is truncated or not GGUF");
+            if (numTensors > (ulong)Left / 33)
+                throw new FlywheelException($"{path}: {numTensors} tensors do not fit in the file; it is truncated or not GGUF");
 
             var metadata = new GgufMetadata(path);
             for (ulong i = 0; i < numPairs; i++)
@@ -70,7 +73,8 @@ internal sealed class GgufHeader
                 if (!metadata.TryAdd(key, Value(key, UInt32()))) throw new FlywheelException($"{path}: metadata '{key}' is there twice");
             }
             int alignment = metadata.Integer(AlignmentKey) ?? 32;
-            if (alignment is < 1 or > 1 << 20 || !int.IsPow2(alignment)) throw new FlywheelException($"{path}: {AlignmentKey} is {alignment}, expected a power of two up to {1 << 20}");
+            if (alignment is < 1 or > 1 << 20 || !int.IsPow2(alignment))
+                throw new FlywheelException($"{path}: {AlignmentKey} is {alignment}, expected a power of two up to {1 << 20}");
             return new GgufHeader { Metadata = metadata, Tensors = Tensors((int)numTensors, alignment) };
         }
 
@@ -83,7 +87,9 @@ internal sealed class GgufHeader
                 string name = Text("a tensor name");
                 if (!names.Add(name)) throw new FlywheelException($"{path}: tensor '{name}' is there twice");
                 uint numDimensions = UInt32();
-                if (numDimensions > MaxDimensions) throw new FlywheelException($"{path}: tensor '{name}' has {numDimensions} dimensions, expected at most {MaxDimensions}");
+                if (numDimensions > MaxDimensions)
+                    throw new FlywheelException(
+                        $"{path}: tensor '{name}' has {numDimensions} dimensions, expected at most {MaxDimensions}");
                 ulong[] sizes = new ulong[numDimensions];
                 for (int d = 0; d < sizes.Length; d++) sizes[d] = UInt64();
                 TensorType type = GgufTypes.Parse(path, name, UInt32());
@@ -93,23 +99,31 @@ internal sealed class GgufHeader
                 foreach (ulong size in sizes)
                 {
                     elements *= size;
-                    if (elements > long.MaxValue / 8) throw new FlywheelException($"{path}: tensor '{name}' has the impossible shape [{string.Join(", ", sizes)}]");
+                    if (elements > long.MaxValue / 8)
+                        throw new FlywheelException($"{path}: tensor '{name}' has the impossible shape [{string.Join(", ", sizes)}]");
                 }
                 ulong columns = sizes.Length == 0 ? 1 : sizes[0];
                 if (columns % (ulong)type.BlockSize() != 0)
-                    throw new FlywheelException($"{path}: tensor '{name}' has rows of {columns} numbers, which are no whole blocks of {type.BlockSize()} ({type})");
-                if (offset % (ulong)alignment != 0) throw new FlywheelException($"{path}: tensor '{name}' begins at byte {offset} of the data, expected a multiple of {alignment}");
-                if (offset > long.MaxValue) throw new FlywheelException($"{path}: tensor '{name}' begins at byte {offset} of the data, beyond any file");
+                    throw new FlywheelException(
+                        $"{path}: tensor '{name}' has rows of {columns} numbers, which are no whole blocks of {type.BlockSize()} ({type})");
+                if (offset % (ulong)alignment != 0)
+                    throw new FlywheelException(
+                        $"{path}: tensor '{name}' begins at byte {offset} of the data, expected a multiple of {alignment}");
+                if (offset > long.MaxValue)
+                    throw new FlywheelException($"{path}: tensor '{name}' begins at byte {offset} of the data, beyond any file");
                 tensors.Add(new GgufTensor(name, [.. sizes.Select(size => (long)size)], type, (long)offset, type.NumBytes((long)elements)));
             }
 
             long dataStart = (_position + alignment - 1) / alignment * alignment, end = 0;
             foreach (GgufTensor tensor in tensors.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.NumBytes))
             {
-                if (tensor.Offset < end) throw new FlywheelException($"{path}: tensor '{tensor.Name}' begins at byte {tensor.Offset} of the data, inside another tensor");
+                if (tensor.Offset < end)
+                    throw new FlywheelException(
+                        $"{path}: tensor '{tensor.Name}' begins at byte {tensor.Offset} of the data, inside another tensor");
                 end = tensor.Offset + Math.Min(tensor.NumBytes, long.MaxValue - tensor.Offset);
                 if (end > stream.Length - dataStart)
-                    throw new FlywheelException($"{path}: tensor '{tensor.Name}' ends at byte {end} of the data, but the file has {Math.Max(0, stream.Length - dataStart)} bytes of data; the file is truncated");
+                    throw new FlywheelException(
+                        $"{path}: tensor '{tensor.Name}' ends at byte {end} of the data, but the file has {Math.Max(0, stream.Length - dataStart)} bytes of data; the file is truncated");
             }
             return [.. tensors.Select(tensor => tensor with { Offset = dataStart + tensor.Offset })];
         }
@@ -119,10 +133,13 @@ internal sealed class GgufHeader
             if (type != GgufTypes.Array) return Scalar(key, type);
             uint elementType = UInt32();
             ulong count = UInt64();
-            if (elementType == GgufTypes.Array) throw new FlywheelException($"{path}: metadata '{key}' is an array of arrays, expected numbers, texts or flags");
+            if (elementType == GgufTypes.Array)
+                throw new FlywheelException($"{path}: metadata '{key}' is an array of arrays, expected numbers, texts or flags");
             int size = GgufTypes.MinValueBytes(elementType);
             if (size == 0) throw UnknownType(key, elementType);
-            if (count > (ulong)Left / (ulong)size) throw new FlywheelException($"{path}: metadata '{key}' is an array of {count} elements, which do not fit in the file; it is truncated or damaged");
+            if (count > (ulong)Left / (ulong)size)
+                throw new FlywheelException(
+                    $"{path}: metadata '{key}' is an array of {count} elements, which do not fit in the file; it is truncated or damaged");
             int length = (int)count;
             return elementType switch
             {
@@ -158,7 +175,8 @@ internal sealed class GgufHeader
             _ => throw UnknownType(key, type),
         };
 
-        private FlywheelException UnknownType(string key, uint type) => new($"{path}: metadata '{key}' has value type {type}, expected 0 to 12");
+        private FlywheelException UnknownType(string key, uint type) =>
+            new($"{path}: metadata '{key}' has value type {type}, expected 0 to 12");
 
         private T[] Numbers<T>(int count) where T : unmanaged
         {
@@ -177,12 +195,15 @@ internal sealed class GgufHeader
         private string Text(string what)
         {
             ulong length = UInt64();
-            if (length > (ulong)Left) throw new FlywheelException($"{path}: {what} has {length} bytes, but the file has {Left} left; it is truncated or damaged");
+            if (length > (ulong)Left)
+                throw new FlywheelException($"{path}: {what} has {length} bytes, but the file has {Left} left; it is truncated or damaged");
             if (length == 0) return "";
             Span<byte> bytes = length <= 256 ? stackalloc byte[(int)length] : new byte[length];
             Fill(bytes);
             // What was replaced here would be tokens that no text holds.
-            return Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : throw new FlywheelException($"{path}: {what} is not UTF-8: '{Encoding.UTF8.GetString(bytes)[..Math.Min(80, Encoding.UTF8.GetCharCount(bytes))]}'");
+            return Utf8.IsValid(bytes)
+                ? Encoding.UTF8.GetString(bytes) : throw new FlywheelException(
+                    $"{path}: {what} is not UTF-8: '{Encoding.UTF8.GetString(bytes)[..Math.Min(80, Encoding.UTF8.GetCharCount(bytes))]}'");
         }
 
         private uint UInt32()
@@ -199,7 +220,9 @@ internal sealed class GgufHeader
 
         private void Fill(Span<byte> bytes)
         {
-            if (bytes.Length > Left) throw new FlywheelException($"{path}: ends inside the header{(stream.Length > MaxHeaderBytes ? $", which is larger than {MaxHeaderBytes} bytes" : "")}; the file is truncated");
+            if (bytes.Length > Left)
+                throw new FlywheelException(
+                    $"{path}: ends inside the header{(stream.Length > MaxHeaderBytes ? $", which is larger than {MaxHeaderBytes} bytes" : "")}; the file is truncated");
             stream.ReadExactly(bytes);
             _position += bytes.Length;
         }
@@ -213,15 +236,18 @@ internal static class GgufTypes
 
     private static readonly (TensorType Type, uint Id)[] Tensors =
     [
-        (TensorType.F32, 0), (TensorType.F16, 1), (TensorType.Q4_0, 2), (TensorType.Q5_0, 6), (TensorType.Q5_1, 7), (TensorType.Q8_0, 8), (TensorType.Q4_K, 12), (TensorType.Q5_K, 13),
+        (TensorType.F32, 0), (TensorType.F16, 1), (TensorType.Q4_0, 2), (TensorType.Q5_0, 6), (TensorType.Q5_1, 7), (TensorType.Q8_0, 8),
+        (TensorType.Q4_K, 12), (TensorType.Q5_K, 13),
         (TensorType.Q6_K, 14), (TensorType.I8, 24), (TensorType.I32, 26), (TensorType.I64, 27), (TensorType.BF16, 30),
     ];
 
     /// <summary>Types that exist and are not read, for the error.</summary>
     private static readonly Dictionary<uint, string> Others = new()
     {
-        [3] = "Q4_1", [9] = "Q8_1", [10] = "Q2_K", [11] = "Q3_K", [15] = "Q8_K", [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS", [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S",
-        [22] = "IQ2_S", [23] = "IQ4_XS", [25] = "I16", [28] = "F64", [29] = "IQ1_M", [34] = "TQ1_0", [35] = "TQ2_0", [39] = "MXFP4", [40] = "NVFP4",
+        [3] = "Q4_1", [9] = "Q8_1", [10] = "Q2_K", [11] = "Q3_K", [15] = "Q8_K", [16] = "IQ2_XXS", [17] = "IQ2_XS", [18] = "IQ3_XXS",
+        [19] = "IQ1_S", [20] = "IQ4_NL", [21] = "IQ3_S",
+        [22] = "IQ2_S", [23] = "IQ4_XS", [25] = "I16", [28] = "F64", [29] = "IQ1_M", [34] = "TQ1_0", [35] = "TQ2_0", [39] = "MXFP4",
+        [40] = "NVFP4",
     };
 
     public static uint Id(TensorType type) => Tensors.First(entry => entry.Type == type).Id;
@@ -231,7 +257,8 @@ internal static class GgufTypes
         foreach ((TensorType type, uint known) in Tensors)
             if (known == id) return type;
         string name = Others.TryGetValue(id, out string? other) ? other : $"number {id}";
-        throw new FlywheelException($"{path}: tensor '{tensor}' has type {name}, which is not supported; supported are {NearestName.List([.. Tensors.Select(entry => entry.Type.ToString())])}");
+        throw new FlywheelException(
+            $"{path}: tensor '{tensor}' has type {name}, which is not supported; supported are {NearestName.List([.. Tensors.Select(entry => entry.Type.ToString())])}");
     }
 
     /// <summary>Fewest bytes of a metadata value; 0 for a type that does not exist.</summary>

@@ -5,7 +5,8 @@ public static class GgufNames
 {
     private const string HfLayer = "model.layers.", Layer = "blk.";
 
-    private static readonly (string Hf, string Gguf)[] Outside = [("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"), ("lm_head", "output")];
+    private static readonly (string Hf, string Gguf)[] Outside = [("model.embed_tokens", "token_embd"), ("model.norm", "output_norm"),
+        ("lm_head", "output")];
 
     private static readonly (string Hf, string Gguf)[] Inside =
     [
@@ -24,7 +25,8 @@ public static class GgufNames
 
     private static (string, string) Swap((string Hf, string Gguf) pair) => (pair.Gguf, pair.Hf);
 
-    private static string Translate(string name, string fromLayer, string toLayer, (string From, string To)[] outside, (string From, string To)[] inside)
+    private static string Translate(string name, string fromLayer, string toLayer, (string From, string To)[] outside,
+        (string From, string To)[] inside)
     {
         int dot = name.LastIndexOf('.');
         if (dot < 0) return name;

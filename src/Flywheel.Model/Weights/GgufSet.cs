@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 
 namespace Flywheel.Model;
 
-/// <summary>A GGUF model in several files, as llama.cpp's gguf-split makes them: <c>NAME-00001-of-00003.gguf</c>, the metadata in the first.</summary>
+/// <summary>A GGUF model in several files, as llama.cpp's gguf-split makes them: <c>NAME-00001-of-00003.gguf</c>, the metadata in the
+/// first.</summary>
 internal static partial class GgufSet
 {
     /// <summary>All files of the set that a file belongs to, in order; the file itself where it is whole.</summary>
@@ -13,9 +14,15 @@ internal static partial class GgufSet
         if (Part().Match(Path.GetFileName(path)) is not { Success: true } name) return [path];
         int count = int.Parse(name.Groups["count"].Value, CultureInfo.InvariantCulture);
         string folder = Path.GetDirectoryName(path) is { Length: > 0 } own ? own : ".";
-        string[] files = [.. Enumerable.Range(1, count).Select(number => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{name.Groups["name"].Value}-{number:00000}-of-{count:00000}.gguf")))];
+        string[] files =
+            [.. Enumerable.Range(1, count)
+                .Select(number =>
+                    Path.Combine(folder,
+                        string.Create(CultureInfo.InvariantCulture, $"{name.Groups["name"].Value}-{number:00000}-of-{count:00000}.gguf")))];
         string? missing = Array.Find(files, file => !File.Exists(file));
-        return missing is not null ? throw new FlywheelException($"{missing}: no such file; {Path.GetFileName(path)} is one of a set of {count} files, which belong together in one folder")
+        return missing is not null
+            ? throw new FlywheelException(
+                $"{missing}: no such file; {Path.GetFileName(path)} is one of a set of {count} files, which belong together in one folder")
             : files.Length > 0 ? files : [path];
     }
 
@@ -29,10 +36,13 @@ internal static partial class GgufSet
         {
             GgufMetadata metadata = headers[i].Metadata;
             if (files.Count == 1 && !metadata.Contains("split.count")) return;
-            if (metadata.RequireInteger("split.count") is var count && count != files.Count) throw new FlywheelException($"{files[i]}: split.count is {count}, expected {files.Count}, which its name says");
-            if (metadata.RequireInteger("split.no") is var number && number != i) throw new FlywheelException($"{files[i]}: split.no is {number}, expected {i}, which its name says");
+            if (metadata.RequireInteger("split.count") is var count && count != files.Count)
+                throw new FlywheelException($"{files[i]}: split.count is {count}, expected {files.Count}, which its name says");
+            if (metadata.RequireInteger("split.no") is var number && number != i)
+                throw new FlywheelException($"{files[i]}: split.no is {number}, expected {i}, which its name says");
         }
-        if (headers[0].Metadata.Integer("split.tensors.count") is { } expected && headers.Sum(header => header.Tensors.Count) is var found && found != expected)
+        if (headers[0].Metadata.Integer("split.tensors.count") is { } expected && headers.Sum(header => header.Tensors.Count) is var found
+            && found != expected)
             throw new FlywheelException($"{files[0]}: split.tensors.count is {expected}, the {files.Count} files hold {found} tensors");
     }
 
@@ -46,7 +56,8 @@ internal static partial class GgufSet
             using FileStream stream = File.OpenRead(file);
             GgufHeader header = GgufHeader.Read(file, stream);
             first ??= header.Metadata;
-            foreach (GgufTensor tensor in header.Tensors) tensors.Add((tensor.Name, tensor.Type, [.. tensor.Dimensions.Reverse()], output => Copy(file, tensor, output)));
+            foreach (GgufTensor tensor in header.Tensors)
+                tensors.Add((tensor.Name, tensor.Type, [.. tensor.Dimensions.Reverse()], output => Copy(file, tensor, output)));
         }
         var metadata = new GgufMetadata(target);
         foreach ((string key, object value) in first!)

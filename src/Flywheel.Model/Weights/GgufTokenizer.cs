@@ -22,7 +22,8 @@ internal static class GgufTokenizer
         string path = Path.Combine(model.Path, "tokenizer.json");
         JsonNode json = JsonNode.Parse(File.ReadAllBytes(path))!;
         JsonNode bpe = json["model"]!;
-        var vocab = bpe["vocab"]!.AsObject().ToDictionary(entry => entry.Key, entry => entry.Value!.GetValue<int>(), StringComparer.Ordinal);
+        var vocab = bpe["vocab"]!.AsObject().ToDictionary(entry => entry.Key, entry => entry.Value!.GetValue<int>(),
+            StringComparer.Ordinal);
         bool sentencePiece = bpe["byte_fallback"]?.GetValue<bool>() == true;
         int size = model.Config.VocabSize;
         string[] tokens = [.. Enumerable.Range(0, size).Select(id => $"[PAD{id}]")];
@@ -30,8 +31,10 @@ internal static class GgufTokenizer
         Array.Fill(kinds, (int)Kind.Unused);
         foreach ((string token, int id) in vocab) Set(id, token, sentencePiece && IsByte(token) ? Kind.Byte : Kind.Normal);
         foreach (JsonNode? added in json["added_tokens"]?.AsArray() ?? [])
-            Set(added!["id"]!.GetValue<int>(), added["content"]!.GetValue<string>(), added["special"]?.GetValue<bool>() == true ? Kind.Control : Kind.UserDefined);
-        string[] merges = [.. bpe["merges"]!.AsArray().Select(merge => merge is JsonArray pair ? $"{pair[0]} {pair[1]}" : merge!.GetValue<string>())];
+            Set(added!["id"]!.GetValue<int>(), added["content"]!.GetValue<string>(),
+                added["special"]?.GetValue<bool>() == true ? Kind.Control : Kind.UserDefined);
+        string[] merges =
+            [.. bpe["merges"]!.AsArray().Select(merge => merge is JsonArray pair ? $"{pair[0]} {pair[1]}" : merge!.GetValue<string>())];
         int? unknown = bpe["unk_token"]?.GetValue<string>() is { } unk && vocab.TryGetValue(unk, out int unkId) ? unkId : null;
         if (unknown is { } known) kinds[known] = (int)Kind.Unknown;
 
@@ -47,7 +50,9 @@ internal static class GgufTokenizer
         if (unknown is { } id0) metadata.Add(Prefix + "unknown_token_id", (uint)id0);
         metadata.Add(Prefix + "add_bos_token", BeginsWithBos(json));
         metadata.Add(Prefix + "add_eos_token", false);
-        if (sentencePiece) metadata.Add(Prefix + "add_space_prefix", json["normalizer"]?["normalizers"]?.AsArray().Any(step => step?["type"]?.GetValue<string>() == "Prepend") == true);
+        if (sentencePiece)
+            metadata.Add(Prefix + "add_space_prefix",
+                json["normalizer"]?["normalizers"]?.AsArray().Any(step => step?["type"]?.GetValue<string>() == "Prepend") == true);
         if (model.ReadChatTemplate() is { } template) metadata.Add("tokenizer.chat_template", template);
 
         void Set(int id, string token, Kind kind)
@@ -62,11 +67,15 @@ internal static class GgufTokenizer
     public static byte[] Read(GgufMetadata metadata)
     {
         string model = metadata.RequireText(Prefix + "model");
-        if (model is not ("gpt2" or "llama")) throw new FlywheelException($"{metadata.Source}: tokenizer.ggml.model is '{model}', which is not supported; supported are gpt2 (byte-level BPE) and llama (SentencePiece BPE)");
+        if (model is not ("gpt2" or "llama"))
+            throw new FlywheelException(
+                $"{metadata.Source}: tokenizer.ggml.model is '{model}', which is not supported; supported are gpt2 (byte-level BPE) and llama (SentencePiece BPE)");
         bool sentencePiece = model == "llama";
         string[] tokens = metadata.Texts(Prefix + "tokens") ?? throw metadata.Missing(Prefix + "tokens");
         int[] kinds = metadata.Integers(Prefix + "token_type") ?? throw metadata.Missing(Prefix + "token_type");
-        if (kinds.Length != tokens.Length) throw new FlywheelException($"{metadata.Source}: {Prefix}token_type has {kinds.Length} entries, {Prefix}tokens {tokens.Length}");
+        if (kinds.Length != tokens.Length)
+            throw new FlywheelException(
+                $"{metadata.Source}: {Prefix}token_type has {kinds.Length} entries, {Prefix}tokens {tokens.Length}");
         var vocab = new JsonObject();
         var ids = new Dictionary<string, int>(StringComparer.Ordinal);
         var added = new JsonArray();
@@ -74,7 +83,8 @@ internal static class GgufTokenizer
         {
             var kind = (Kind)kinds[id];
             if (kind == Kind.Unused) continue;
-            if (!ids.TryAdd(tokens[id], id)) throw new FlywheelException($"{metadata.Source}: {Prefix}tokens has '{tokens[id]}' twice, as {ids[tokens[id]]} and {id}");
+            if (!ids.TryAdd(tokens[id], id))
+                throw new FlywheelException($"{metadata.Source}: {Prefix}tokens has '{tokens[id]}' twice, as {ids[tokens[id]]} and {id}");
             vocab[tokens[id]] = id;
             if (kind is Kind.Control or Kind.UserDefined or Kind.Unknown) added.Add(AddedToken(id, tokens[id], kind != Kind.UserDefined));
         }
@@ -83,21 +93,29 @@ internal static class GgufTokenizer
             : metadata.Texts(Prefix + "merges") ?? throw metadata.Missing(Prefix + "merges");
 
         int unknown = Array.IndexOf(kinds, (int)Kind.Unknown);
-        string? bos = metadata.Integer(Prefix + "bos_token_id") is { } bosId && bosId < tokens.Length && (metadata.Flag(Prefix + "add_bos_token") ?? sentencePiece) ? tokens[bosId] : null;
-        if (bos is not null && !ids.ContainsKey(bos)) throw new FlywheelException($"{metadata.Source}: {Prefix}bos_token_id is {metadata.Integer(Prefix + "bos_token_id")}, whose token '{bos}' is of the kind unused; expected a token that is used");
+        string? bos = metadata.Integer(Prefix + "bos_token_id") is { } bosId && bosId < tokens.Length
+            && (metadata.Flag(Prefix + "add_bos_token") ?? sentencePiece) ? tokens[bosId] : null;
+        if (bos is not null && !ids.ContainsKey(bos))
+            throw new FlywheelException(
+                $"{metadata.Source}: {Prefix}bos_token_id is {metadata.Integer(Prefix + "bos_token_id")}, whose token '{bos}' is of the kind unused; expected a token that is used");
         string pre = metadata.Text(Prefix + "pre") ?? "default";
         (JsonArray? steps, bool ignoreMerges) = sentencePiece ? (null, false) : GgufPreTokenizer.Named(pre, metadata.Source);
         var json = new JsonObject
         {
             ["version"] = "1.0", ["truncation"] = null, ["padding"] = null, ["added_tokens"] = added,
             ["normalizer"] = sentencePiece ? SentencePieceNormalizer(metadata.Flag(Prefix + "add_space_prefix") ?? true) : null,
-            ["pre_tokenizer"] = steps is null ? null : steps.Count == 1 ? steps[0]!.DeepClone() : new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps.DeepClone() },
-            ["post_processor"] = bos is not null ? BosProcessor(bos, ids[bos]) : sentencePiece ? null : GgufPreTokenizer.ByteLevel(useRegex: false),
-            ["decoder"] = sentencePiece ? SentencePieceDecoder(metadata.Flag(Prefix + "add_space_prefix") ?? true) : GgufPreTokenizer.ByteLevel(useRegex: false),
+            ["pre_tokenizer"] = steps is null ? null : steps.Count == 1
+                ? steps[0]!.DeepClone() : new JsonObject { ["type"] = "Sequence", ["pretokenizers"] = steps.DeepClone() },
+            ["post_processor"] = bos is not null ? BosProcessor(bos, ids[bos]) : sentencePiece
+                ? null : GgufPreTokenizer.ByteLevel(useRegex: false),
+            ["decoder"] = sentencePiece
+                ? SentencePieceDecoder(metadata.Flag(Prefix + "add_space_prefix") ?? true) : GgufPreTokenizer.ByteLevel(useRegex: false),
             ["model"] = new JsonObject
             {
-                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = unknown >= 0 && sentencePiece ? tokens[unknown] : null, ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null,
-                ["fuse_unk"] = sentencePiece, ["byte_fallback"] = sentencePiece, ["ignore_merges"] = ignoreMerges, ["vocab"] = vocab, ["merges"] = new JsonArray([.. merges.Select(merge => JsonValue.Create(merge))]),
+                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = unknown >= 0 && sentencePiece ? tokens[unknown] : null,
+                ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null,
+                ["fuse_unk"] = sentencePiece, ["byte_fallback"] = sentencePiece, ["ignore_merges"] = ignoreMerges, ["vocab"] = vocab,
+                ["merges"] = new JsonArray([.. merges.Select(merge => JsonValue.Create(merge))]),
             },
         };
         return JsonSerializer.SerializeToUtf8Bytes(json, JsonText.Compact);
@@ -108,24 +126,29 @@ internal static class GgufTokenizer
     {
         var special = new Dictionary<string, string>();
         string[] tokens = metadata.Texts(Prefix + "tokens") ?? throw metadata.Missing(Prefix + "tokens");
-        foreach ((string role, string key) in new[] { ("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"), ("pad_token", "padding") })
+        foreach ((string role, string key) in new[] { ("bos_token", "bos"), ("eos_token", "eos"), ("unk_token", "unknown"),
+            ("pad_token", "padding") })
             if (metadata.Integer($"{Prefix}{key}_token_id") is { } id && id < tokens.Length) special[role] = tokens[id];
         return special;
     }
 
-    /// <summary>SentencePiece's pairs, from its scores: every way to cut a token into two, the best token first (as transformers converts them).</summary>
+    /// <summary>SentencePiece's pairs, from its scores: every way to cut a token into two, the best token first (as transformers converts
+    /// them).</summary>
     private static string[] Merges(string[] tokens, int[] kinds, float[] scores, Dictionary<string, int> ids, string source)
     {
-        if (scores.Length != tokens.Length) throw new FlywheelException($"{source}: {Prefix}scores has {scores.Length} entries, {Prefix}tokens {tokens.Length}");
+        if (scores.Length != tokens.Length)
+            throw new FlywheelException($"{source}: {Prefix}scores has {scores.Length} entries, {Prefix}tokens {tokens.Length}");
         List<(string Left, string Right, float Score)> merges = [];
         for (int id = 0; id < tokens.Length; id++)
         {
             if (!CanMerge(id)) continue;
             string token = tokens[id];
             for (int cut = 1; cut < token.Length; cut++)
-                if (!char.IsLowSurrogate(token[cut]) && IsPiece(token[..cut]) && IsPiece(token[cut..])) merges.Add((token[..cut], token[cut..], scores[id]));
+                if (!char.IsLowSurrogate(token[cut]) && IsPiece(token[..cut]) && IsPiece(token[cut..]))
+                    merges.Add((token[..cut], token[cut..], scores[id]));
         }
-        return [.. merges.OrderByDescending(merge => merge.Score).ThenBy(merge => ids[merge.Left]).ThenBy(merge => ids[merge.Right]).Select(merge => $"{merge.Left} {merge.Right}")];
+        return [.. merges.OrderByDescending(merge => merge.Score).ThenBy(merge => ids[merge.Left]).ThenBy(merge => ids[merge.Right])
+            .Select(merge => $"{merge.Left} {merge.Right}")];
 
         bool IsPiece(string text) => ids.TryGetValue(text, out int id) && CanMerge(id);
 
@@ -144,20 +167,24 @@ internal static class GgufTokenizer
     private static bool BeginsWithBos(JsonNode json)
     {
         JsonNode? processor = json["post_processor"];
-        return (processor?["processors"] as JsonArray ?? Enumerable.Repeat(processor, 1)).Any(one => one?["single"] is JsonArray { Count: > 0 } single && single[0]?["SpecialToken"] is not null);
+        return (processor?["processors"] as JsonArray ?? Enumerable.Repeat(processor, 1)).Any(one =>
+            one?["single"] is JsonArray { Count: > 0 } single && single[0]?["SpecialToken"] is not null);
     }
 
     private static bool IsByte(string token) => token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>';
 
     private static JsonObject AddedToken(int id, string content, bool special) => new()
     {
-        ["id"] = id, ["content"] = content, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = special,
+        ["id"] = id, ["content"] = content, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false,
+        ["special"] = special,
     };
 
     private static JsonObject SentencePieceNormalizer(bool addSpace)
     {
         var replace = new JsonObject { ["type"] = "Replace", ["pattern"] = new JsonObject { ["String"] = " " }, ["content"] = Space };
-        return new JsonObject { ["type"] = "Sequence", ["normalizers"] = addSpace ? new JsonArray(new JsonObject { ["type"] = "Prepend", ["prepend"] = Space }, replace) : new JsonArray(replace) };
+        return new JsonObject { ["type"] = "Sequence",
+            ["normalizers"] = addSpace ? new JsonArray(new JsonObject { ["type"] = "Prepend", ["prepend"] = Space },
+                replace) : new JsonArray(replace) };
     }
 
     private static JsonObject SentencePieceDecoder(bool addSpace)
@@ -180,7 +207,8 @@ internal static class GgufTokenizer
             ["type"] = "TemplateProcessing",
             ["single"] = new JsonArray(Special(0), Sequence("A", 0)),
             ["pair"] = new JsonArray(Special(0), Sequence("A", 0), Special(1), Sequence("B", 1)),
-            ["special_tokens"] = new JsonObject { [bos] = new JsonObject { ["id"] = bos, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(bos) } },
+            ["special_tokens"] =
+                new JsonObject { [bos] = new JsonObject { ["id"] = bos, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(bos) } },
         };
     }
 }

@@ -10,8 +10,10 @@ public static class GgufWriter
 
     /// <param name="path">The file to write.</param>
     /// <param name="metadata">Written in its order.</param>
-    /// <param name="tensors">llama.cpp's name, type, shape with the outermost dimension first, and a function that writes exactly the tensor's bytes.</param>
-    public static void Write(string path, GgufMetadata metadata, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors) => AtomicFile.Write(path, stream =>
+    /// <param name="tensors">llama.cpp's name, type, shape with the outermost dimension first, and a function that writes exactly the
+    /// tensor's bytes.</param>
+    public static void Write(string path, GgufMetadata metadata,
+        IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors) => AtomicFile.Write(path, stream =>
     {
         using (var writer = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true)) // little-endian everywhere
         {
@@ -40,7 +42,9 @@ public static class GgufWriter
         {
             long before = stream.Position;
             write(stream);
-            if (stream.Position - before != NumBytes(type, shape)) throw new InvalidOperationException($"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {NumBytes(type, shape)}");
+            if (stream.Position - before != NumBytes(type, shape))
+                throw new InvalidOperationException(
+                    $"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {NumBytes(type, shape)}");
             Pad(stream);
         }
     });

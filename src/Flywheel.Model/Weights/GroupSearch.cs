@@ -17,7 +17,8 @@ internal static class GroupSearch
     public static void Transpose(ReadOnlySpan<float> x, Span<Vector256<float>> lanes)
     {
         int n = lanes.Length;
-        for (int i = 0; i < n; i++) lanes[i] = Vector256.Create(x[i], x[n + i], x[2 * n + i], x[3 * n + i], x[4 * n + i], x[5 * n + i], x[6 * n + i], x[7 * n + i]);
+        for (int i = 0; i < n; i++)
+            lanes[i] = Vector256.Create(x[i], x[n + i], x[2 * n + i], x[3 * n + i], x[4 * n + i], x[5 * n + i], x[6 * n + i], x[7 * n + i]);
     }
 
     /// <summary>The way back for number <paramref name="i"/> of groups of <paramref name="n"/>; values are small whole numbers.</summary>
@@ -36,7 +37,8 @@ internal static class GroupSearch
 
     /// <summary>x ~ scale q - min with q from 0 to <paramref name="maxQ"/>, min at least 0.</summary>
     /// <returns>Scale, min, and from what the search took q: (x - Origin) InverseStep, rounded (0 for a group without width).</returns>
-    public static (Vector256<float> Scale, Vector256<float> Min, Vector256<float> InverseStep, Vector256<float> Origin) FindScaleAndMin(ReadOnlySpan<Vector256<float>> x, int maxQ, float firstStep, int numSteps)
+    public static (Vector256<float> Scale, Vector256<float> Min, Vector256<float> InverseStep, Vector256<float> Origin) FindScaleAndMin(
+        ReadOnlySpan<Vector256<float>> x, int maxQ, float firstStep, int numSteps)
     {
         Vector256<float> zero = Vector256<float>.Zero, top = Vector256.Create((float)maxQ), one = Vector256<float>.One;
         Vector256<float> sumSquares = zero, highest = x[0], lowest = Lowest(x);
@@ -57,7 +59,8 @@ internal static class GroupSearch
         }
 
         // origin moves with each better fit, and the next step widths are tried from there
-        Vector256<float> origin = lowest, bestOrigin = lowest, bestInverse = top / (highest - lowest), bestScale = one / bestInverse, bestError = zero;
+        Vector256<float> origin = lowest, bestOrigin = lowest, bestInverse = top / (highest - lowest), bestScale = one / bestInverse,
+            bestError = zero;
         for (int i = 0; i < x.Length; i++)
         {
             Vector256<float> difference = bestScale * Round(bestInverse * (x[i] - lowest), top) + lowest - x[i];
@@ -104,7 +107,8 @@ internal static class GroupSearch
     {
         Vector256<float> zero = Vector256<float>.Zero, low = Vector256.Create(-(float)bias), high = Vector256.Create(bias - 1f);
         Vector256<float> furthest = zero;
-        foreach (Vector256<float> value in x) furthest = Select(Vector256.GreaterThan(Vector256.Abs(value), Vector256.Abs(furthest)), value, furthest);
+        foreach (Vector256<float> value in x)
+            furthest = Select(Vector256.GreaterThan(Vector256.Abs(value), Vector256.Abs(furthest)), value, furthest);
 
         Vector256<float> bestScale = zero, best = zero, bestInverse = zero;
         for (int trial = 0; trial <= 18; trial++)
@@ -129,7 +133,9 @@ internal static class GroupSearch
         return (Select(empty, zero, bestScale), Select(empty, zero, bestInverse));
     }
 
-    private static Vector256<float> Select(Vector256<float> condition, Vector256<float> yes, Vector256<float> no) => Vector256.ConditionalSelect(condition, yes, no);
+    private static Vector256<float> Select(Vector256<float> condition, Vector256<float> yes, Vector256<float> no) =>
+        Vector256.ConditionalSelect(condition, yes, no);
 
-    private static Vector256<float> Round(Vector256<float> value, Vector256<float> top) => Vector256.Min(Vector256.Max(Vector256.Round(value), Vector256<float>.Zero), top);
+    private static Vector256<float> Round(Vector256<float> value, Vector256<float> top) =>
+        Vector256.Min(Vector256.Max(Vector256.Round(value), Vector256<float>.Zero), top);
 }

@@ -27,9 +27,11 @@ public static class WeightFiles
     /// <exception cref="FlywheelException">The tensor is missing or has another shape than expected.</exception>
     public static TensorInfo Require(this IWeightFile file, string name, params ReadOnlySpan<long> shape)
     {
-        if (!file.Tensors.TryGetValue(name, out TensorInfo? tensor)) throw new FlywheelException($"{file.Path}: tensor '{name}' is missing");
+        if (!file.Tensors.TryGetValue(name, out TensorInfo? tensor))
+            throw new FlywheelException($"{file.Path}: tensor '{name}' is missing");
         if (!shape.SequenceEqual(tensor.Shape))
-            throw new FlywheelException($"{file.Path}: tensor '{name}' has shape {tensor.ShapeText}, expected [{string.Join(", ", shape.ToArray())}]");
+            throw new FlywheelException(
+                $"{file.Path}: tensor '{name}' has shape {tensor.ShapeText}, expected [{string.Join(", ", shape.ToArray())}]");
         return tensor;
     }
 

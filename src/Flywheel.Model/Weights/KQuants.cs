@@ -30,14 +30,17 @@ internal static class KQuants
         for (int i = 0; i < nibbles.Length; i++) nibbles[i] = (byte)(q[Low(i)] & 15 | (q[Low(i) + Group] & 15) << 4);
     }
 
-    public static void DequantizeQ4_K(ReadOnlySpan<byte> block, Span<float> y) => DequantizeWithMins(block, [], block[(ScalesAt + NumScales)..], y);
+    public static void DequantizeQ4_K(ReadOnlySpan<byte> block, Span<float> y) =>
+        DequantizeWithMins(block, [], block[(ScalesAt + NumScales)..], y);
 
-    public static void DequantizeQ5_K(ReadOnlySpan<byte> block, Span<float> y) => DequantizeWithMins(block, block.Slice(ScalesAt + NumScales, Group), block[(ScalesAt + NumScales + Group)..], y);
+    public static void DequantizeQ5_K(ReadOnlySpan<byte> block, Span<float> y) =>
+        DequantizeWithMins(block, block.Slice(ScalesAt + NumScales, Group), block[(ScalesAt + NumScales + Group)..], y);
 
     /// <summary>Which number is in the low half of a byte; its high half is one group further.</summary>
     private static int Low(int i) => i / Group * 2 * Group + i % Group;
 
-    private static void DequantizeWithMins(ReadOnlySpan<byte> block, ReadOnlySpan<byte> fifthBits, ReadOnlySpan<byte> nibbles, Span<float> y)
+    private static void DequantizeWithMins(ReadOnlySpan<byte> block, ReadOnlySpan<byte> fifthBits, ReadOnlySpan<byte> nibbles,
+        Span<float> y)
     {
         float d = Quantization.ReadHalf(block), m = Quantization.ReadHalf(block[2..]);
         for (int group = 0; group < NumGroups; group++)
@@ -59,7 +62,8 @@ internal static class KQuants
     {
         Span<Vector256<float>> lanes = stackalloc Vector256<float>[Group]; // lane = group
         GroupSearch.Transpose(x, lanes);
-        (Vector256<float> scales, Vector256<float> mins, Vector256<float> inverseStep, Vector256<float> origin) = GroupSearch.FindScaleAndMin(lanes, maxQ, firstStep, numSteps);
+        (Vector256<float> scales, Vector256<float> mins, Vector256<float> inverseStep, Vector256<float> origin) =
+            GroupSearch.FindScaleAndMin(lanes, maxQ, firstStep, numSteps);
 
         float largestScale = 0, largestMin = 0;
         for (int group = 0; group < NumGroups; group++)
@@ -82,7 +86,8 @@ internal static class KQuants
         }
 
         // The numbers are rounded once more, to the scales as they are stored.
-        Vector256<float> step = Vector256.Create<float>(steps), zero = Vector256.Create<float>(zeros), none = Vector256.Equals(step, Vector256<float>.Zero);
+        Vector256<float> step = Vector256.Create<float>(steps), zero = Vector256.Create<float>(zeros),
+            none = Vector256.Equals(step, Vector256<float>.Zero);
         Vector256<float> top = Vector256.Create((float)maxQ);
         for (int i = 0; i < Group; i++)
         {
@@ -118,7 +123,8 @@ internal static class KQuants
     {
         const int Half = BlockSize / 2;
         Span<Vector256<float>> lanes = stackalloc Vector256<float>[2 * SmallGroup]; // two times eight groups
-        Span<float> scales = stackalloc float[NumSmallGroups], fallbacks = stackalloc float[NumSmallGroups], steps = stackalloc float[NumSmallGroups];
+        Span<float> scales = stackalloc float[NumSmallGroups], fallbacks = stackalloc float[NumSmallGroups],
+            steps = stackalloc float[NumSmallGroups];
         for (int half = 0; half < 2; half++)
         {
             Span<Vector256<float>> part = lanes.Slice(half * SmallGroup, SmallGroup);
@@ -146,13 +152,15 @@ internal static class KQuants
         Span<byte> q = stackalloc byte[BlockSize];
         for (int half = 0; half < 2; half++)
         {
-            Vector256<float> step = Vector256.Create<float>(steps.Slice(half * 8, 8)), fallback = Vector256.Create<float>(fallbacks.Slice(half * 8, 8));
+            Vector256<float> step = Vector256.Create<float>(steps.Slice(half * 8, 8)),
+                fallback = Vector256.Create<float>(fallbacks.Slice(half * 8, 8));
             Vector256<float> none = Vector256.Equals(step, Vector256<float>.Zero);
             for (int i = 0; i < SmallGroup; i++)
             {
                 Vector256<float> value = lanes[half * SmallGroup + i];
                 Vector256<float> rounded = Vector256.Round(Vector256.ConditionalSelect(none, value * fallback, value / step));
-                GroupSearch.Store(Vector256.Min(Vector256.Max(rounded, Vector256.Create(-(float)Bias)), Vector256.Create(Bias - 1f)) + Vector256.Create((float)Bias), q[(half * Half)..], i, SmallGroup);
+                GroupSearch.Store(Vector256.Min(Vector256.Max(rounded, Vector256.Create(-(float)Bias)), Vector256.Create(Bias - 1f))
+                    + Vector256.Create((float)Bias), q[(half * Half)..], i, SmallGroup);
             }
         }
         for (int half = 0; half < 2; half++)

@@ -80,8 +80,10 @@ public static class Quantization
             {
                 case TensorType.Q8_0: DequantizeQ8_0(x, y); break;
                 case TensorType.Q4_0: DequantizeNibbles(ReadHalf(x), offset: -8, min: -0f, fifthBits: 0, x[2..], y); break;
-                case TensorType.Q5_0: DequantizeNibbles(ReadHalf(x), offset: -16, min: -0f, BinaryPrimitives.ReadUInt32LittleEndian(x[2..]), x[6..], y); break;
-                case TensorType.Q5_1: DequantizeNibbles(ReadHalf(x), offset: 0, min: ReadHalf(x[2..]), BinaryPrimitives.ReadUInt32LittleEndian(x[4..]), x[8..], y); break;
+                case TensorType.Q5_0: DequantizeNibbles(ReadHalf(x), offset: -16, min: -0f, BinaryPrimitives.ReadUInt32LittleEndian(x[2..]),
+                    x[6..], y); break;
+                case TensorType.Q5_1: DequantizeNibbles(ReadHalf(x), offset: 0, min: ReadHalf(x[2..]),
+                    BinaryPrimitives.ReadUInt32LittleEndian(x[4..]), x[8..], y); break;
                 case TensorType.Q4_K: KQuants.DequantizeQ4_K(x, y); break;
                 case TensorType.Q5_K: KQuants.DequantizeQ5_K(x, y); break;
                 default: KQuants.DequantizeQ6_K(x, y); break;
@@ -103,8 +105,10 @@ public static class Quantization
     private static void CheckSizes(TensorType type, int elements, int bytes)
     {
         if (!type.IsReal()) throw new ArgumentException($"{type} holds no real numbers", nameof(type));
-        if (elements % type.BlockSize() != 0) throw new ArgumentException($"{elements} numbers are no whole blocks of {type}", nameof(elements));
-        if (bytes != type.NumBytes(elements)) throw new ArgumentException($"{elements} numbers of {type} take {type.NumBytes(elements)} bytes, not {bytes}", nameof(bytes));
+        if (elements % type.BlockSize() != 0)
+            throw new ArgumentException($"{elements} numbers are no whole blocks of {type}", nameof(elements));
+        if (bytes != type.NumBytes(elements))
+            throw new ArgumentException($"{elements} numbers of {type} take {type.NumBytes(elements)} bytes, not {bytes}", nameof(bytes));
     }
 
     private static void QuantizeQ8_0(ReadOnlySpan<float> x, Span<byte> block)

@@ -15,11 +15,13 @@ public sealed class SafetensorsFile : IWeightFile
     private const long MaxHeaderBytes = 100_000_000;
 
     /// <summary>What a safetensors header calls the types that are read.</summary>
-    private static readonly Dictionary<string, TensorType> Types = Enum.GetValues<TensorType>().Where(type => !type.IsQuantized()).ToDictionary(type => type.ToString(), StringComparer.Ordinal);
+    private static readonly Dictionary<string, TensorType> Types =
+        Enum.GetValues<TensorType>().Where(type => !type.IsQuantized()).ToDictionary(type => type.ToString(), StringComparer.Ordinal);
 
     private readonly MappedFile[] _shards;
 
-    private SafetensorsFile(string path, MappedFile[] shards, IReadOnlyDictionary<string, TensorInfo> tensors, IReadOnlyDictionary<string, string> metadata)
+    private SafetensorsFile(string path, MappedFile[] shards, IReadOnlyDictionary<string, TensorInfo> tensors,
+        IReadOnlyDictionary<string, string> metadata)
     {
         (Path, _shards, Tensors, Metadata) = (path, shards, tensors, metadata);
     }
@@ -37,8 +39,11 @@ public sealed class SafetensorsFile : IWeightFile
     /// </summary>
     internal SafetensorsFile WithWholeNames()
     {
-        if (!Tensors.ContainsKey("embed_tokens.weight") || Tensors.Keys.Any(name => name.StartsWith("model.", StringComparison.Ordinal))) return this;
-        return new SafetensorsFile(Path, _shards, Tensors.Values.Select(tensor => tensor.Name == "lm_head.weight" ? tensor : tensor with { Name = "model." + tensor.Name }).ToDictionary(tensor => tensor.Name), Metadata);
+        if (!Tensors.ContainsKey("embed_tokens.weight") || Tensors.Keys.Any(name => name.StartsWith("model.", StringComparison.Ordinal)))
+            return this;
+        return new SafetensorsFile(Path, _shards,
+            Tensors.Values.Select(tensor => tensor.Name == "lm_head.weight" ? tensor : tensor with { Name = "model." + tensor.Name })
+                .ToDictionary(tensor => tensor.Name), Metadata);
     }
 
     /// <param name="path">A safetensors file, or the index of a sharded set (its name ends in .index.json).</param>
@@ -63,8 +68,10 @@ public sealed class SafetensorsFile : IWeightFile
                 metadata ??= pairs;
                 foreach (TensorInfo tensor in found.Values)
                 {
-                    if (shardOf is not null && (!shardOf.TryGetValue(tensor.Name, out string? named) || named != System.IO.Path.GetFileName(file)))
-                        throw new FlywheelException($"{file}: holds tensor '{tensor.Name}', which {System.IO.Path.GetFileName(path)} places {(named is null ? "nowhere" : $"in {named}")}");
+                    if (shardOf is not null
+                        && (!shardOf.TryGetValue(tensor.Name, out string? named) || named != System.IO.Path.GetFileName(file)))
+                        throw new FlywheelException(
+                            $"{file}: holds tensor '{tensor.Name}', which {System.IO.Path.GetFileName(path)} places {(named is null ? "nowhere" : $"in {named}")}");
                     tensors.Add(tensor.Name, tensor with { Shard = shards.Count });
                 }
                 shards.Add(new MappedFile(stream));
@@ -83,13 +90,15 @@ public sealed class SafetensorsFile : IWeightFile
 
     /// <summary>The files that an index names, in the order of their names.</summary>
     /// <exception cref="FlywheelException">The index is malformed.</exception>
-    internal static IEnumerable<string> ShardFiles(string index) => ReadIndex(index).Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
+    internal static IEnumerable<string> ShardFiles(string index) =>
+        ReadIndex(index).Values.Distinct(StringComparer.Ordinal).Order(StringComparer.Ordinal)
         .Select(name => System.IO.Path.Combine(System.IO.Path.GetDirectoryName(index)!, name));
 
     /// <summary>File of each tensor.</summary>
     private static Dictionary<string, string> ReadIndex(string path)
     {
-        if (new FileInfo(path).Length > MaxHeaderBytes) throw new FlywheelException($"{path}: is larger than {MaxHeaderBytes} bytes, which no index is");
+        if (new FileInfo(path).Length > MaxHeaderBytes)
+            throw new FlywheelException($"{path}: is larger than {MaxHeaderBytes} bytes, which no index is");
         byte[] json = File.ReadAllBytes(path);
         Utf8File.Check(json, path);
         try
@@ -100,8 +109,10 @@ public sealed class SafetensorsFile : IWeightFile
             {
                 string file = entry.Value.GetString() ?? "";
                 // Only files beside the index: a name must not lead elsewhere.
-                if (file.Length == 0 || file != System.IO.Path.GetFileName(file) || file.Contains('\\') || !file.EndsWith(".safetensors", StringComparison.Ordinal))
-                    throw new FlywheelException($"{path}: weight_map['{entry.Name}'] is '{file}', expected the name of a .safetensors file in the same folder");
+                if (file.Length == 0 || file != System.IO.Path.GetFileName(file) || file.Contains('\\')
+                    || !file.EndsWith(".safetensors", StringComparison.Ordinal))
+                    throw new FlywheelException(
+                        $"{path}: weight_map['{entry.Name}'] is '{file}', expected the name of a .safetensors file in the same folder");
                 files.Add(entry.Name, file);
             }
             return files.Count > 0 ? files : throw new FlywheelException($"{path}: weight_map is empty");
@@ -115,11 +126,13 @@ public sealed class SafetensorsFile : IWeightFile
     private static byte[] ReadHeader(string path, FileStream stream)
     {
         Span<byte> prefix = stackalloc byte[8];
-        if (stream.Length < prefix.Length) throw new FlywheelException($"{path}: {stream.Length} bytes is too short for a safetensors file");
+        if (stream.Length < prefix.Length)
+            throw new FlywheelException($"{path}: {stream.Length} bytes is too short for a safetensors file");
         stream.ReadExactly(prefix);
         ulong declared = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (declared > MaxHeaderBytes || declared > (ulong)(stream.Length - prefix.Length))
-            throw new FlywheelException($"{path}: header length {declared} does not fit a file of {stream.Length} bytes; the file is truncated or not safetensors");
+            throw new FlywheelException(
+                $"{path}: header length {declared} does not fit a file of {stream.Length} bytes; the file is truncated or not safetensors");
         byte[] header = new byte[declared];
         stream.ReadExactly(header);
         return header;
@@ -129,7 +142,8 @@ public sealed class SafetensorsFile : IWeightFile
     /// Checks every name, type, shape and range, and that the tensors fill the data without hole or overlap; nothing is
     /// allocated in proportion to declared sizes.
     /// </summary>
-    internal static (Dictionary<string, TensorInfo>, Dictionary<string, string>) ParseHeader(string path, ReadOnlyMemory<byte> header, long dataStart, long fileBytes)
+    internal static (Dictionary<string, TensorInfo>, Dictionary<string, string>) ParseHeader(string path, ReadOnlyMemory<byte> header,
+        long dataStart, long fileBytes)
     {
         var tensors = new Dictionary<string, TensorInfo>(StringComparer.Ordinal);
         var metadata = new Dictionary<string, string>(StringComparer.Ordinal);
@@ -152,7 +166,9 @@ public sealed class SafetensorsFile : IWeightFile
         long end = dataStart;
         foreach (TensorInfo tensor in tensors.Values.OrderBy(tensor => tensor.Offset).ThenBy(tensor => tensor.NumBytes))
         {
-            if (tensor.Offset != end) throw new FlywheelException($"{path}: tensor '{tensor.Name}' begins at byte {tensor.Offset} of the file, expected {end}: the tensors leave a hole or overlap");
+            if (tensor.Offset != end)
+                throw new FlywheelException(
+                    $"{path}: tensor '{tensor.Name}' begins at byte {tensor.Offset} of the file, expected {end}: the tensors leave a hole or overlap");
             end += tensor.NumBytes;
         }
         if (end != fileBytes) throw new FlywheelException($"{path}: the tensors end at byte {end}, but the file has {fileBytes} bytes");
@@ -162,7 +178,8 @@ public sealed class SafetensorsFile : IWeightFile
     private static TensorInfo ParseTensor(string path, string name, JsonElement entry, long dataStart, long dataBytes)
     {
         string dtypeName = entry.GetProperty("dtype").GetString() ?? "";
-        if (!Types.TryGetValue(dtypeName, out TensorType type)) throw new FlywheelException($"{path}: tensor '{name}' has dtype '{dtypeName}', expected {NearestName.List([.. Types.Keys])}");
+        if (!Types.TryGetValue(dtypeName, out TensorType type))
+            throw new FlywheelException($"{path}: tensor '{name}' has dtype '{dtypeName}', expected {NearestName.List([.. Types.Keys])}");
         long[] shape = [.. entry.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64())];
         long[] offsets = [.. entry.GetProperty("data_offsets").EnumerateArray().Select(offset => offset.GetInt64())];
         string shapeText = $"[{string.Join(", ", shape)}]";
@@ -170,12 +187,15 @@ public sealed class SafetensorsFile : IWeightFile
         foreach (long size in shape)
         {
             expected *= size;
-            if (size < 0 || expected > long.MaxValue) throw new FlywheelException($"{path}: tensor '{name}' has the impossible shape {shapeText}");
+            if (size < 0 || expected > long.MaxValue)
+                throw new FlywheelException($"{path}: tensor '{name}' has the impossible shape {shapeText}");
         }
         if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] - offsets[0] != expected)
-            throw new FlywheelException($"{path}: tensor '{name}' of shape {shapeText} needs {expected} bytes, its data_offsets are [{string.Join(", ", offsets)}]");
+            throw new FlywheelException(
+                $"{path}: tensor '{name}' of shape {shapeText} needs {expected} bytes, its data_offsets are [{string.Join(", ", offsets)}]");
         if (offsets[1] > dataBytes)
-            throw new FlywheelException($"{path}: tensor '{name}' ends at byte {offsets[1]} of the data, but the file has {dataBytes} bytes of data; the file is truncated");
+            throw new FlywheelException(
+                $"{path}: tensor '{name}' ends at byte {offsets[1]} of the data, but the file has {dataBytes} bytes of data; the file is truncated");
         return new TensorInfo(name, type, shape, dataStart + offsets[0], (long)expected);
     }
 
@@ -184,13 +204,16 @@ public sealed class SafetensorsFile : IWeightFile
 
     public void ReadRow(TensorInfo tensor, long row, Span<byte> destination)
     {
-        if (destination.Length != tensor.RowBytes) throw new ArgumentException($"a row of '{tensor.Name}' has {tensor.RowBytes} bytes, not {destination.Length}", nameof(destination));
+        if (destination.Length != tensor.RowBytes)
+            throw new ArgumentException($"a row of '{tensor.Name}' has {tensor.RowBytes} bytes, not {destination.Length}",
+                nameof(destination));
         ReadBytes(tensor, checked(row * tensor.RowBytes), destination);
     }
 
     public void ReadFloats(TensorInfo tensor, long start, Span<float> destination)
     {
-        if (!tensor.Type.IsReal()) throw new FlywheelException($"{Path}: tensor '{tensor.Name}' is {tensor.Type}, expected F32, F16 or BF16");
+        if (!tensor.Type.IsReal())
+            throw new FlywheelException($"{Path}: tensor '{tensor.Name}' is {tensor.Type}, expected F32, F16 or BF16");
         _shards[tensor.Shard].ReadFloats(tensor, start, destination);
     }
 

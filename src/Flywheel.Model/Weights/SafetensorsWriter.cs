@@ -15,7 +15,8 @@ public static class SafetensorsWriter
     /// Writes a model's weights into a folder: model.safetensors, or several files and model.safetensors.index.json when one
     /// would be larger than <paramref name="maxShardBytes"/>.
     /// </summary>
-    public static void WriteModel(string folder, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors, long maxShardBytes = MaxShardBytes)
+    public static void WriteModel(string folder, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors,
+        long maxShardBytes = MaxShardBytes)
     {
         var metadata = new Dictionary<string, string> { ["format"] = "pt" }; // transformers refuses a file without it
         List<List<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)>> shards = [[]];
@@ -47,12 +48,14 @@ public static class SafetensorsWriter
         AtomicFile.WriteText(Path.Combine(folder, "model.safetensors.index.json"), index.ToJsonString(JsonText.Indented) + "\n");
     }
 
-    private static long NumBytes(TensorType type, long[] shape) => shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size);
+    private static long NumBytes(TensorType type, long[] shape) =>
+        shape.Aggregate((long)type.BlockBytes(), (product, size) => product * size);
 
     /// <param name="path">The file to write.</param>
     /// <param name="tensors">Name, type, shape and a function that writes exactly the tensor's bytes.</param>
     /// <param name="metadata">Free text pairs of the header.</param>
-    public static void Write(string path, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, IReadOnlyList<(string Name, TensorType Type, long[] Shape, Action<Stream> Write)> tensors,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
         using var header = new MemoryStream();
         using (var json = new Utf8JsonWriter(header))
@@ -61,7 +64,8 @@ public static class SafetensorsWriter
             if (metadata is not null)
             {
                 json.WriteStartObject("__metadata__");
-                foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key, StringComparer.Ordinal)) json.WriteString(key, value);
+                foreach ((string key, string value) in metadata.OrderBy(pair => pair.Key,
+                    StringComparer.Ordinal)) json.WriteString(key, value);
                 json.WriteEndObject();
             }
             long offset = 0;
@@ -92,7 +96,9 @@ public static class SafetensorsWriter
                 long before = stream.Position;
                 write(stream);
                 long expected = NumBytes(type, shape);
-                if (stream.Position - before != expected) throw new InvalidOperationException($"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {expected}");
+                if (stream.Position - before != expected)
+                    throw new InvalidOperationException(
+                        $"tensor '{name}' wrote {stream.Position - before} bytes, its shape needs {expected}");
             }
         });
     }

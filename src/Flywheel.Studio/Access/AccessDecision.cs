@@ -22,7 +22,8 @@ internal sealed class ScopeHandler(AccessRules rules) : AuthorizationHandler<Sco
         bool passes = needed.Count == 0
             || (Caller.IsKnown(context.User) ? needed.All(scope => Caller.May(context.User, scope))
                 || (Caller.May(context.User, Scopes.Read) && NeededScopes.IsReading(http))
-                : !needed.Contains(Scopes.Admin) && rules.AllowsAnonymous(http.Request) && http.Features.Get<KeyVerdict>() is not { IsOurs: true });
+                : !needed.Contains(Scopes.Admin) && rules.AllowsAnonymous(http.Request)
+                    && http.Features.Get<KeyVerdict>() is not { IsOurs: true });
         if (passes) context.Succeed(requirement);
         return Task.CompletedTask;
     }
@@ -42,9 +43,11 @@ internal sealed class RefusedAnswers(AccessRules rules) : IAuthorizationMiddlewa
     private ApiException Unauthorized(HttpContext http)
     {
         string? failure = http.Features.Get<KeyVerdict>()?.Problem;
-        http.Response.Headers.WWWAuthenticate = failure is null ? "Bearer realm=\"flywheel\"" : "Bearer realm=\"flywheel\", error=\"invalid_token\"";
+        http.Response.Headers.WWWAuthenticate = failure is null
+            ? "Bearer realm=\"flywheel\"" : "Bearer realm=\"flywheel\", error=\"invalid_token\"";
         bool admin = NeededScopes.Of(http.GetEndpoint()).Contains(Scopes.Admin);
-        string wanted = admin ? $"expected 'Authorization: Bearer ' and the secret in the file admin.secret of the server's home, or a key with the scope '{Scopes.Admin}'"
+        string wanted = admin
+            ? $"expected 'Authorization: Bearer ' and the secret in the file admin.secret of the server's home, or a key with the scope '{Scopes.Admin}'"
             : "expected 'Authorization: Bearer KEY'; on the server's machine, ./flywheel keys create makes a key";
         string why = failure ?? (!admin && !rules.NeedsKey && AccessRules.HasPassedProxy(http.Request)
             ? $"{http.Request.Path} was called through a proxy that this server was not started with (--proxy ADDRESS), so a key is needed"
@@ -55,9 +58,13 @@ internal sealed class RefusedAnswers(AccessRules rules) : IAuthorizationMiddlewa
     private static ApiException Forbidden(HttpContext http)
     {
         IReadOnlyList<string> needed = NeededScopes.Of(http.GetEndpoint());
-        http.Response.Headers.WWWAuthenticate = $"Bearer realm=\"flywheel\", error=\"insufficient_scope\", scope=\"{string.Join(' ', needed)}\"";
-        string wanted = $"the scope {string.Join(" and ", needed.Select(scope => $"'{scope}'"))}", path = $"{http.Request.Method} {http.Request.Path}";
-        return new(403, Caller.RoleOf(http.User) is { } role ? $"the role '{role}' of {http.User.Identity?.Name} does not allow {path}, which needs {wanted}; an owner can give another role"
-            : $"the key '{http.User.Identity?.Name}' may not call {http.Request.Path}, which needs {wanted}", code: "insufficient_scope", type: "permission_error");
+        http.Response.Headers.WWWAuthenticate =
+            $"Bearer realm=\"flywheel\", error=\"insufficient_scope\", scope=\"{string.Join(' ', needed)}\"";
+        string wanted = $"the scope {string.Join(" and ", needed.Select(scope => $"'{scope}'"))}",
+            path = $"{http.Request.Method} {http.Request.Path}";
+        return new(403, Caller.RoleOf(http.User) is { } role
+            ? $"the role '{role}' of {http.User.Identity?.Name} does not allow {path}, which needs {wanted}; an owner can give another role"
+            : $"the key '{http.User.Identity?.Name}' may not call {http.Request.Path}, which needs {wanted}", code: "insufficient_scope",
+            type: "permission_error");
     }
 }

@@ -14,7 +14,8 @@ namespace Flywheel.Studio.Access;
 internal sealed class AccessRules
 {
     /// <summary>Marks of a proxy in a request. A proxy that adds none cannot be told from a person at the machine.</summary>
-    private static readonly string[] MarksOfProxy = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"];
+    private static readonly string[] MarksOfProxy = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-IP", "Forwarded",
+        "Via"];
 
     private readonly ListenAddress _listen;
     private readonly HashSet<string> _hosts;
@@ -88,13 +89,17 @@ internal sealed class AccessRules
     {
         string name = host.Trim('[', ']');
         return Uri.CheckHostName(name) is UriHostNameType.Dns or UriHostNameType.IPv4 or UriHostNameType.IPv6 ? name
-            : throw new FlywheelException($"--host is '{host}', expected a name or an IP address without scheme and port, such as studio.example.com");
+            : throw new FlywheelException(
+                $"--host is '{host}', expected a name or an IP address without scheme and port, such as studio.example.com");
     }
 
     private static string ReadOrigin(string origin) =>
-        Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri) && uri is { Scheme: "http" or "https", PathAndQuery: "/", UserInfo: "", Fragment: "" } && !origin.EndsWith('#') && !origin.EndsWith('?')
+        Uri.TryCreate(origin, UriKind.Absolute, out Uri? uri)
+            && uri is { Scheme: "http" or "https", PathAndQuery: "/", UserInfo: "", Fragment: "" } && !origin.EndsWith('#')
+            && !origin.EndsWith('?')
             ? uri.GetLeftPart(UriPartial.Authority)
-            : throw new FlywheelException($"--cors is '{origin}', expected the origin of a page: scheme, host and port, such as https://app.example.com");
+            : throw new FlywheelException(
+                $"--cors is '{origin}', expected the origin of a page: scheme, host and port, such as https://app.example.com");
 
     private static ForwardedHeadersOptions? ReadProxies(IReadOnlyList<string> proxies)
     {
@@ -110,7 +115,8 @@ internal sealed class AccessRules
         {
             if (IPAddress.TryParse(proxy, out IPAddress? address)) forwarding.KnownProxies.Add(address);
             else if (System.Net.IPNetwork.TryParse(proxy, out System.Net.IPNetwork network)) forwarding.KnownIPNetworks.Add(network);
-            else throw new FlywheelException($"--proxy is '{proxy}', expected the IP address of a reverse proxy or a network of them, such as 127.0.0.1 or 10.0.0.0/8");
+            else throw new FlywheelException(
+                $"--proxy is '{proxy}', expected the IP address of a reverse proxy or a network of them, such as 127.0.0.1 or 10.0.0.0/8");
         }
         return forwarding;
     }
@@ -118,5 +124,6 @@ internal sealed class AccessRules
     private static IPAddress? AddressOf(string host) => IPAddress.TryParse(host.Trim('[', ']'), out IPAddress? ip) ? Plain(ip) : null;
 
     /// <summary>An IPv4 address that came through a socket of both families is the IPv4 address.</summary>
-    private static IPAddress Plain(IPAddress ip) => ip is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: true } ? ip.MapToIPv4() : ip;
+    private static IPAddress Plain(IPAddress ip) =>
+        ip is { AddressFamily: AddressFamily.InterNetworkV6, IsIPv4MappedToIPv6: true } ? ip.MapToIPv4() : ip;
 }

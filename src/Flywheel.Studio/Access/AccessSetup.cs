@@ -15,7 +15,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Access;
 
-/// <summary>Puts the doors into the server: <see cref="UseGate"/> before anything else looks at a request, then <see cref="UseKeys"/> before any endpoint.</summary>
+/// <summary>Puts the doors into the server: <see cref="UseGate"/> before anything else looks at a request, then <see cref="UseKeys"/>
+/// before any endpoint.</summary>
 internal static class AccessSetup
 {
     /// <summary>Forwards to how the request shows who calls: a key in its header, or the cookie of the sign-in page.</summary>
@@ -31,17 +32,24 @@ internal static class AccessSetup
     {
         services.AddSingleton(rules).AddSingleton(keys).AddSingleton<Accounts>().AddSingleton<Workspaces>().AddSingleton<KeyDesk>();
         services.AddAntiforgery(forms => forms.Cookie.Path = "/"); // of every workspace
-        services.AddSingleton(provider => new KeyRing(adminSecret, keys, provider.GetRequiredService<Accounts>(), provider.GetRequiredService<Workspaces>(), provider.GetRequiredService<ILogger<KeyRing>>()));
+        services.AddSingleton(provider => new KeyRing(adminSecret, keys, provider.GetRequiredService<Accounts>(),
+            provider.GetRequiredService<Workspaces>(), provider.GetRequiredService<ILogger<KeyRing>>()));
         services.AddAuthentication(AnyScheme)
-            .AddPolicyScheme(AnyScheme, null, scheme => scheme.ForwardDefaultSelector = http => UsesCookie(http.Request) ? SignIn.Scheme : KeyAuthentication.Name)
+            .AddPolicyScheme(AnyScheme, null,
+                scheme => scheme.ForwardDefaultSelector = http => UsesCookie(http.Request) ? SignIn.Scheme : KeyAuthentication.Name)
             .AddScheme<AuthenticationSchemeOptions, KeyAuthentication>(KeyAuthentication.Name, null)
             .AddCookie(SignIn.Scheme, SignIn.Configure);
         services.AddSingleton<IAuthorizationHandler, ScopeHandler>();
         services.AddSingleton<IAuthorizationMiddlewareResultHandler, RefusedAnswers>();
-        services.AddAuthorizationBuilder().SetFallbackPolicy(new AuthorizationPolicyBuilder().AddRequirements(new ScopeRequirement()).Build());
-        services.AddCors(cors => cors.AddDefaultPolicy(policy => policy.WithOrigins([.. rules.CorsOrigins]).AllowAnyHeader().AllowAnyMethod().SetPreflightMaxAge(TimeSpan.FromHours(1))));
+        services.AddAuthorizationBuilder()
+            .SetFallbackPolicy(new AuthorizationPolicyBuilder().AddRequirements(new ScopeRequirement()).Build());
+        services.AddCors(cors =>
+            cors.AddDefaultPolicy(policy =>
+                policy.WithOrigins([.. rules.CorsOrigins]).AllowAnyHeader().AllowAnyMethod().SetPreflightMaxAge(TimeSpan.FromHours(1))));
         services.AddScoped<CircuitHandler, PageKeys>();
-        services.Configure<RateLimiterOptions>(limiter => limiter.AddPolicy(Policy, http => RateLimitPartition.GetFixedWindowLimiter(GuestPages.NetworkOf(http.Connection.RemoteIpAddress),
+        services.Configure<RateLimiterOptions>(limiter =>
+            limiter.AddPolicy(Policy,
+                http => RateLimitPartition.GetFixedWindowLimiter(GuestPages.NetworkOf(http.Connection.RemoteIpAddress),
             _ => new FixedWindowRateLimiterOptions { PermitLimit = MaxForms, Window = TimeSpan.FromMinutes(1), QueueLimit = 0 })));
     }
 
@@ -54,7 +62,8 @@ internal static class AccessSetup
             HostAndOrigin.Check(http, rules);
             return next(http);
         });
-        if (rules.CorsOrigins.Count > 0) app.UseWhen(http => HostAndOrigin.IsForOtherOrigins(http.Request.Path), branch => branch.UseCors());
+        if (rules.CorsOrigins.Count > 0)
+            app.UseWhen(http => HostAndOrigin.IsForOtherOrigins(http.Request.Path), branch => branch.UseCors());
     }
 
     /// <summary>Recognises the caller and lets them through to what they may do. After routing.</summary>
@@ -72,8 +81,11 @@ internal static class AccessSetup
             // Of a person also what their role allows: an address may do more than its method says. Not where anybody may come.
             bool bound = Caller.AccountOf(http.User) is not null && NeededScopes.Of(http.GetEndpoint()).Count > 0;
             Guid? limited = Caller.LimitedKeyOf(http.User);
-            Actor.Is(Caller.IsKnown(http.User) ? Caller.UserOf(http.User) ?? http.User.Identity!.Name! : Visitor.Identify(http, isNew: false), bound ? Caller.ScopesOf(http.User) : null, Caller.WorkspaceOf(http.User), limited);
-            if (limited is { } key && !NeededScopes.IsReading(http) && NeededScopes.Of(http.GetEndpoint()).Count > 0) await CountAsync(keys, key, http.RequestAborted);
+            Actor.Is(Caller.IsKnown(http.User)
+                ? Caller.UserOf(http.User) ?? http.User.Identity!.Name! : Visitor.Identify(http, isNew: false),
+                bound ? Caller.ScopesOf(http.User) : null, Caller.WorkspaceOf(http.User), limited);
+            if (limited is { } key && !NeededScopes.IsReading(http) && NeededScopes.Of(http.GetEndpoint()).Count > 0)
+                await CountAsync(keys, key, http.RequestAborted);
             await next(http);
         });
         app.MapGet(SignIn.Path, SignIn.ShowAsync);

@@ -15,7 +15,8 @@ internal static class AuditedExports
     {
         object? answer = await next(call);
         if (answer is not IStatusCodeHttpResult { StatusCode: >= 400 })
-            await call.HttpContext.RequestServices.GetRequiredService<FlywheelStore>().NoteAsync(AuditAct.Export, about: what, cancellation: CancellationToken.None);
+            await call.HttpContext.RequestServices.GetRequiredService<FlywheelStore>()
+                .NoteAsync(AuditAct.Export, about: what, cancellation: CancellationToken.None);
         return answer;
     });
 }

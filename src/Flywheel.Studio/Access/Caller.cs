@@ -6,9 +6,11 @@ namespace Flywheel.Studio.Access;
 /// <summary>Who calls, as their key says it: claims of the request's principal.</summary>
 internal static class Caller
 {
-    /// <summary>Claims: what the caller may do (one each), the user whose key it is, the key's id, the workspace that it opens; whether that has a limit; of who signed
+    /// <summary>Claims: what the caller may do (one each), the user whose key it is, the key's id, the workspace that it opens; whether
+    /// that has a limit; of who signed
     /// in with a password, the account's id (by which antiforgery tells people apart), its role and its stamp.</summary>
-    private const string ScopeClaim = "scope", UserClaim = "user", KeyClaim = "key", WorkspaceClaim = "workspace", AccountClaim = "sub", RoleClaim = "role", StampClaim = "stamp", LimitClaim = "limit";
+    private const string ScopeClaim = "scope", UserClaim = "user", KeyClaim = "key", WorkspaceClaim = "workspace", AccountClaim = "sub",
+        RoleClaim = "role", StampClaim = "stamp", LimitClaim = "limit";
 
     /// <param name="scheme">How the caller was recognised.</param>
     /// <param name="name">What a person calls the key.</param>
@@ -17,7 +19,8 @@ internal static class Caller
     /// <param name="key">The key's id; null of the home's own secret.</param>
     /// <param name="workspace">Whose things it opens.</param>
     /// <param name="limited">The key has a limit.</param>
-    public static ClaimsPrincipal Principal(string scheme, string name, IEnumerable<string> scopes, string user = "", Guid? key = null, string workspace = WorkspaceRow.Default, bool limited = false)
+    public static ClaimsPrincipal Principal(string scheme, string name, IEnumerable<string> scopes, string user = "", Guid? key = null,
+        string workspace = WorkspaceRow.Default, bool limited = false)
     {
         var identity = new ClaimsIdentity(scheme);
         identity.AddClaim(new(identity.NameClaimType, name));
@@ -34,11 +37,13 @@ internal static class Caller
     /// <param name="account">Theirs.</param>
     /// <param name="workspace">Where they are.</param>
     /// <param name="role">Theirs there; null: the account's own.</param>
-    public static ClaimsPrincipal Principal(string scheme, AccountRow account, string workspace = WorkspaceRow.Default, AccountRole? role = null)
+    public static ClaimsPrincipal Principal(string scheme, AccountRow account, string workspace = WorkspaceRow.Default,
+        AccountRole? role = null)
     {
         AccountRole there = role ?? account.Role;
         ClaimsPrincipal principal = Principal(scheme, account.DisplayName, Roles.ScopesOf(there), account.User, workspace: workspace);
-        ((ClaimsIdentity)principal.Identity!).AddClaims([new(AccountClaim, account.Id.ToString()), new(RoleClaim, Roles.NameOf(there)), new(StampClaim, account.Stamp)]);
+        ((ClaimsIdentity)principal.Identity!).AddClaims([new(AccountClaim, account.Id.ToString()), new(RoleClaim, Roles.NameOf(there)),
+            new(StampClaim, account.Stamp)]);
         return principal;
     }
 
@@ -50,7 +55,8 @@ internal static class Caller
     public static bool May(ClaimsPrincipal caller, string scope) => caller.HasClaim(ScopeClaim, scope);
 
     /// <summary>Whether the caller may look. Who may ask the model and say what came of it uses the pages, and always could.</summary>
-    public static bool MayRead(ClaimsPrincipal caller) => May(caller, Scopes.Read) || NeededScopes.ForPages.All(scope => May(caller, scope));
+    public static bool MayRead(ClaimsPrincipal caller) =>
+        May(caller, Scopes.Read) || NeededScopes.ForPages.All(scope => May(caller, scope));
 
     /// <summary>All that the caller may do.</summary>
     public static IReadOnlyList<string> ScopesOf(ClaimsPrincipal caller) => [.. caller.FindAll(ScopeClaim).Select(claim => claim.Value)];

@@ -7,14 +7,16 @@ using Microsoft.Extensions.Options;
 namespace Flywheel.Studio.Access;
 
 /// <summary>Reads <c>Authorization: Bearer KEY</c>: a key of the store, or the home's own secret.</summary>
-internal sealed class KeyAuthentication(KeyRing keys, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder)
+internal sealed class KeyAuthentication(KeyRing keys, IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger,
+    UrlEncoder encoder)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
 {
     public const string Name = "key";
 
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
-        if (!AuthenticationHeaderValue.TryParse(Request.Headers.Authorization, out AuthenticationHeaderValue? header) || !header.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) || string.IsNullOrWhiteSpace(header.Parameter))
+        if (!AuthenticationHeaderValue.TryParse(Request.Headers.Authorization, out AuthenticationHeaderValue? header)
+            || !header.Scheme.Equals("Bearer", StringComparison.OrdinalIgnoreCase) || string.IsNullOrWhiteSpace(header.Parameter))
             return AuthenticateResult.NoResult(); // a proxy with its own sign-in may pass on what it asked for
         KeyVerdict verdict = await keys.JudgeAsync(header.Parameter.Trim(), Name, Context.RequestAborted);
         if (verdict.Caller is { } caller) return AuthenticateResult.Success(new AuthenticationTicket(caller, Name));

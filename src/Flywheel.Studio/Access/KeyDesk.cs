@@ -18,14 +18,18 @@ internal sealed record KeyHolder(string User, IReadOnlyCollection<string> Scopes
     public static KeyHolder Of(HttpContext http)
     {
         if (!Caller.IsKnown(http.User))
-            throw new ApiException(401, $"{http.Request.Path} was called by nobody in particular; expected who it is: sign in with an account, or send 'Authorization: Bearer ' and the secret in the file "
+            throw new ApiException(401,
+                $"{http.Request.Path} was called by nobody in particular; expected who it is: sign in with an account, or send 'Authorization: Bearer ' and the secret in the file "
                 + "admin.secret of the server's home, or a key", code: "invalid_api_key", type: "authentication_error");
-        return new(Caller.UserOf(http.User) ?? "", Caller.ScopesOf(http.User), Caller.May(http.User, Loop.Scopes.Admin), Caller.WorkspaceOf(http.User));
+        return new(Caller.UserOf(http.User) ?? "", Caller.ScopesOf(http.User), Caller.May(http.User, Loop.Scopes.Admin),
+            Caller.WorkspaceOf(http.User));
     }
 
     /// <summary>Who looks at a page: with an account what its role allows, else whoever may administer does.</summary>
     public static KeyHolder Of(Visit visit) =>
-        new(visit.Role is null ? "" : visit.Person, visit.Role is { } role ? Roles.ScopesOf(Roles.Parse(role)) : visit.MayAdminister ? Loop.Scopes.All : [], visit.MayAdminister, visit.Workspace);
+        new(visit.Role is null ? "" : visit.Person,
+            visit.Role is { } role ? Roles.ScopesOf(Roles.Parse(role)) : visit.MayAdminister ? Loop.Scopes.All : [], visit.MayAdminister,
+            visit.Workspace);
 
     public bool MaySee(KeyRow key) => IsOwner || (User.Length > 0 && key.User == User);
 }
@@ -51,7 +55,9 @@ internal sealed class KeyDesk(ApiKeys keys, Accounts accounts)
             Actor.Demand(scope);
         }
         string user = made.User;
-        if (user.Length > 0) user = (await accounts.ListAsync(cancellation)).FirstOrDefault(row => string.Equals(row.Name, user, StringComparison.OrdinalIgnoreCase))?.User ?? user;
+        if (user.Length > 0)
+            user = (await accounts.ListAsync(cancellation)).FirstOrDefault(row =>
+                string.Equals(row.Name, user, StringComparison.OrdinalIgnoreCase))?.User ?? user;
         if (!holder.IsOwner && (holder.User.Length == 0 || user != holder.User)) throw new NotAllowedException(Scopes.Admin);
         return await keys.CreateAsync(made with { User = user, Workspace = holder.Workspace }, cancellation);
     }

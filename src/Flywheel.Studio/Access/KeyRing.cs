@@ -26,26 +26,32 @@ internal sealed class KeyRing(string adminSecret, ApiKeys keys, Accounts account
     public async Task<KeyVerdict> JudgeAsync(string key, string scheme, CancellationToken cancellation)
     {
         // Of hashes, so that the lengths are equal; in constant time, so that nobody learns how much of one was right.
-        if (CryptographicOperations.FixedTimeEquals(Hash(key), _adminHash)) return new(Caller.Principal(scheme, "admin.secret", Scopes.All));
-        return await JudgeAsync(await keys.FindAsync(key, cancellation), scheme, key.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal), cancellation);
+        if (CryptographicOperations.FixedTimeEquals(Hash(key), _adminHash))
+            return new(Caller.Principal(scheme, "admin.secret", Scopes.All));
+        return await JudgeAsync(await keys.FindAsync(key, cancellation), scheme, key.StartsWith(ApiKeys.Prefix, StringComparison.Ordinal),
+            cancellation);
     }
 
     /// <summary>Of a key that was shown before, by its id.</summary>
     /// <param name="id">The key's.</param>
     /// <param name="scheme">How the caller is remembered.</param>
     /// <param name="cancellation">Stops it.</param>
-    public async Task<KeyVerdict> JudgeAsync(Guid id, string scheme, CancellationToken cancellation) => await JudgeAsync(await keys.FindAsync(id, cancellation), scheme, true, cancellation);
+    public async Task<KeyVerdict> JudgeAsync(Guid id, string scheme, CancellationToken cancellation) =>
+        await JudgeAsync(await keys.FindAsync(id, cancellation), scheme, true, cancellation);
 
     /// <summary>Of somebody who signed in before, whichever way: as who they are now; null: they are signed in no more.</summary>
     /// <param name="caller">As who they signed in.</param>
     /// <param name="scheme">How.</param>
     /// <param name="workspace">Where they are now; who is nothing there is a guest.</param>
     /// <param name="cancellation">Stops it.</param>
-    public async Task<ClaimsPrincipal?> LookAgainAsync(ClaimsPrincipal caller, string scheme, string workspace, CancellationToken cancellation)
+    public async Task<ClaimsPrincipal?> LookAgainAsync(ClaimsPrincipal caller, string scheme, string workspace,
+        CancellationToken cancellation)
     {
         if (Caller.KeyOf(caller) is { } key) return (await JudgeAsync(key, scheme, cancellation)).Caller;
-        return Caller.AccountOf(caller) is { } id && await accounts.FindAsync(id, cancellation) is { Disabled: null } account && account.Stamp == Caller.StampOf(caller)
-            ? Caller.Principal(scheme, account, workspace, await workspaces.RoleAsync(account, workspace, cancellation) ?? AccountRole.Guest) : null;
+        return Caller.AccountOf(caller) is { } id && await accounts.FindAsync(id, cancellation) is { Disabled: null } account
+            && account.Stamp == Caller.StampOf(caller)
+            ? Caller.Principal(scheme, account, workspace,
+                await workspaces.RoleAsync(account, workspace, cancellation) ?? AccountRole.Guest) : null;
     }
 
     private async Task<KeyVerdict> JudgeAsync(KeyRow? row, string scheme, bool isOurs, CancellationToken cancellation)
@@ -68,7 +74,8 @@ internal sealed class KeyRing(string adminSecret, ApiKeys keys, Accounts account
         if (row.User.Length > 0 && await accounts.FindByUserAsync(row.User, cancellation) is { } account)
         {
             if (account.Disabled is not null) return new(null, $"the account of the key '{row.Name}' is disabled", WasValid: true);
-            if (await workspaces.RoleAsync(account, row.Workspace, cancellation) is not { } role) return new(null, $"the person of the key '{row.Name}' is not in its workspace any more", WasValid: true);
+            if (await workspaces.RoleAsync(account, row.Workspace, cancellation) is not { } role)
+                return new(null, $"the person of the key '{row.Name}' is not in its workspace any more", WasValid: true);
             scopes = [.. scopes.Intersect(Roles.ScopesOf(role))];
         }
         return new(Caller.Principal(scheme, row.Name, scopes, row.User, row.Id, row.Workspace, row.IsLimited));

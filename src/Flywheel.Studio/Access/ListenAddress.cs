@@ -29,17 +29,25 @@ internal sealed record ListenAddress(string Host, int Port)
         if (!IsEvery) return [LocalUrl];
         return [.. NetworkInterface.GetAllNetworkInterfaces().Where(card => card.OperationalStatus == OperationalStatus.Up)
             .SelectMany(card => card.GetIPProperties().UnicastAddresses).Select(unicast => unicast.Address)
-            .Where(address => !IPAddress.IsLoopback(address) && !address.IsIPv6LinkLocal && (address.AddressFamily == AddressFamily.InterNetwork || IPAddress.IPv6Any.Equals(Ip)))
-            .Select(address => address.AddressFamily == AddressFamily.InterNetwork ? $"http://{address}:{Port}" : $"http://[{address}]:{Port}")];
+            .Where(address => !IPAddress.IsLoopback(address) && !address.IsIPv6LinkLocal
+                && (address.AddressFamily == AddressFamily.InterNetwork || IPAddress.IPv6Any.Equals(Ip)))
+            .Select(address => address.AddressFamily == AddressFamily.InterNetwork
+                ? $"http://{address}:{Port}" : $"http://[{address}]:{Port}")];
     }
 
-    /// <exception cref="FlywheelException">The text is no such address. Kestrel takes a host that it cannot read for "every address"; nobody means that by a slip of the pen.</exception>
+    /// <exception cref="FlywheelException">The text is no such address. Kestrel takes a host that it cannot read for "every address";
+    /// nobody means that by a slip of the pen.</exception>
     public static ListenAddress Parse(string url)
     {
-        bool valid = Uri.TryCreate(url, UriKind.Absolute, out Uri? parsed) && parsed is { Scheme: "http", PathAndQuery: "/", UserInfo: "", Fragment: "" }
+        bool valid = Uri.TryCreate(url, UriKind.Absolute, out Uri? parsed)
+            && parsed is { Scheme: "http", PathAndQuery: "/", UserInfo: "", Fragment: "" }
             && (parsed.Host == "localhost" || IPAddress.TryParse(parsed.Host.Trim('[', ']'), out _));
-        if (!valid) throw new FlywheelException($"--url is '{url}', expected http://, an IP address or localhost, and a port, such as http://0.0.0.0:5005");
-        if (parsed is { Host: "localhost", Port: 0 }) throw new FlywheelException($"--url is '{url}', but a free port can be found for one address only, and localhost has two; expected http://127.0.0.1:0");
+        if (!valid)
+            throw new FlywheelException(
+                $"--url is '{url}', expected http://, an IP address or localhost, and a port, such as http://0.0.0.0:5005");
+        if (parsed is { Host: "localhost", Port: 0 })
+            throw new FlywheelException(
+                $"--url is '{url}', but a free port can be found for one address only, and localhost has two; expected http://127.0.0.1:0");
         return new(parsed!.Host, parsed.Port);
     }
 }

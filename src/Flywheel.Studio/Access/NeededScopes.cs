@@ -32,19 +32,24 @@ internal static class NeededScopes
     public static IReadOnlyList<string> ForPages { get; } = [Scopes.Inference, Scopes.Feedback];
 
     /// <summary>
-    /// What is put into the translation memory or the glossary shows in everybody's next text; what is done with drafts, or in the arena, is feedback; a link
+    /// What is put into the translation memory or the glossary shows in everybody's next text; what is done with drafts, or in the arena,
+    /// is feedback; a link
     /// lets others give some; what is fine-tuned is served to everybody, and takes the machine for a while.
     /// </summary>
     private static bool Teaches(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
-        && (route == $"{ArchiveEndpoints.AccountPath}/import" || route.StartsWith("/v1/files", StringComparison.Ordinal) || route.StartsWith("/v1/fine_tuning/", StringComparison.Ordinal)
-            || (route.StartsWith("/v1/translate/", StringComparison.Ordinal) || route.StartsWith("/v1/write/", StringComparison.Ordinal) || route.StartsWith("/v1/shares", StringComparison.Ordinal)
+        && (route == $"{ArchiveEndpoints.AccountPath}/import" || route.StartsWith("/v1/files", StringComparison.Ordinal)
+            || route.StartsWith("/v1/fine_tuning/", StringComparison.Ordinal)
+            || (route.StartsWith("/v1/translate/", StringComparison.Ordinal) || route.StartsWith("/v1/write/", StringComparison.Ordinal)
+                || route.StartsWith("/v1/shares", StringComparison.Ordinal)
                 || route.StartsWith("/v1/arena/", StringComparison.Ordinal))
             && endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true);
 
     /// <summary>Whose acts are removed, what everybody wrote, and which model serves whom, is for who answers for all of them.</summary>
     private static bool Administers(Endpoint? endpoint) => (endpoint as RouteEndpoint)?.RoutePattern.RawText is { } route
-        && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal) || route.StartsWith(ReviewEndpoints.Path, StringComparison.Ordinal)
-            || route.StartsWith(WorkspaceEndpoints.Path, StringComparison.Ordinal) && (route.EndsWith(ArchiveEndpoints.Export, StringComparison.Ordinal)
+        && (route.StartsWith(DeletionEndpoints.Path, StringComparison.Ordinal)
+            || route.StartsWith(ReviewEndpoints.Path, StringComparison.Ordinal)
+            || route.StartsWith(WorkspaceEndpoints.Path, StringComparison.Ordinal)
+                && (route.EndsWith(ArchiveEndpoints.Export, StringComparison.Ordinal)
                 || endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods.Contains(HttpMethods.Get) != true)
             || route.StartsWith(PeopleEndpoints.Path, StringComparison.Ordinal) || route == PeopleEndpoints.AuditPath
             || route.StartsWith(RolloutEndpoints.Path, StringComparison.Ordinal) && route != RolloutEndpoints.DraftsPath);

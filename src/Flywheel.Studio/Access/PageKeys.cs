@@ -11,9 +11,11 @@ namespace Flywheel.Studio.Access;
 /// nothing, nothing is done and the browser goes to the sign-in page; once it opens something else, the page is drawn anew. What is done
 /// then is done by that person (<see cref="Actor"/>).
 /// </summary>
-internal sealed class PageKeys(AuthenticationStateProvider state, KeyRing keys, AccessRules rules, NavigationManager navigation) : CircuitHandler
+internal sealed class PageKeys(AuthenticationStateProvider state, KeyRing keys, AccessRules rules, NavigationManager navigation)
+    : CircuitHandler
 {
-    public override Func<CircuitInboundActivityContext, Task> CreateInboundActivityHandler(Func<CircuitInboundActivityContext, Task> next) => async activity =>
+    public override Func<CircuitInboundActivityContext, Task> CreateInboundActivityHandler(
+        Func<CircuitInboundActivityContext, Task> next) => async activity =>
     {
         ClaimsPrincipal caller = (await state.GetAuthenticationStateAsync()).User;
         if (Caller.IsKnown(caller))

@@ -23,7 +23,8 @@ internal sealed class SharedCookieKeys(FlywheelStore store) : IXmlRepository
         using FlywheelDb db = store.AllTables();
         db.Secrets.Add(new SecretRow
         {
-            Name = $"{Prefix}{friendlyName}", Value = Encoding.UTF8.GetBytes(element.ToString(SaveOptions.DisableFormatting)), Created = DateTimeOffset.UtcNow,
+            Name = $"{Prefix}{friendlyName}", Value = Encoding.UTF8.GetBytes(element.ToString(SaveOptions.DisableFormatting)),
+            Created = DateTimeOffset.UtcNow,
         });
         db.SaveChanges();
     }

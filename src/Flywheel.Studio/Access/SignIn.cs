@@ -38,7 +38,8 @@ internal static class SignIn
 
     /// <summary>A browser asks for a page, and not a program for an answer.</summary>
     public static bool IsPageVisit(HttpRequest request) =>
-        HttpMethods.IsGet(request.Method) && !ErrorAnswers.IsApi(request.Path) && request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+        HttpMethods.IsGet(request.Method) && !ErrorAnswers.IsApi(request.Path)
+            && request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Sends a visitor who may not see a page to where they can sign in.</summary>
     /// <param name="http">The visit.</param>
@@ -51,22 +52,27 @@ internal static class SignIn
         {
             // A link from elsewhere comes without the cookie, which is strict. The page's own refresh brings it, if there is one.
             http.Response.ContentType = "text/html; charset=utf-8";
-            return http.Response.WriteAsync("<!DOCTYPE html><html lang=\"en\"><meta http-equiv=\"refresh\" content=\"0\"><title>Flywheel</title></html>", http.RequestAborted);
+            return http.Response.WriteAsync(
+                "<!DOCTYPE html><html lang=\"en\"><meta http-equiv=\"refresh\" content=\"0\"><title>Flywheel</title></html>",
+                http.RequestAborted);
         }
         http.Response.Redirect($"{Path}?return={Uri.EscapeDataString(request.PathBase + request.Path + request.QueryString)}");
         return Task.CompletedTask;
     }
 
     /// <summary><c>GET /sign-in</c></summary>
-    public static async Task<IResult> ShowAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts) => await PageAsync(http, antiforgery, rules, accounts);
+    public static async Task<IResult> ShowAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts) =>
+        await PageAsync(http, antiforgery, rules, accounts);
 
     /// <summary><c>POST /sign-in</c>: a form with name and password, or with the key.</summary>
-    public static async Task<IResult> EnterAsync(HttpContext http, IAntiforgery antiforgery, KeyRing keys, Accounts accounts, AccessRules rules, FlywheelStore store)
+    public static async Task<IResult> EnterAsync(HttpContext http, IAntiforgery antiforgery, KeyRing keys, Accounts accounts,
+        AccessRules rules, FlywheelStore store)
     {
         if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return await RefuseAsync("signin.again");
         if (form.ContainsKey("name"))
         {
-            if (await accounts.SignInAsync(form["name"].ToString(), form["password"].ToString(), http.RequestAborted) is not { } account) return await RefuseAsync("signin.wrong", form["name"]);
+            if (await accounts.SignInAsync(form["name"].ToString(), form["password"].ToString(), http.RequestAborted) is not { } account)
+                return await RefuseAsync("signin.wrong", form["name"]);
             await WelcomeAsync(http, account, store);
             return Results.LocalRedirect(Return(http.Request), permanent: false, preserveMethod: false);
         }
@@ -80,7 +86,8 @@ internal static class SignIn
         await store.NoteAsync(AuditAct.SignIn, Caller.UserOf(caller) ?? "", $"key {caller.Identity!.Name}", http.RequestAborted);
         return Results.LocalRedirect(Return(http.Request), permanent: false, preserveMethod: false);
 
-        async Task<IResult> RefuseAsync(string why, string? person = null) => await PageAsync(http, antiforgery, rules, accounts, why, person);
+        async Task<IResult> RefuseAsync(string why, string? person = null) =>
+            await PageAsync(http, antiforgery, rules, accounts, why, person);
     }
 
     /// <summary>Gives the browser the cookie of an account.</summary>
@@ -104,15 +111,18 @@ internal static class SignIn
     private static async Task ValidateAsync(CookieValidatePrincipalContext context)
     {
         var keys = context.HttpContext.RequestServices.GetRequiredService<KeyRing>();
-        if (await keys.LookAgainAsync(context.Principal!, Scheme, WorkspaceAddress.Of(context.HttpContext), context.HttpContext.RequestAborted) is { } caller) context.ReplacePrincipal(caller);
+        if (await keys.LookAgainAsync(context.Principal!, Scheme, WorkspaceAddress.Of(context.HttpContext),
+            context.HttpContext.RequestAborted) is { } caller) context.ReplacePrincipal(caller);
         else context.RejectPrincipal();
     }
 
-    internal static async Task<RazorComponentResult<SignInPage>> PageAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules, Accounts accounts, string? problem = null, string? person = null)
+    internal static async Task<RazorComponentResult<SignInPage>> PageAsync(HttpContext http, IAntiforgery antiforgery, AccessRules rules,
+        Accounts accounts, string? problem = null, string? person = null)
     {
         // Another server of the same record may have had the first account made.
         rules.HasAccounts = rules.HasAccounts || await accounts.AnyAsync(http.RequestAborted);
-        return DoorPage.Answer<SignInPage>(http, antiforgery, problem is null ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized, new()
+        return DoorPage.Answer<SignInPage>(http, antiforgery, problem is null ? StatusCodes.Status200OK : StatusCodes.Status401Unauthorized,
+            new()
         {
             ["Return"] = Return(http.Request),
             ["Problem"] = problem,
@@ -126,5 +136,6 @@ internal static class SignIn
 
     /// <summary>Where the visitor wanted to go; the start for anything that is not a path of ours.</summary>
     internal static string Return(HttpRequest request) =>
-        request.Query["return"].ToString() is ['/', ..] path && (path.Length == 1 || path[1] is not ('/' or '\\')) && !path.Any(char.IsControl) ? path : "/";
+        request.Query["return"].ToString() is ['/', ..] path && (path.Length == 1 || path[1] is not ('/' or '\\'))
+            && !path.Any(char.IsControl) ? path : "/";
 }

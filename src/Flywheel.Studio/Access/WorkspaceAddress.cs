@@ -9,7 +9,8 @@ using Microsoft.Extensions.DependencyInjection;
 namespace Flywheel.Studio.Access;
 
 /// <summary>
-/// <c>/w/ID/…</c>: every address there is, in a workspace other than the default one. What is before the page's own path is its base, to which its links and its
+/// <c>/w/ID/…</c>: every address there is, in a workspace other than the default one. What is before the page's own path is its base, to
+/// which its links and its
 /// connection belong, so that two tabs may be in two workspaces.
 /// </summary>
 internal static class WorkspaceAddress
@@ -21,7 +22,8 @@ internal static class WorkspaceAddress
     /// <summary>Before anything looks at the path.</summary>
     public static void UseWorkspaceAddresses(this WebApplication app) => app.Use(next => http =>
     {
-        if (!http.Request.Path.StartsWithSegments(Root, StringComparison.Ordinal, out PathString rest) || rest.Value?.TrimStart('/') is not { Length: > 0 } path) return next(http);
+        if (!http.Request.Path.StartsWithSegments(Root, StringComparison.Ordinal, out PathString rest)
+            || rest.Value?.TrimStart('/') is not { Length: > 0 } path) return next(http);
         string id = path.Split('/')[0];
         if (path.Length == id.Length && HttpMethods.IsGet(http.Request.Method))
         {
@@ -41,7 +43,8 @@ internal static class WorkspaceAddress
     public static string PathOf(string id) => id == WorkspaceRow.Default ? "/" : $"{Root}/{id}/";
 
     /// <summary>
-    /// Lets those in who are in the workspace; to everybody else who is known it is not there. Guests of the home are led to the first that they may open. After
+    /// Lets those in who are in the workspace; to everybody else who is known it is not there. Guests of the home are led to the first that
+    /// they may open. After
     /// the caller is recognised, before it is decided what they may do.
     /// </summary>
     public static void UseWorkspaceDoor(this WebApplication app)
@@ -80,7 +83,8 @@ internal static class WorkspaceAddress
                     await MissingAsync(http, asked);
                     return;
                 }
-                if (SignIn.IsPageVisit(http.Request) && NeededScopes.Of(http.GetEndpoint()).Count > 0 && Caller.AccountOf(http.User) is { } id && await accounts.FindAsync(id, http.RequestAborted) is { } account
+                if (SignIn.IsPageVisit(http.Request) && NeededScopes.Of(http.GetEndpoint()).Count > 0
+                    && Caller.AccountOf(http.User) is { } id && await accounts.FindAsync(id, http.RequestAborted) is { } account
                     && (await workspaces.OfAsync(account, http.RequestAborted)) is [var first, ..])
                 {
                     http.Response.Redirect($"{PathOf(first.Id).TrimEnd('/')}{http.Request.Path}{http.Request.QueryString}");
@@ -91,7 +95,8 @@ internal static class WorkspaceAddress
             {
                 // A key opens its own workspace, whatever the address; one that is said must be the right one.
                 if (asked != WorkspaceRow.Default) await MissingAsync(http, asked);
-                else http.Response.Redirect($"{PathOf(Caller.WorkspaceOf(http.User)).TrimEnd('/')}{http.Request.Path}{http.Request.QueryString}");
+                else http.Response.Redirect(
+                    $"{PathOf(Caller.WorkspaceOf(http.User)).TrimEnd('/')}{http.Request.Path}{http.Request.QueryString}");
                 return;
             }
             await next(http);
@@ -100,7 +105,10 @@ internal static class WorkspaceAddress
 
     private static Task MissingAsync(HttpContext http, string asked)
     {
-        if (ErrorAnswers.IsApi(http.Request.Path)) throw new ApiException(404, $"there is no workspace '{(asked.Length <= 80 ? asked : asked[..77] + "...")}' here that you are in", "workspace", "not_found");
+        if (ErrorAnswers.IsApi(http.Request.Path))
+            throw new ApiException(404,
+                $"there is no workspace '{(asked.Length <= 80 ? asked : asked[..77] + "...")}' here that you are in", "workspace",
+                "not_found");
         http.Response.StatusCode = StatusCodes.Status404NotFound;
         http.Response.ContentType = "text/plain; charset=utf-8"; // no page of ours: those belong to a workspace
         return http.Response.WriteAsync(Strings.Of(Visitor.Language(http))["workspaces.missing"] + "\n", http.RequestAborted);

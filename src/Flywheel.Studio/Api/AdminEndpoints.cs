@@ -10,7 +10,8 @@ namespace Flywheel.Studio;
 /// <summary>What the loop and the administrator ask of the server: with the home's secret, or a key with the scope admin.</summary>
 internal static class AdminEndpoints
 {
-    /// <summary><c>POST /admin/promote {"model": hash, name or folder, "reason"?}</c>: answered when new requests go to that model.</summary>
+    /// <summary><c>POST /admin/promote {"model": hash, name or folder, "reason"?}</c>: answered when new requests go to that
+    /// model.</summary>
     public static async Task PromoteAsync(HttpContext http, ModelSwitch models, ModelHost host, FlywheelStore store)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
@@ -22,12 +23,14 @@ internal static class AdminEndpoints
         }
         catch (FlywheelException e)
         {
-            throw new ApiException(400, $"'{wanted}' was not promoted, {host.Current.Name} goes on serving: {e.Message}", "model", "promotion_failed");
+            throw new ApiException(400, $"'{wanted}' was not promoted, {host.Current.Name} goes on serving: {e.Message}", "model",
+                "promotion_failed");
         }
         await StatusAsync(http, host, store);
     }
 
-    /// <summary><c>POST /admin/adapters {"folder": hash, name or folder, "name"?}</c>: requests may then give the name as their <c>model</c>.</summary>
+    /// <summary><c>POST /admin/adapters {"folder": hash, name or folder, "name"?}</c>: requests may then give the name as their
+    /// <c>model</c>.</summary>
     public static async Task LoadAdapterAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
@@ -57,7 +60,11 @@ internal static class AdminEndpoints
 
     /// <summary><c>GET /admin/adapters</c></summary>
     public static Task AdaptersAsync(HttpContext http, ModelHost host) =>
-        Answers.Json(http, new() { ["adapters"] = new JsonArray([.. host.Current.Engine.Adapters.Select(adapter => new JsonObject { ["name"] = adapter.Key, ["adapter_hash"] = adapter.Value })]) });
+        Answers.Json(http,
+            new() { ["adapters"] =
+                new JsonArray(
+                    [.. host.Current.Engine.Adapters.Select(adapter =>
+                        new JsonObject { ["name"] = adapter.Key, ["adapter_hash"] = adapter.Value })]) });
 
     public static async Task StatusAsync(HttpContext http, ModelHost host, FlywheelStore store)
     {

@@ -11,7 +11,8 @@ using Microsoft.AspNetCore.Routing;
 
 namespace Flywheel.Studio;
 
-/// <summary>What a person or a workspace has, out and in: <c>/v1/account/export</c>, <c>/v1/account/import</c>, and the same of a workspace.</summary>
+/// <summary>What a person or a workspace has, out and in: <c>/v1/account/export</c>, <c>/v1/account/import</c>, and the same of a
+/// workspace.</summary>
 internal static class ArchiveEndpoints
 {
     public const string AccountPath = "/v1/account", Export = "export";
@@ -28,7 +29,8 @@ internal static class ArchiveEndpoints
     public static FileStream TemporaryFile(FlywheelStore store)
     {
         Directory.CreateDirectory(store.Home.Cache);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous, BufferSize = 1 << 16 };
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite,
+            Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous, BufferSize = 1 << 16 };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         return new FileStream(Path.Combine(store.Home.Cache, $"archive-{Guid.NewGuid():N}"), options);
     }
@@ -62,17 +64,21 @@ internal static class ArchiveEndpoints
         await using FileStream file = TemporaryFile(store);
         UploadForm form = await UploadForm.ReadAsync(http, file, ArchiveFile.MaxBytes, ["may_teach", "user"]);
         file.Position = 0;
-        var target = new ArchiveTarget(await PersonAsync(http, store, Text(form, "user")), Caller.WorkspaceOf(http.User)) { MayTeach = MayTeach(form) };
+        var target = new ArchiveTarget(await PersonAsync(http, store, Text(form, "user")),
+            Caller.WorkspaceOf(http.User)) { MayTeach = MayTeach(form) };
         await Answers.Json(http, ToJson(await archives.ImportAsync(file, form.FileName, target, http.RequestAborted), target));
     }
 
-    private static async Task<IResult> ExportWorkspaceAsync(HttpContext http, string id, FlywheelStore store, Workspaces workspaces, Archives archives)
+    private static async Task<IResult> ExportWorkspaceAsync(HttpContext http, string id, FlywheelStore store, Workspaces workspaces,
+        Archives archives)
     {
         if (await workspaces.FindAsync(id, http.RequestAborted) is not { } row) throw WorkspaceEndpoints.Missing(id);
-        return await ZipAsync(http, store, $"flywheel-{row.Id}.zip", zip => archives.ExportWorkspaceAsync(row.Id, zip, http.RequestAborted));
+        return await ZipAsync(http, store, $"flywheel-{row.Id}.zip",
+            zip => archives.ExportWorkspaceAsync(row.Id, zip, http.RequestAborted));
     }
 
-    private static async Task ImportWorkspaceAsync(HttpContext http, string id, FlywheelStore store, Workspaces workspaces, Archives archives)
+    private static async Task ImportWorkspaceAsync(HttpContext http, string id, FlywheelStore store, Workspaces workspaces,
+        Archives archives)
     {
         if (await workspaces.FindAsync(id, http.RequestAborted) is not { } row) throw WorkspaceEndpoints.Missing(id);
         await using FileStream file = TemporaryFile(store);
@@ -87,21 +93,27 @@ internal static class ArchiveEndpoints
     {
         string? own = Caller.UserOf(http.User);
         if (named is not { Length: > 0 })
-            return own ?? (!Caller.IsKnown(http.User) && Shell.Visitor.Identify(http, isNew: false) is var visitor && visitor != Actor.Visitor ? visitor
-                : throw ApiException.BadField("user", "field 'user' is missing: the key is nobody's, so say whose it is about", "missing_required_parameter"));
+            return own
+                ?? (!Caller.IsKnown(http.User) && Shell.Visitor.Identify(http, isNew: false) is var visitor && visitor != Actor.Visitor
+                    ? visitor
+                : throw ApiException.BadField("user", "field 'user' is missing: the key is nobody's, so say whose it is about",
+                    "missing_required_parameter"));
         if (named == own) return own;
         if (Caller.IsKnown(http.User) ? !Caller.May(http.User, Scopes.Admin) : !Shell.Visitor.MayAdminister(http))
             throw new ApiException(403, "field 'user' names somebody else, which needs the scope 'admin'", "user", "insufficient_scope");
         return await PersonName.ResolveAsync(store, named, "field 'user'", http.RequestAborted);
     }
 
-    private static string? Text(UploadForm form, string field) => form.Texts.TryGetValue(field, out IReadOnlyList<string>? texts) ? texts[0] : null;
+    private static string? Text(UploadForm form, string field) =>
+        form.Texts.TryGetValue(field, out IReadOnlyList<string>? texts) ? texts[0] : null;
 
     private static bool MayTeach(UploadForm form) => Text(form, "may_teach") switch
     {
         null or "false" => false,
         "true" => true,
-        var other => throw ApiException.BadField("may_teach", $"field 'may_teach' is '{(other.Length <= 40 ? other : other[..40])}', expected true or false"),
+        var other =>
+            throw ApiException.BadField("may_teach",
+                $"field 'may_teach' is '{(other.Length <= 40 ? other : other[..40])}', expected true or false"),
     };
 
     private static JsonObject ToJson(IReadOnlyList<ArchiveCount> counts, ArchiveTarget target) => new()
@@ -109,7 +121,8 @@ internal static class ArchiveEndpoints
         ["object"] = "import", ["workspace"] = target.Workspace,
         ["counts"] = new JsonObject(counts.Select(count => KeyValuePair.Create<string, JsonNode?>(count.Name, new JsonObject
         {
-            ["imported"] = count.Imported, ["renamed"] = count.Renamed, ["known"] = count.Known, ["stayed"] = count.Stayed, ["left_out"] = count.LeftOut,
+            ["imported"] = count.Imported, ["renamed"] = count.Renamed, ["known"] = count.Known, ["stayed"] = count.Stayed,
+            ["left_out"] = count.LeftOut,
         }))),
     };
 }

@@ -26,13 +26,16 @@ internal static class DeletionEndpoints
     {
         string? person = http.Request.Query["user"].Count > 0 ? await Forget.HashOfAsync(store, UserOf(http), http.RequestAborted) : null;
         IReadOnlyList<DeletionRow> rows = await Forget.LedgerAsync(store, http.RequestAborted);
-        await Answers.Json(http, new() { ["deletions"] = new JsonArray([.. rows.Where(row => person is null || row.Person == person).Select(ToJson)]) });
+        await Answers.Json(http,
+            new() { ["deletions"] = new JsonArray([.. rows.Where(row => person is null || row.Person == person).Select(ToJson)]) });
     }
 
     /// <summary><c>GET /v1/deletions/preview?user=ID</c>: what would be removed and trained again; nothing is done.</summary>
     private static async Task PreviewAsync(HttpContext http, FlywheelStore store)
     {
-        ForgetPreview preview = await new Forget(store).PreviewAsync(await PersonName.ResolveAsync(store, UserOf(http), "field 'user'", http.RequestAborted), http.RequestAborted);
+        ForgetPreview preview =
+            await new Forget(store).PreviewAsync(await PersonName.ResolveAsync(store, UserOf(http), "field 'user'", http.RequestAborted),
+                http.RequestAborted);
         await Answers.Json(http, new()
         {
             ["counts"] = new JsonObject(preview.Counts.Select(count => KeyValuePair.Create<string, JsonNode?>(count.Key, count.Value))),

@@ -31,10 +31,12 @@ internal static class KeyEndpoints
     {
         IReadOnlyList<KeyRow> rows = await desk.ListAsync(KeyHolder.Of(http), http.RequestAborted);
         IReadOnlyDictionary<Guid, KeyUseRow> uses = await keys.UsesAsync(http.RequestAborted);
-        await Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. rows.Select(row => ToJson(keys, row, uses.GetValueOrDefault(row.Id)))]) });
+        await Answers.Json(http, new() { ["object"] = "list",
+            ["data"] = new JsonArray([.. rows.Select(row => ToJson(keys, row, uses.GetValueOrDefault(row.Id)))]) });
     }
 
-    /// <summary><c>POST /v1/keys {"name", "scopes", "user"?, "days"?, "requests_per_day"?, "tokens_per_day"?}</c>: the key is in this answer and nowhere else.</summary>
+    /// <summary><c>POST /v1/keys {"name", "scopes", "user"?, "days"?, "requests_per_day"?, "tokens_per_day"?}</c>: the key is in this
+    /// answer and nowhere else.</summary>
     private static async Task CreateAsync(HttpContext http, KeyDesk desk, ApiKeys keys, TimeProvider time)
     {
         KeyHolder holder = KeyHolder.Of(http);
@@ -42,10 +44,12 @@ internal static class KeyEndpoints
         GenerationFields.RefuseUnknownBut(body, "name", "scopes", "user", "days", "requests_per_day", "tokens_per_day");
         // Whoever has found a key must not be able to make others of it, which would stay when it is revoked.
         if (Caller.KeyOf(http.User) is not null && !holder.IsOwner)
-            throw new ApiException(403, $"the key '{http.User.Identity?.Name}' makes no other keys; expected an account that signed in, or a key with the scope '{Scopes.Admin}'", code: "insufficient_scope", type: "permission_error");
+            throw new ApiException(403,
+                $"the key '{http.User.Identity?.Name}' makes no other keys; expected an account that signed in, or a key with the scope '{Scopes.Admin}'", code: "insufficient_scope", type: "permission_error");
         string name = body.RequiredText("name");
         IReadOnlyList<string> scopes = body.Texts("scopes", Scopes.All.Count);
-        (KeyRow row, string key) = await desk.CreateAsync(holder, new NewKey(name, scopes.Count > 0 ? scopes : throw ApiException.BadField("scopes",
+        (KeyRow row, string key) = await desk.CreateAsync(holder,
+            new NewKey(name, scopes.Count > 0 ? scopes : throw ApiException.BadField("scopes",
             $"'scopes' is missing, expected one or more of {string.Join(", ", Scopes.All)}", "missing_required_parameter"))
         {
             User = body.Text("user") ?? holder.User,
@@ -62,7 +66,9 @@ internal static class KeyEndpoints
     private static async Task RevokeAsync(HttpContext http, string id, KeyDesk desk)
     {
         if (!Guid.TryParse(id, out Guid known) || await desk.RevokeAsync(KeyHolder.Of(http), known, http.RequestAborted) is null)
-            throw new ApiException(404, $"there is no key with the id '{(id.Length <= 80 ? id : id[..77] + "...")}' that you could revoke; GET {Path} lists them", "id", "not_found");
+            throw new ApiException(404,
+                $"there is no key with the id '{(id.Length <= 80 ? id : id[..77] + "...")}' that you could revoke; GET {Path} lists them",
+                "id", "not_found");
         await Answers.Json(http, new() { ["id"] = known.ToString(), ["revoked"] = true });
     }
 

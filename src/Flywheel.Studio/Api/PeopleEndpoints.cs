@@ -40,7 +40,8 @@ internal static class PeopleEndpoints
         RequestBody body = await ReadAsync(http, "role", "name", "days");
         AccountRole role = Roles.Parse(body.RequiredText("role"));
         int days = body.Count("days", 1, 30) ?? (int)Accounts.InvitationLives.TotalDays;
-        (InvitationRow row, string token) = await accounts.InviteAsync(role, body.Text("name")?.Trim() ?? "", TimeSpan.FromDays(days), http.RequestAborted);
+        (InvitationRow row, string token) = await accounts.InviteAsync(role, body.Text("name")?.Trim() ?? "", TimeSpan.FromDays(days),
+            http.RequestAborted);
         await Answers.Json(http, ToJson(row, LinkOf(http, token)));
     }
 
@@ -59,7 +60,9 @@ internal static class PeopleEndpoints
         Guid known = IdOf(id);
         AccountRole? role = body.Text("role") is { } text ? Roles.Parse(text) : null;
         bool? disabled = body.Flag("disabled");
-        if (role is null && disabled is null) throw ApiException.BadField("role", "'role' and 'disabled' are missing, expected one of them or both", "missing_required_parameter");
+        if (role is null && disabled is null)
+            throw ApiException.BadField("role", "'role' and 'disabled' are missing, expected one of them or both",
+                "missing_required_parameter");
         await Answers.Json(http, ToJson(await accounts.SetAsync(known, role, disabled, http.RequestAborted)));
     }
 
@@ -75,9 +78,12 @@ internal static class PeopleEndpoints
     {
         string? Query(string name) => http.Request.Query[name].ToString() is { Length: > 0 } text ? text : null;
         string? act = Query("act");
-        if (act is not null && !AuditAct.All.Contains(act)) throw ApiException.BadField("act", $"query parameter 'act' is '{act}', expected one of {string.Join(", ", AuditAct.All)}");
+        if (act is not null && !AuditAct.All.Contains(act))
+            throw ApiException.BadField("act", $"query parameter 'act' is '{act}', expected one of {string.Join(", ", AuditAct.All)}");
         int limit = Number("limit", 1, MaxRows) is { } count ? (int)count : 100;
-        string? who = Query("who") is { } named ? (await accounts.ListAsync(http.RequestAborted)).FirstOrDefault(row => string.Equals(row.Name, named, StringComparison.OrdinalIgnoreCase))?.User ?? named : null;
+        string? who = Query("who") is { } named
+            ? (await accounts.ListAsync(http.RequestAborted)).FirstOrDefault(row =>
+                string.Equals(row.Name, named, StringComparison.OrdinalIgnoreCase))?.User ?? named : null;
         IReadOnlyList<AuditRow> rows = await store.AuditAsync(limit + 1, Number("before", 0, long.MaxValue), act, who, http.RequestAborted);
         Dictionary<string, string> names = (await accounts.ListAsync(http.RequestAborted)).ToDictionary(row => row.User, row => row.Name);
         await Answers.Json(http, new()
@@ -85,14 +91,16 @@ internal static class PeopleEndpoints
             ["object"] = "list",
             ["data"] = new JsonArray([.. rows.Take(limit).Select(row => new JsonObject
             {
-                ["id"] = row.Id, ["time"] = row.Time.ToUnixTimeSeconds(), ["act"] = row.Act, ["who"] = row.Who, ["name"] = names.GetValueOrDefault(row.Who),
+                ["id"] = row.Id, ["time"] = row.Time.ToUnixTimeSeconds(), ["act"] = row.Act, ["who"] = row.Who,
+                ["name"] = names.GetValueOrDefault(row.Who),
                 ["whom"] = row.Whom.Length > 0 ? row.Whom : null, ["whom_name"] = names.GetValueOrDefault(row.Whom), ["about"] = row.About,
             })]),
             ["has_more"] = rows.Count > limit,
         });
 
         long? Number(string name, long min, long max) => Query(name) is not { } text ? null
-            : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number >= min && number <= max ? number
+            : long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long number) && number >= min && number <= max
+            ? number
             : throw ApiException.BadField(name, $"query parameter '{name}' is '{text}', expected an integer from {min} to {max}");
     }
 
@@ -103,14 +111,18 @@ internal static class PeopleEndpoints
         return body;
     }
 
-    private static Guid IdOf(string id) => Guid.TryParse(id, out Guid known) ? known : throw ApiException.BadField("id", $"'{id}' is no id, expected a UUID as GET {Path} lists them");
+    private static Guid IdOf(string id) =>
+        Guid.TryParse(id, out Guid known)
+            ? known : throw ApiException.BadField("id", $"'{id}' is no id, expected a UUID as GET {Path} lists them");
 
     private static string LinkOf(HttpContext http, string token) => $"{http.Request.Scheme}://{http.Request.Host}{Join.PathOf(token)}";
 
     private static JsonObject ToJson(AccountRow row) => new()
     {
-        ["id"] = row.Id.ToString(), ["name"] = row.Name, ["display_name"] = row.DisplayName, ["user"] = row.User, ["role"] = Roles.NameOf(row.Role),
-        ["created"] = row.Created.ToUnixTimeSeconds(), ["last_sign_in"] = row.LastSignIn?.ToUnixTimeSeconds(), ["disabled"] = row.Disabled is not null,
+        ["id"] = row.Id.ToString(), ["name"] = row.Name, ["display_name"] = row.DisplayName, ["user"] = row.User,
+        ["role"] = Roles.NameOf(row.Role),
+        ["created"] = row.Created.ToUnixTimeSeconds(), ["last_sign_in"] = row.LastSignIn?.ToUnixTimeSeconds(),
+        ["disabled"] = row.Disabled is not null,
     };
 
     private static JsonObject ToJson(InvitationRow row, string? url = null)

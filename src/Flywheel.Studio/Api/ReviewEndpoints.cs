@@ -33,7 +33,9 @@ internal static class ReviewEndpoints
         app.MapPost($"{Path}/import", ImportAsync);
         app.MapGet("/admin/export", RecordAsync).Audited("record");
         // A page has a person before it and no key; whether they may is asked here.
-        app.MapGet(PageExport, async (HttpContext http, ReviewQueue queue) => Visitor.MayReview(http) ? await ExportAsync(http, queue) : Results.StatusCode(StatusCodes.Status403Forbidden))
+        app.MapGet(PageExport,
+            async (HttpContext http, ReviewQueue queue) =>
+                Visitor.MayReview(http) ? await ExportAsync(http, queue) : Results.StatusCode(StatusCodes.Status403Forbidden))
             .Audited("reviews").ExcludeFromDescription();
     }
 
@@ -87,7 +89,8 @@ internal static class ReviewEndpoints
 
         static JsonObject ToJson(AgreementOfTwo two) => new()
         {
-            ["items"] = two.Items, ["agreed"] = two.Agreed, ["agreement"] = two.Items == 0 ? null : two.Share, ["kappa"] = two.Kappa, ["too_few"] = two.IsTooFew,
+            ["items"] = two.Items, ["agreed"] = two.Agreed, ["agreement"] = two.Items == 0 ? null : two.Share, ["kappa"] = two.Kappa,
+            ["too_few"] = two.IsTooFew,
         };
     }
 
@@ -108,20 +111,24 @@ internal static class ReviewEndpoints
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "text", "user");
         string who = body.Owner.Length > 0 ? body.Owner : body.Text("user", ReviewInput.MaxName) ?? "";
-        IReadOnlyList<ReviewInput> inputs = [.. ReviewFile.Read(body.RequiredText("text"), "field 'text'", who, onlyTheirs: body.Owner.Length > 0)
+        IReadOnlyList<ReviewInput> inputs =
+            [.. ReviewFile.Read(body.RequiredText("text"), "field 'text'", who, onlyTheirs: body.Owner.Length > 0)
             .Select(input => input with { Owner = body.Owner, Workspace = Caller.WorkspaceOf(http.User) })];
         (int recorded, IReadOnlyList<string> gone) = await queue.ImportAsync(inputs, "field 'text'", http.RequestAborted);
-        await Answers.Json(http, new() { ["recorded"] = recorded, ["gone"] = new JsonArray([.. gone.Select(why => JsonValue.Create(why))]) });
+        await Answers.Json(http, new() { ["recorded"] = recorded,
+            ["gone"] = new JsonArray([.. gone.Select(why => JsonValue.Create(why))]) });
     }
 
     /// <summary><c>GET /admin/export</c>: answers with their feedback; the file is whole before the first byte is sent.</summary>
     private static async Task<IResult> RecordAsync(HttpContext http, FlywheelStore store)
     {
         string format = RecordExport.FormatOf(Query(http, "format") ?? RecordExport.JsonLines, "field 'format'");
-        string? person = Query(http, "user") is { } typed ? await PersonName.ResolveAsync(store, typed, "field 'user'", http.RequestAborted) : null;
+        string? person = Query(http, "user") is { } typed
+            ? await PersonName.ResolveAsync(store, typed, "field 'user'", http.RequestAborted) : null;
         var filter = new ExportFilter { App = Query(http, "app"), Person = person, Since = TimeOf("since"), Until = TimeOf("until") };
         string path = System.IO.Path.Combine(store.Home.Cache, $"export-{Guid.NewGuid():N}");
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous };
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite,
+            Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         var file = new FileStream(path, options);
         try
@@ -129,7 +136,9 @@ internal static class ReviewEndpoints
             await RecordExport.WriteAsync(store, filter, format, file, http.RequestAborted);
             file.Position = 0;
             http.Response.Headers.XContentTypeOptions = "nosniff";
-            return Results.File(file, format == RecordExport.Parquet ? "application/vnd.apache.parquet" : "application/jsonl", $"record.{format}"); // closes it
+            // closes it
+            return Results.File(file, format == RecordExport.Parquet ? "application/vnd.apache.parquet" : "application/jsonl",
+                $"record.{format}");
         }
         catch
         {
@@ -138,23 +147,28 @@ internal static class ReviewEndpoints
         }
 
         DateTimeOffset? TimeOf(string field) => Query(http, field) is not { } text ? null
-            : RecordExport.TimeOf(text) ?? throw ApiException.BadField(field, $"'{field}' is '{text}', expected a date or a time such as 2026-11-30 or 2026-11-30T12:00:00Z");
+            : RecordExport.TimeOf(text)
+                ?? throw ApiException.BadField(field,
+                    $"'{field}' is '{text}', expected a date or a time such as 2026-11-30 or 2026-11-30T12:00:00Z");
     }
 
     private static ReviewFilter FilterOf(HttpContext http)
     {
         string view = Query(http, "view") ?? "open", reviewer = Caller.UserOf(http.User) ?? Query(http, "user") ?? "";
         string? signal = Query(http, "signal");
-        if (signal is not null && !ReviewSignals.All.Contains(signal)) throw ApiException.BadField("signal", $"'signal' is '{signal}', expected {NearestName.List([.. ReviewSignals.All])}");
+        if (signal is not null && !ReviewSignals.All.Contains(signal))
+            throw ApiException.BadField("signal", $"'signal' is '{signal}', expected {NearestName.List([.. ReviewSignals.All])}");
         return new()
         {
             App = Query(http, "app"), Signal = signal, Reviewer = reviewer,
             View = Enum.TryParse(view, ignoreCase: true, out ReviewView known) && view.All(char.IsAsciiLetter) ? known
-                : throw ApiException.BadField("view", $"'view' is '{view}', expected {NearestName.List([.. Enum.GetNames<ReviewView>().Select(name => name.ToLowerInvariant())])}"),
+                : throw ApiException.BadField("view",
+                    $"'view' is '{view}', expected {NearestName.List([.. Enum.GetNames<ReviewView>().Select(name => name.ToLowerInvariant())])}"),
         };
     }
 
-    private static string? Query(HttpContext http, string name) => http.Request.Query[name].ToString() is { Length: > 0 } text ? text : null;
+    private static string? Query(HttpContext http, string name) =>
+        http.Request.Query[name].ToString() is { Length: > 0 } text ? text : null;
 
     /// <summary>Who gives a second opinion is not told the first.</summary>
     private static JsonObject ToJson(ReviewItem item, ReviewFilter filter)
@@ -162,10 +176,17 @@ internal static class ReviewEndpoints
         bool blind = filter.View == ReviewView.Second;
         var json = new JsonObject
         {
-            ["id"] = item.Id.ToString(), ["generation_id"] = item.GenerationId.ToString(), ["time"] = item.Time.ToUnixTimeSeconds(), ["app"] = item.App, ["user"] = item.Person,
-            ["did"] = ReviewFile.NameOf(item.Did), ["messages"] = item.Prompt?.ToJson()["messages"]?.DeepClone(), ["original"] = item.Original, ["text"] = item.Text,
-            ["others"] = new JsonArray([.. item.Others.Select(other => new JsonObject { ["generation_id"] = other.GenerationId.ToString(), ["text"] = other.Text })]),
-            ["signals"] = new JsonArray([.. item.Signals.Where(code => !blind || code != ReviewSignals.LowAgreement).Select(code => JsonValue.Create(code))]),
+            ["id"] = item.Id.ToString(), ["generation_id"] = item.GenerationId.ToString(), ["time"] = item.Time.ToUnixTimeSeconds(),
+            ["app"] = item.App, ["user"] = item.Person,
+            ["did"] = ReviewFile.NameOf(item.Did), ["messages"] = item.Prompt?.ToJson()["messages"]?.DeepClone(),
+            ["original"] = item.Original, ["text"] = item.Text,
+            ["others"] =
+                new JsonArray(
+                    [.. item.Others.Select(other => new JsonObject { ["generation_id"] = other.GenerationId.ToString(),
+                        ["text"] = other.Text })]),
+            ["signals"] =
+                new JsonArray(
+                    [.. item.Signals.Where(code => !blind || code != ReviewSignals.LowAgreement).Select(code => JsonValue.Create(code))]),
             ["garbage"] = Math.Round(item.Garbage, 3),
         };
         if (blind) return json;
@@ -174,7 +195,8 @@ internal static class ReviewEndpoints
         json["labels"] = new JsonArray([.. item.State.Labels.Select(label => JsonValue.Create(label))]);
         json["decisions"] = new JsonArray([.. item.State.Standing.Select(review => new JsonObject
         {
-            ["review_id"] = review.Id.ToString(), ["user"] = review.Reviewer, ["decision"] = Review.NameOf(review.Act), ["reason"] = review.Reason, ["time"] = review.Time.ToUnixTimeSeconds(),
+            ["review_id"] = review.Id.ToString(), ["user"] = review.Reviewer, ["decision"] = Review.NameOf(review.Act),
+            ["reason"] = review.Reason, ["time"] = review.Time.ToUnixTimeSeconds(),
         })]);
         return json;
     }

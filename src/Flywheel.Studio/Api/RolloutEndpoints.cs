@@ -35,7 +35,8 @@ internal static class RolloutEndpoints
     });
 
     /// <summary>The release that is watched; <c>state</c> is <c>none</c> where nothing is.</summary>
-    private static async Task WatchAsync(HttpContext http, ReleaseWatcher watcher) => await Answers.Json(http, Watched(await watcher.SeenAsync(http.RequestAborted), watcher.Fault));
+    private static async Task WatchAsync(HttpContext http, ReleaseWatcher watcher) =>
+        await Answers.Json(http, Watched(await watcher.SeenAsync(http.RequestAborted), watcher.Fault));
 
     /// <summary><c>{"decision": "keep" | "take_back", "user"?}</c>: a person has looked.</summary>
     private static async Task DecideWatchAsync(HttpContext http, ReleaseWatcher watcher)
@@ -44,7 +45,10 @@ internal static class RolloutEndpoints
         GenerationFields.RefuseUnknownBut(body, "decision", "user");
         string decision = body.RequiredText("decision");
         if (decision is not ("keep" or "take_back")) throw RequestBody.Wrong("decision", decision, "keep or take_back");
-        if (await watcher.SeenAsync(http.RequestAborted) is null) throw new ApiException(409, "no release is watched: none was made by a turn or a rollout in the last 14 days, or it was kept or taken back", code: "nothing_watched");
+        if (await watcher.SeenAsync(http.RequestAborted) is null)
+            throw new ApiException(409,
+                "no release is watched: none was made by a turn or a rollout in the last 14 days, or it was kept or taken back",
+                code: "nothing_watched");
         if (decision == "keep") await watcher.KeepAsync();
         else await watcher.TakeBackAsync(Who(body));
         await WatchAsync(http, watcher);
@@ -60,15 +64,19 @@ internal static class RolloutEndpoints
         answer["fault"] = fault;
         (answer["model"], answer["former"]) = (watch.Release.ModelHash, watch.Former);
         (answer["since"], answer["until"]) = (watch.Release.Time.ToUnixTimeSeconds(), watch.Until.ToUnixTimeSeconds());
-        (answer["people"], answer["people_compared_with_themselves"], answer["judged_answers"]) = (seen.NumPeople, seen.NumOwn, seen.NumJudged);
-        (answer["acceptance"], answer["acceptance_before"], answer["acceptance_change"]) = (seen.Acceptance, seen.AcceptanceBefore, seen.Change);
+        (answer["people"], answer["people_compared_with_themselves"], answer["judged_answers"]) = (seen.NumPeople, seen.NumOwn,
+            seen.NumJudged);
+        (answer["acceptance"], answer["acceptance_before"], answer["acceptance_change"]) = (seen.Acceptance, seen.AcceptanceBefore,
+            seen.Change);
         answer["acceptance_change_at_most"] = seen.NumPeople == 0 ? null : seen.AtMost;
         foreach ((string name, WatchedAnswers answers) in new[] { ("after", seen.After), ("before", seen.Before) })
-            answer[name] = new JsonObject { ["answers"] = answers.Count, ["failed"] = answers.NumFailed, ["slow"] = answers.NumSlow, ["mean_tokens"] = Math.Round(answers.MeanTokens, 2) };
+            answer[name] = new JsonObject { ["answers"] = answers.Count, ["failed"] = answers.NumFailed, ["slow"] = answers.NumSlow,
+                ["mean_tokens"] = Math.Round(answers.MeanTokens, 2) };
         return answer;
     }
 
-    private static async Task OneAsync(HttpContext http, long id, FlywheelStore store, TimeProvider time) => await ShowAsync(http, await FindAsync(http, id, store), store, time);
+    private static async Task OneAsync(HttpContext http, long id, FlywheelStore store, TimeProvider time) =>
+        await ShowAsync(http, await FindAsync(http, id, store), store, time);
 
     /// <summary><c>{"candidate", "champion"?, "share"?, "decide"?}</c>: answered when requests are split.</summary>
     private static async Task StartAsync(HttpContext http, RolloutHost rollouts, FlywheelStore store, TimeProvider time)
@@ -90,7 +98,8 @@ internal static class RolloutEndpoints
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "share");
-        if (body["share"] is null) throw ApiException.BadField("share", "field 'share' is missing, expected a number (percent)", "missing_required_parameter");
+        if (body["share"] is null)
+            throw ApiException.BadField("share", "field 'share' is missing, expected a number (percent)", "missing_required_parameter");
         await RunningAsync(http, id, store);
         await rollouts.StepAsync(RolloutRow.CheckShare(body.Number("share", 0, 100)!.Value), Who(body));
         await OneAsync(http, id, store, time);
@@ -120,15 +129,19 @@ internal static class RolloutEndpoints
         await OneAsync(http, id, store, time);
     }
 
-    /// <summary>A draft of each model for one request, in an order drawn by lot and without saying which is whose. Feedback on either, by its
+    /// <summary>A draft of each model for one request, in an order drawn by lot and without saying which is whose. Feedback on either, by
+    /// its
     /// generation_id, is a choice between the two.</summary>
     private static async Task DraftsAsync(HttpContext http, Generator generator)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
-        GenerationFields.RefuseUnknownBut(body, "messages", "user", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop", "seed", "store");
+        GenerationFields.RefuseUnknownBut(body, "messages", "user", "max_tokens", "max_completion_tokens", "temperature", "top_p", "stop",
+            "seed", "store");
         body.Json["model"] = GenerationFields.AnyModel;
-        GenerationGroup[] groups = generator.StartPair(model => Completions.ChatOrder(body, model, generator, 0, "messages"), http.RequestAborted)
-            ?? throw new ApiException(409, "no rollout of two models of this server runs, so there are no drafts to compare", code: "no_rollout");
+        GenerationGroup[] groups =
+            generator.StartPair(model => Completions.ChatOrder(body, model, generator, 0, "messages"), http.RequestAborted)
+            ?? throw new ApiException(409, "no rollout of two models of this server runs, so there are no drafts to compare",
+                code: "no_rollout");
         try
         {
             await Task.WhenAll(groups.Select(async group =>
@@ -184,12 +197,14 @@ internal static class RolloutEndpoints
         Interval difference = seen.Acceptance.Interval();
         answer["acceptance_difference"] = new JsonObject
         {
-            ["estimate"] = difference.Estimate, ["low"] = difference.Low, ["high"] = difference.High, ["level"] = 0.95, ["people"] = seen.Acceptance.Count,
+            ["estimate"] = difference.Estimate, ["low"] = difference.Low, ["high"] = difference.High, ["level"] = 0.95,
+            ["people"] = seen.Acceptance.Count,
         };
         Interval preferred = seen.PreferenceInterval();
         answer["drafts"] = new JsonObject
         {
-            ["estimate"] = preferred.Estimate, ["low"] = preferred.Low, ["high"] = preferred.High, ["level"] = 0.95, ["people"] = seen.Preferred.Count, ["choices"] = seen.NumPairs,
+            ["estimate"] = preferred.Estimate, ["low"] = preferred.Low, ["high"] = preferred.High, ["level"] = 0.95,
+            ["people"] = seen.Preferred.Count, ["choices"] = seen.NumPairs,
         };
         await Answers.Json(http, answer);
     }
@@ -208,7 +223,8 @@ internal static class RolloutEndpoints
         ["reason"] = row.Reason,
     };
 
-    private static string StateOf(RolloutState state) => state == RolloutState.RolledBack ? "rolled_back" : state.ToString().ToLowerInvariant();
+    private static string StateOf(RolloutState state) =>
+        state == RolloutState.RolledBack ? "rolled_back" : state.ToString().ToLowerInvariant();
 
     private static JsonObject Arm(ArmCounts arm) => new()
     {

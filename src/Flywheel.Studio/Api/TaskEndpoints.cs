@@ -16,7 +16,8 @@ namespace Flywheel.Studio;
 internal static class TaskEndpoints
 {
     public static async Task ListAsync(HttpContext http, TaskDesk desk, ModelHost host) =>
-        await Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. desk.Catalog.List().Select(task => Summary(task, host.Current))]) });
+        await Answers.Json(http, new() { ["object"] = "list",
+            ["data"] = new JsonArray([.. desk.Catalog.List().Select(task => Summary(task, host.Current))]) });
 
     public static async Task OneAsync(HttpContext http, string name, TaskDesk desk, ModelHost host)
     {
@@ -34,7 +35,8 @@ internal static class TaskEndpoints
             ["fields"] = new JsonObject(example.Fields.Select(pair => KeyValuePair.Create(pair.Key, (JsonNode?)pair.Value))),
             ["answer"] = example.Answer.Length > 0 ? example.Answer : null,
         })]);
-        answer["evaluation"] = desk.EvaluationOf(task, model) is { } evaluation ? JsonSerializer.SerializeToNode(evaluation with { Samples = [] }, JsonText.Compact) : null;
+        answer["evaluation"] = desk.EvaluationOf(task, model) is { } evaluation
+            ? JsonSerializer.SerializeToNode(evaluation with { Samples = [] }, JsonText.Compact) : null;
         await Answers.Json(http, answer);
     }
 
@@ -43,7 +45,9 @@ internal static class TaskEndpoints
         RequestBody body = await RequestBody.ReadAsync(http);
         TaskFolder task = Find(desk, name);
         GenerationFields.RefuseUnknownBut(body, "fields", "model", "user", "seed", "temperature", "store");
-        JsonObject fields = body.Object("fields") ?? throw ApiException.BadField("fields", "field 'fields' is missing, expected an object with the fields of the task", "missing_required_parameter");
+        JsonObject fields = body.Object("fields")
+            ?? throw ApiException.BadField("fields", "field 'fields' is missing, expected an object with the fields of the task",
+                "missing_required_parameter");
         IReadOnlyDictionary<string, string> values = Read(task, fields, host.Current.Folder);
         await using GenerationGroup group = desk.Start(task, values, (model, order) => order with
         {
@@ -77,7 +81,8 @@ internal static class TaskEndpoints
             ["finish_reason"] = choice.FinishReason == Engine.FinishReason.Length ? "length" : "stop",
             ["usage"] = new JsonObject
             {
-                ["prompt_tokens"] = group.NumPromptTokens, ["completion_tokens"] = group.NumTokens, ["total_tokens"] = group.NumPromptTokens + group.NumTokens,
+                ["prompt_tokens"] = group.NumPromptTokens, ["completion_tokens"] = group.NumTokens,
+                ["total_tokens"] = group.NumPromptTokens + group.NumTokens,
             },
         };
         if (group.AdapterHash is { } adapter) answer["adapter_hash"] = adapter;

@@ -26,7 +26,8 @@ internal static class WorkspaceEndpoints
     {
         bool owner = Caller.May(http.User, Scopes.Admin);
         IReadOnlyList<WorkspaceRow> rows = owner ? await workspaces.ListAsync(http.RequestAborted)
-            : Caller.AccountOf(http.User) is { } id && await accounts.FindAsync(id, http.RequestAborted) is { } account ? await workspaces.OfAsync(account, http.RequestAborted)
+            : Caller.AccountOf(http.User) is { } id && await accounts.FindAsync(id, http.RequestAborted) is { } account
+            ? await workspaces.OfAsync(account, http.RequestAborted)
             : await workspaces.FindAsync(Caller.WorkspaceOf(http.User), http.RequestAborted) is { } own ? [own] : [];
         var data = new JsonArray();
         foreach (WorkspaceRow row in rows) data.Add(owner ? await WithMembersAsync(http, workspaces, row) : ToJson(http, row));
@@ -37,14 +38,18 @@ internal static class WorkspaceEndpoints
     private static async Task CreateAsync(HttpContext http, Workspaces workspaces)
     {
         RequestBody body = await ReadAsync(http, "name", "id");
-        await Answers.Json(http, await WithMembersAsync(http, workspaces, await workspaces.CreateAsync(body.Text("id"), body.RequiredText("name"), http.RequestAborted)));
+        await Answers.Json(http,
+            await WithMembersAsync(http, workspaces,
+                await workspaces.CreateAsync(body.Text("id"), body.RequiredText("name"), http.RequestAborted)));
     }
 
     /// <summary><c>POST /v1/workspaces/ID {"name"?, "archived"?, "trains_shared_model"?}</c></summary>
     private static async Task ChangeAsync(HttpContext http, string id, Workspaces workspaces)
     {
         RequestBody body = await ReadAsync(http, "name", "archived", "trains_shared_model");
-        WorkspaceRow row = await workspaces.ChangeAsync(id, body.Text("name"), body.Flag("archived"), body.Flag("trains_shared_model"), http.RequestAborted) ?? throw Missing(id);
+        WorkspaceRow row =
+            await workspaces.ChangeAsync(id, body.Text("name"), body.Flag("archived"), body.Flag("trains_shared_model"),
+                http.RequestAborted) ?? throw Missing(id);
         await Answers.Json(http, await WithMembersAsync(http, workspaces, row));
     }
 
@@ -72,21 +77,25 @@ internal static class WorkspaceEndpoints
         return body;
     }
 
-    public static ApiException Missing(string id) => new(404, $"there is no workspace with the id '{(id.Length <= 80 ? id : id[..77] + "...")}'; GET {Path} lists them", "id", "not_found");
+    public static ApiException Missing(string id) =>
+        new(404, $"there is no workspace with the id '{(id.Length <= 80 ? id : id[..77] + "...")}'; GET {Path} lists them", "id",
+            "not_found");
 
     private static async Task<JsonObject> WithMembersAsync(HttpContext http, Workspaces workspaces, WorkspaceRow row)
     {
         JsonObject json = ToJson(http, row);
         json["members"] = new JsonArray([.. (await workspaces.MembersAsync(row.Id, http.RequestAborted)).Select(member => new JsonObject
         {
-            ["id"] = member.Account.Id.ToString(), ["name"] = member.Account.Name, ["display_name"] = member.Account.DisplayName, ["role"] = Roles.NameOf(member.Role),
+            ["id"] = member.Account.Id.ToString(), ["name"] = member.Account.Name, ["display_name"] = member.Account.DisplayName,
+            ["role"] = Roles.NameOf(member.Role),
         })]);
         return json;
     }
 
     private static JsonObject ToJson(HttpContext http, WorkspaceRow row) => new()
     {
-        ["id"] = row.Id, ["object"] = "workspace", ["name"] = row.Name, ["url"] = $"{http.Request.Scheme}://{http.Request.Host}{WorkspaceAddress.PathOf(row.Id)}",
+        ["id"] = row.Id, ["object"] = "workspace", ["name"] = row.Name,
+        ["url"] = $"{http.Request.Scheme}://{http.Request.Host}{WorkspaceAddress.PathOf(row.Id)}",
         ["created"] = row.Created.ToUnixTimeSeconds(), ["archived"] = row.Archived is not null, ["trains_shared_model"] = row.TrainsShared,
     };
 }

@@ -17,7 +17,8 @@ using Microsoft.EntityFrameworkCore;
 namespace Flywheel.Studio.Apps;
 
 /// <summary>
-/// Archives of a person or a workspace, out and in: the record's (<see cref="ArchiveExport"/>, <see cref="ArchiveImport"/>), with what people recorded and
+/// Archives of a person or a workspace, out and in: the record's (<see cref="ArchiveExport"/>, <see cref="ArchiveImport"/>), with what
+/// people recorded and
 /// uploaded for their voice projects, and with the pages' knowledge of what a document may be.
 /// </summary>
 public sealed class Archives(FlywheelStore store, TimeProvider time, TranslationMemory? memory = null, Glossary? glossary = null)
@@ -29,11 +30,13 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
 
     /// <summary>Everything of one person.</summary>
     public Task ExportAsync(string person, Stream zip, CancellationToken cancellation = default) =>
-        ArchiveExport.WriteAsync(store, person, zip, archive => AddRecordingsAsync(archive, row => row.User == person, null, cancellation), cancellation);
+        ArchiveExport.WriteAsync(store, person, zip, archive => AddRecordingsAsync(archive, row => row.User == person, null, cancellation),
+            cancellation);
 
     /// <summary>Everything of everybody in one workspace.</summary>
     public Task ExportWorkspaceAsync(string workspace, Stream zip, CancellationToken cancellation = default) =>
-        ArchiveExport.WriteWorkspaceAsync(store, workspace, zip, archive => AddRecordingsAsync(archive, row => true, workspace, cancellation), cancellation);
+        ArchiveExport.WriteWorkspaceAsync(store, workspace, zip,
+            archive => AddRecordingsAsync(archive, row => true, workspace, cancellation), cancellation);
 
     /// <summary>Puts an archive into the record, all of it or nothing.</summary>
     /// <param name="zip">From which one can read anywhere.</param>
@@ -41,7 +44,8 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
     /// <param name="target">Whose it becomes.</param>
     /// <param name="cancellation">Stops it; nothing is left then.</param>
     /// <exception cref="FlywheelException">It is no archive, or something in it is wrong; the message names the entry.</exception>
-    public async Task<IReadOnlyList<ArchiveCount>> ImportAsync(Stream zip, string name, ArchiveTarget target, CancellationToken cancellation = default)
+    public async Task<IReadOnlyList<ArchiveCount>> ImportAsync(Stream zip, string name, ArchiveTarget target,
+        CancellationToken cancellation = default)
     {
         Actor.Enter(target.Workspace); // ids that follow from the workspace are those of this one
         using ArchiveFile file = await ArchiveFile.OpenAsync(zip, name, cancellation);
@@ -62,7 +66,8 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
                 }
                 if (old != here) hashes[old] = here;
             }
-            IReadOnlyList<ArchiveCount> counts = await new ArchiveImport(store, time).RunAsync(file, target, (app, kind, body, person) => RuleOf(app, kind, body, person, file.IsOfAWorkspace), hashes, cancellation);
+            IReadOnlyList<ArchiveCount> counts = await new ArchiveImport(store, time).RunAsync(file, target,
+                (app, kind, body, person) => RuleOf(app, kind, body, person, file.IsOfAWorkspace), hashes, cancellation);
             memory?.Reload();
             glossary?.Reload();
             return count.Imported + count.Known > 0 ? [.. counts, count] : counts;
@@ -74,18 +79,25 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
         }
     }
 
-    private async Task AddRecordingsAsync(ZipArchive archive, System.Linq.Expressions.Expression<Func<DocumentRow, bool>> whose, string? workspace, CancellationToken cancellation)
+    private async Task AddRecordingsAsync(ZipArchive archive, System.Linq.Expressions.Expression<Func<DocumentRow, bool>> whose,
+        string? workspace, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
         var added = new HashSet<string>(StringComparer.Ordinal);
-        IQueryable<DocumentRow> documents = db.Documents.Where(row => row.App == VoiceProjects.App && (workspace == null || row.Workspace == workspace)).Where(whose);
-        await foreach (var said in db.DocumentVersions.AsNoTracking().Join(documents, version => version.DocumentId, document => document.Id, (version, document) => new { version.Body, document.User })
+        IQueryable<DocumentRow> documents =
+            db.Documents.Where(row => row.App == VoiceProjects.App && (workspace == null || row.Workspace == workspace)).Where(whose);
+        await foreach (var said in db.DocumentVersions.AsNoTracking()
+            .Join(documents, version => version.DocumentId, document => document.Id,
+                (version, document) => new { version.Body, document.User })
             .AsAsyncEnumerable().WithCancellation(cancellation))
             foreach (string hash in VoiceProjects.HashesIn(said.Body))
                 if (_recordings.IsOf(hash, said.User) && added.Add(hash) && FileOf(hash) is var (path, ending))
                 {
                     // Sound of a film or an MP3 file is packed already.
-                    await using Stream to = await archive.CreateEntry($"{ArchiveFile.Folder}{hash}{ending}", ending is TakeEnding or ".wav" ? CompressionLevel.Optimal : CompressionLevel.NoCompression).OpenAsync(cancellation);
+                    await using Stream to =
+                        await archive.CreateEntry($"{ArchiveFile.Folder}{hash}{ending}",
+                            ending is TakeEnding or ".wav" ? CompressionLevel.Optimal : CompressionLevel.NoCompression)
+                            .OpenAsync(cancellation);
                     await using FileStream from = File.OpenRead(path);
                     await from.CopyToAsync(to, cancellation);
                 }
@@ -115,12 +127,14 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
                 Clip clip;
                 using (var reader = new WavReader(wav, "the take"))
                 {
-                    if (reader.NumFrames is not { } frames || frames > Recordings.MaxTake.TotalSeconds * reader.Rate) throw new FlywheelException($"the take is longer than {Recordings.MaxTake.TotalSeconds:0} seconds");
+                    if (reader.NumFrames is not { } frames || frames > Recordings.MaxTake.TotalSeconds * reader.Rate)
+                        throw new FlywheelException($"the take is longer than {Recordings.MaxTake.TotalSeconds:0} seconds");
                     clip = reader.ReadMono((int)frames);
                 }
                 return _recordings.AddTake(clip, target.Person);
             }
-            return (await _recordings.AddOriginalAsync($"recording{recording[64..]}", to => file.CopyRecordingAsync(recording, to, Recordings.MaxOriginalBytes, cancellation), target.Person, cancellation)).Hash;
+            return (await _recordings.AddOriginalAsync($"recording{recording[64..]}",
+                to => file.CopyRecordingAsync(recording, to, Recordings.MaxOriginalBytes, cancellation), target.Person, cancellation)).Hash;
         }
         catch (FlywheelException e) when (!e.Message.StartsWith(where, StringComparison.Ordinal))
         {
@@ -152,17 +166,22 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
             case (VoiceProjects.App, VoiceProjects.ScriptKind):
                 return Taken(body, isOnlyOne: true);
             case (VoiceProjects.App, VoiceDictionaries.Kind) when isOfAWorkspace:
-                foreach (Pronunciation word in JsonSerializer.Deserialize<Pronunciation[]>(body, JsonText.Compact) ?? throw new FlywheelException("is null")) word.Validate("a word");
+                foreach (Pronunciation word in JsonSerializer.Deserialize<Pronunciation[]>(body, JsonText.Compact)
+                    ?? throw new FlywheelException("is null")) word.Validate("a word");
                 return new DocumentRule(IsTaken: true, IsOnlyOne: true, VoiceDictionaries.TeamId, VoiceDictionaries.Team);
             case (Arenas.App, Arenas.RoundKind):
                 return Taken(ArenaRound.Parse(body));
             case (TaskSheets.App, _):
-                return TaskSheet.Parse(body) is not null ? new DocumentRule(IsTaken: true, IsOnlyOne: true, TaskSheets.IdOf(person, kind)) : throw new FlywheelException("is null");
+                return TaskSheet.Parse(body) is not null
+                    ? new DocumentRule(IsTaken: true, IsOnlyOne: true,
+                        TaskSheets.IdOf(person, kind)) : throw new FlywheelException("is null");
             default:
-                // Links open the other server; tables, and what is learnt from files, hang on jobs of it. What this version does not know it would not show.
+                // Links open the other server; tables, and what is learnt from files, hang on jobs of it. What this version does not know
+                // it would not show.
                 return new DocumentRule(IsTaken: false);
         }
 
-        static DocumentRule Taken(object? read, bool isOnlyOne = false) => new(read is not null ? true : throw new FlywheelException("is null, expected an object"), isOnlyOne);
+        static DocumentRule Taken(object? read, bool isOnlyOne = false) =>
+            new(read is not null ? true : throw new FlywheelException("is null, expected an object"), isOnlyOne);
     }
 }

@@ -1,7 +1,8 @@
 namespace Flywheel.Studio.Apps;
 
 /// <summary>
-/// An event whose handlers run as who subscribed: a page hears of what somebody else did, perhaps in another workspace, and looks at the record as its own
+/// An event whose handlers run as who subscribed: a page hears of what somebody else did, perhaps in another workspace, and looks at the
+/// record as its own
 /// person (<see cref="Flywheel.Loop.Actor"/>), not as the one who rang.
 /// </summary>
 internal sealed class Bell

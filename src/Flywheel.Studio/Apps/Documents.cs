@@ -37,7 +37,8 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     public async Task<Document?> FindOfAnyoneAsync(Guid id, string app, string kind)
     {
         await using FlywheelDb db = store.Tables();
-        return (await db.Documents.AsNoTracking().Where(row => row.Id == id && row.App == app && row.Kind == kind).Select(Now(db)).SingleOrDefaultAsync()) is { } found ? Read(found) : null;
+        return (await db.Documents.AsNoTracking().Where(row => row.Id == id && row.App == app && row.Kind == kind).Select(Now(db))
+            .SingleOrDefaultAsync()) is { } found ? Read(found) : null;
     }
 
     /// <summary>Those of these documents that there are, in no order.</summary>
@@ -55,8 +56,10 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             .OrderByDescending(row => row.Updated).ThenByDescending(row => row.Id).Select(Now(db)).ToListAsync()).Select(Read)];
     }
 
-    /// <summary>Makes a document, or (where its id is there already) has it say <paramref name="body"/> as a new version, out of the bin.</summary>
-    public async Task<Document> PutAsync(Guid id, string user, string app, string kind, string title, string body, string folder = "", string tags = "")
+    /// <summary>Makes a document, or (where its id is there already) has it say <paramref name="body"/> as a new version, out of the
+    /// bin.</summary>
+    public async Task<Document> PutAsync(Guid id, string user, string app, string kind, string title, string body, string folder = "",
+        string tags = "")
     {
         Actor.Demand(Scopes.Inference);
         await using (await LockAsync(id))
@@ -66,7 +69,8 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             DateTimeOffset now = time.GetUtcNow();
             DocumentRow? row = await db.Documents.SingleOrDefaultAsync(known => known.Id == id);
             if (row is null)
-                db.Documents.Add(row = new DocumentRow { Id = id, User = user, App = app, Kind = kind, Folder = folder, Tags = tags, Created = now, Updated = now });
+                db.Documents.Add(row = new DocumentRow { Id = id, User = user, App = app, Kind = kind, Folder = folder, Tags = tags,
+                    Created = now, Updated = now });
             else if (row.User != user) throw new InvalidOperationException($"document {id} is another person's");
             row.Title = title;
             row.Deleted = null;
@@ -90,7 +94,8 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
             await using FlywheelDb db = store.Tables();
             if (await db.Documents.IgnoreQueryFilters().AnyAsync(row => row.Id == id)) return await FindAsync(id, user);
             DateTimeOffset now = time.GetUtcNow();
-            db.Documents.Add(new DocumentRow { Id = id, User = user, App = app, Kind = kind, Title = title, Created = now, Updated = now, Version = 1, Folder = "", Tags = "" });
+            db.Documents.Add(new DocumentRow { Id = id, User = user, App = app, Kind = kind, Title = title, Created = now, Updated = now,
+                Version = 1, Folder = "", Tags = "" });
             db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = 1, Time = now, User = user, Body = body });
             try
             {
@@ -117,7 +122,9 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
         // Of a damaged or deleted one the number goes up.
         for (int number = 0; ; number++)
         {
-            Guid id = new(SHA256.HashData(Encoding.UTF8.GetBytes($"{app}\n{kind}\n{user}\n{Actor.Workspace ?? WorkspaceRow.Default}\n{number}")).AsSpan(0, 16));
+            Guid id =
+                new(SHA256.HashData(Encoding.UTF8.GetBytes($"{app}\n{kind}\n{user}\n{Actor.Workspace ?? WorkspaceRow.Default}\n{number}"))
+                    .AsSpan(0, 16));
             if (await AddAsync(id, user, app, kind, "", body) is { Deleted: null } made && made.Readable(parse) is not null) return id;
         }
     }
@@ -148,12 +155,14 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
                 if (keepVersion || now - version.Time > VersionAfter)
                 {
                     row.Version++;
-                    db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = row.Version, Time = now, User = user, Body = document.Body });
+                    db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = row.Version, Time = now, User = user,
+                        Body = document.Body });
                     document.VersionTime = now;
                 }
                 else version.Body = document.Body;
             }
-            (row.Title, row.Folder, row.Tags, row.Deleted, row.Updated) = (document.Title, document.Folder, document.Tags, document.Deleted, now);
+            (row.Title, row.Folder, row.Tags, row.Deleted, row.Updated) = (document.Title, document.Folder, document.Tags, document.Deleted,
+                now);
             document.Version = row.Version;
             document.Updated = now;
             await db.SaveChangesAsync();
@@ -194,7 +203,9 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     public async IAsyncEnumerable<string> BodiesAsync(string user, string app)
     {
         await using FlywheelDb db = store.Tables();
-        await foreach (string body in db.DocumentVersions.IgnoreQueryFilters().AsNoTracking().Where(row => db.Documents.Any(owner => owner.Id == row.DocumentId && owner.User == user && owner.App == app)).Select(row => row.Body).AsAsyncEnumerable())
+        await foreach (string body in db.DocumentVersions.IgnoreQueryFilters().AsNoTracking()
+            .Where(row => db.Documents.Any(owner => owner.Id == row.DocumentId && owner.User == user && owner.App == app))
+            .Select(row => row.Body).AsAsyncEnumerable())
             yield return body;
     }
 
@@ -202,20 +213,25 @@ internal sealed class Documents(FlywheelStore store, TimeProvider time)
     public async Task<IReadOnlyList<DocumentVersion>> VersionsAsync(Guid id, string user)
     {
         await using FlywheelDb db = store.Tables();
-        return await db.DocumentVersions.AsNoTracking().Where(row => row.DocumentId == id && db.Documents.Any(owner => owner.Id == id && owner.User == user))
+        return await db.DocumentVersions.AsNoTracking()
+            .Where(row => row.DocumentId == id && db.Documents.Any(owner => owner.Id == id && owner.User == user))
             .OrderByDescending(row => row.Number).ToListAsync();
     }
 
     private static IQueryable<DocumentRow> Of(FlywheelDb db, string user) => db.Documents.AsNoTracking().Where(row => row.User == user);
 
     private static System.Linq.Expressions.Expression<Func<DocumentRow, Found>> Now(FlywheelDb db) => row => new Found(
-        row, db.DocumentVersions.Where(version => version.DocumentId == row.Id && version.Number == row.Version).Select(version => version.Body).Single(),
-        db.DocumentVersions.Where(version => version.DocumentId == row.Id && version.Number == row.Version).Select(version => version.Time).Single());
+        row, db.DocumentVersions.Where(version => version.DocumentId == row.Id && version.Number == row.Version)
+            .Select(version => version.Body).Single(),
+        db.DocumentVersions.Where(version => version.DocumentId == row.Id && version.Number == row.Version).Select(version => version.Time)
+            .Single());
 
     private static Document Read(Found found) => new()
     {
-        Id = found.Row.Id, Workspace = found.Row.Workspace, App = found.Row.App, Kind = found.Row.Kind, Created = found.Row.Created, Updated = found.Row.Updated, Version = found.Row.Version,
-        VersionTime = found.Time, Title = found.Row.Title, Folder = found.Row.Folder, Tags = found.Row.Tags, Deleted = found.Row.Deleted, Body = found.Body,
+        Id = found.Row.Id, Workspace = found.Row.Workspace, App = found.Row.App, Kind = found.Row.Kind, Created = found.Row.Created,
+        Updated = found.Row.Updated, Version = found.Row.Version,
+        VersionTime = found.Time, Title = found.Row.Title, Folder = found.Row.Folder, Tags = found.Row.Tags, Deleted = found.Row.Deleted,
+        Body = found.Body,
     };
 
     // Within this process callers wait in line instead of meeting at the database's lock.

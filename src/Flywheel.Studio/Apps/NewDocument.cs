@@ -2,7 +2,8 @@ using Microsoft.JSInterop;
 
 namespace Flywheel.Studio.Apps;
 
-/// <summary>The id of a document that a page begins: the browser's tab keeps it from before the first save, so that after a reload in the middle
+/// <summary>The id of a document that a page begins: the browser's tab keeps it from before the first save, so that after a reload in the
+/// middle
 /// the page goes on with that one document instead of beginning a second.</summary>
 internal static class NewDocument
 {

@@ -37,7 +37,8 @@ internal static class Stored
             if (parse(text) is { } body) return body;
             fault = "it says null";
         }
-        catch (Exception e) when (e is JsonException or FlywheelException or FormatException or ArgumentException or InvalidOperationException or NotSupportedException)
+        catch (Exception e) when (e is JsonException or FlywheelException or FormatException or ArgumentException
+            or InvalidOperationException or NotSupportedException)
         {
             fault = e.Message;
         }
@@ -52,11 +53,13 @@ internal static class Stored
         document is not null && Read(document.Body, parse) is { } body ? (document, body) : null;
 
     /// <summary>Those that can be read, in their order.</summary>
-    public static IEnumerable<(Document Document, T Body)> Readable<T>(this IEnumerable<Document> documents, Func<string, T> parse) where T : class =>
+    public static IEnumerable<(Document Document, T Body)> Readable<T>(this IEnumerable<Document> documents, Func<string, T> parse)
+        where T : class =>
         documents.Select(document => document.Readable(parse)).OfType<(Document, T)>();
 
     /// <summary>Those that cannot, in their order.</summary>
     public static IEnumerable<Damaged> Damaged<T>(this IEnumerable<Document> documents, Func<string, T> parse) where T : class =>
         documents.Select(document => Stored<T>.Read(document, parse)).Where(stored => stored.Fault is not null)
-            .Select(stored => new Damaged(stored.Document.Id, stored.Document.Title, stored.Document.Updated, stored.Document.Deleted is not null, stored.Fault!));
+            .Select(stored => new Damaged(stored.Document.Id, stored.Document.Title, stored.Document.Updated,
+                stored.Document.Deleted is not null, stored.Fault!));
 }

@@ -17,7 +17,8 @@ internal sealed class Choice
     /// <param name="index">Among the answers.</param>
     /// <param name="request">To the engine.</param>
     /// <param name="symbols">What tokens that are no text are called, where the answer is made of them.</param>
-    public Choice(int index, GenerationRequest request, IReadOnlyDictionary<int, string>? symbols = null) => (Index, Request, _symbols) = (index, request, symbols);
+    public Choice(int index, GenerationRequest request, IReadOnlyDictionary<int, string>? symbols = null) =>
+        (Index, Request, _symbols) = (index, request, symbols);
 
     /// <summary>UUID v7, known before the first token.</summary>
     public Guid Id { get; } = Guid.CreateVersion7();
@@ -68,14 +69,16 @@ internal sealed class Choice
     /// <summary>What somebody else's model says that it read and wrote; null of ours, which is counted.</summary>
     public UpstreamUsage? Usage { get; set; }
 
-    public void End(FinishReason reason, int numCachedPromptTokens) => (FinishReason, NumCachedPromptTokens) = (reason, numCachedPromptTokens);
+    public void End(FinishReason reason, int numCachedPromptTokens) =>
+        (FinishReason, NumCachedPromptTokens) = (reason, numCachedPromptTokens);
 
     public Generation ToRecord(Guid group, DateTimeOffset arrived, string modelHash, string? adapterHash, GenerationOrder order,
         FinishReason reason, TimeSpan latency, Exception? fault = null, Upstream? upstream = null) => new()
     {
         Upstream = upstream?.Name,
         // Of our own as if it had the machine alone, which is the most that it can have cost.
-        Cost = upstream is null ? order.MachinePerHour * latency.TotalHours : Usage is { } usage ? upstream.CostOf(usage.PromptTokens, usage.Tokens) : null,
+        Cost = upstream is null ? order.MachinePerHour * latency.TotalHours : Usage is { } usage
+            ? upstream.CostOf(usage.PromptTokens, usage.Tokens) : null,
         Rollout = order.Rollout,
         Variant = order.Variant,
         Propensity = order.Propensity,
@@ -97,7 +100,9 @@ internal sealed class Choice
         NumTokens = Usage?.Tokens ?? _tokens.Count,
         FirstTokenMs = FirstTokenMs,
         LatencyMs = latency.TotalMilliseconds,
-        PromptExamples = [.. order.PromptExamples.Select((feedback, place) => new PromptExample { GenerationId = Id, Place = place, FeedbackId = feedback })],
+        PromptExamples =
+            [.. order.PromptExamples.Select((feedback, place) =>
+                new PromptExample { GenerationId = Id, Place = place, FeedbackId = feedback })],
         Store = order.Store ? StoreLevel.Full : StoreLevel.Counts,
         Payload = !order.Store ? null : new GenerationPayload
         {

@@ -17,7 +17,8 @@ internal sealed record Contestant(string Id, string Name, string? Hash, string? 
     public const string AdapterPrefix = "adapter:";
 
     /// <summary>Name and the beginning of the hash, which tells two of one name apart.</summary>
-    public string Label => (AdapterHash ?? Hash) is { } hash && !Name.StartsWith(hash[..12], StringComparison.Ordinal) ? $"{Name} · {hash[..12]}" : Name;
+    public string Label =>
+        (AdapterHash ?? Hash) is { } hash && !Name.StartsWith(hash[..12], StringComparison.Ordinal) ? $"{Name} · {hash[..12]}" : Name;
 }
 
 /// <summary>
@@ -42,7 +43,8 @@ internal sealed class Contestants : IAsyncDisposable
     private readonly ITimer _timer;
     private bool _gone;
 
-    public Contestants(ModelHost host, ModelSwitch models, RolloutHost rollouts, FlywheelStore store, TimeProvider time, ILogger<Contestants> log)
+    public Contestants(ModelHost host, ModelSwitch models, RolloutHost rollouts, FlywheelStore store, TimeProvider time,
+        ILogger<Contestants> log)
     {
         (_host, _models, _rollouts, _store, _time, _log) = (host, models, rollouts, store, time, log);
         _timer = time.CreateTimer(_ => _ = TidyAsync(), null, KeepFor / 10, KeepFor / 10);
@@ -54,12 +56,15 @@ internal sealed class Contestants : IAsyncDisposable
         ServedModel current = _host.Current;
         var all = new List<Contestant>();
         foreach (ServedModel model in new[] { current, _host.Second }.OfType<ServedModel>().Concat(Loaded()))
-            if (model.HasTemplate && all.All(known => known.Hash != model.Hash)) all.Add(new(model.Hash, model.Name, model.Hash, null, true));
+            if (model.HasTemplate && all.All(known => known.Hash != model.Hash))
+                all.Add(new(model.Hash, model.Name, model.Hash, null, true));
         if (current.HasTemplate)
-            all.AddRange(current.Engine.Adapters.OrderBy(adapter => adapter.Key, StringComparer.Ordinal).Select(adapter => new Contestant(Contestant.AdapterPrefix + adapter.Key, adapter.Key, current.Hash, adapter.Value, true)));
+            all.AddRange(current.Engine.Adapters.OrderBy(adapter => adapter.Key, StringComparer.Ordinal)
+                .Select(adapter => new Contestant(Contestant.AdapterPrefix + adapter.Key, adapter.Key, current.Hash, adapter.Value, true)));
         all.AddRange(_rollouts.Upstreams.All.Select(upstream => new Contestant(upstream.Reference, upstream.Name, null, null, true)));
         foreach (CatalogEntry entry in await Task.Run(() => new ModelCatalog(_store.Home).List()))
-            if (!entry.IsAdapter && all.All(known => known.Hash != entry.Manifest.Hash || known.AdapterHash is not null) && await TalksAsync(entry))
+            if (!entry.IsAdapter && all.All(known => known.Hash != entry.Manifest.Hash || known.AdapterHash is not null)
+                && await TalksAsync(entry))
                 all.Add(new(entry.Manifest.Hash, entry.Name.Length > 0 ? entry.Name : entry.ShortHash, entry.Manifest.Hash, null, false));
         return all;
     }
@@ -70,12 +75,16 @@ internal sealed class Contestants : IAsyncDisposable
     {
         if (all.FirstOrDefault(one => one.Id == wanted) is { } exact) return exact;
         Contestant[] found = [.. all.Where(one => one.Name == wanted)];
-        if (found.Length == 0 && wanted.Length >= 4) found = [.. all.Where(one => one.AdapterHash is null && one.Hash?.StartsWith(wanted, StringComparison.OrdinalIgnoreCase) == true)];
+        if (found.Length == 0 && wanted.Length >= 4)
+            found = [
+                .. all.Where(one => one.AdapterHash is null && one.Hash?.StartsWith(wanted, StringComparison.OrdinalIgnoreCase) == true)];
         return found switch
         {
             [var one] => one,
-            [] => throw new FlywheelException($"no model '{wanted}' can be asked here; these can: {string.Join(", ", all.Select(one => one.Name))}"),
-            _ => throw new FlywheelException($"'{wanted}' means {found.Length} models; name one by its id: {string.Join(", ", found.Select(one => one.Id))}"),
+            [] => throw new FlywheelException(
+                $"no model '{wanted}' can be asked here; these can: {string.Join(", ", all.Select(one => one.Name))}"),
+            _ => throw new FlywheelException(
+                $"'{wanted}' means {found.Length} models; name one by its id: {string.Join(", ", found.Select(one => one.Id))}"),
         };
     }
 
@@ -83,7 +92,10 @@ internal sealed class Contestants : IAsyncDisposable
     /// <exception cref="FlywheelException">It is gone, or does not fit into memory beside the one that serves.</exception>
     public async Task<(Destination To, string? Adapter)> AcquireAsync(Contestant one)
     {
-        if (one.Hash is null) return (new(null, _rollouts.Upstreams.Find(one.Id) ?? throw new FlywheelException($"the upstream '{one.Name}' is gone from {Upstreams.FileName}")), null);
+        if (one.Hash is null)
+            return (new(null,
+                _rollouts.Upstreams.Find(one.Id)
+                    ?? throw new FlywheelException($"the upstream '{one.Name}' is gone from {Upstreams.FileName}")), null);
         if (one.AdapterHash is null) return (new(await AcquireAsync(one.Hash, one.Name)), null);
         ServedModel model = _host.Acquire();
         if (model.Hash == one.Hash && model.Engine.Adapters.GetValueOrDefault(one.Name) == one.AdapterHash) return (new(model), one.Name);
@@ -158,7 +170,8 @@ internal sealed class Contestants : IAsyncDisposable
         try
         {
             foreach ((ServedModel model, DateTimeOffset used) in _loaded.ToArray())
-                if (model.NumRunning == 0 && (model.Engine.Defect is not null || _time.GetUtcNow() - used > KeepFor)) await UnloadAsync(model);
+                if (model.NumRunning == 0 && (model.Engine.Defect is not null || _time.GetUtcNow() - used > KeepFor))
+                    await UnloadAsync(model);
         }
         catch (Exception e)
         {

@@ -11,7 +11,8 @@ namespace Flywheel.Studio.Serving;
 /// <param name="Text">What they wrote.</param>
 internal sealed record Demonstrated(Guid Id, long Sequence, Guid GenerationId, string Text);
 
-/// <summary>What people wrote in answers' places, as it stands: what they took back or wrote anew is not among it, as in turns (<see cref="Curator"/>).</summary>
+/// <summary>What people wrote in answers' places, as it stands: what they took back or wrote anew is not among it, as in turns
+/// (<see cref="Curator"/>).</summary>
 internal static class Demonstrations
 {
     /// <summary>Not so many that a query has too many parameters.</summary>
@@ -24,16 +25,21 @@ internal static class Demonstrations
     /// <param name="count">At most so many of the latest.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>The latest first, one for each answer and person.</returns>
-    public static async Task<IReadOnlyList<Demonstrated>> StandingAsync(FlywheelDb db, IQueryable<Generation> answers, string workspace, string? user, int count, CancellationToken cancellation)
+    public static async Task<IReadOnlyList<Demonstrated>> StandingAsync(FlywheelDb db, IQueryable<Generation> answers, string workspace,
+        string? user, int count, CancellationToken cancellation)
     {
         List<Feedback> said = await db.Feedback.AsNoTracking()
-            .Where(row => row.Metric == Metrics.Demonstration && row.Workspace == workspace && (user == null || row.User == user) && answers.Any(answer => answer.Id == row.GenerationId))
+            .Where(row => row.Metric == Metrics.Demonstration && row.Workspace == workspace && (user == null || row.User == user)
+                && answers.Any(answer => answer.Id == row.GenerationId))
             .OrderByDescending(row => row.Sequence).Take(count).ToListAsync(cancellation);
         List<Feedback> back = [];
         foreach (Guid[] about in said.Select(row => row.GenerationId).Distinct().Chunk(AtOnce))
-            back.AddRange(await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Retract && about.Contains(row.GenerationId)).ToListAsync(cancellation));
-        ILookup<(Guid, string, string), (long Sequence, Guid? Only)> taken = back.ToLookup(KeyOf, row => (row.Sequence, ((FeedbackEffect.TakeBack)FeedbackKind.Named(row.Metric).Effect(row)).Only));
-        return [.. said.Where(row => !taken[KeyOf(row)].Any(one => one.Sequence > row.Sequence && (one.Only is null || one.Only == row.Id))).DistinctBy(KeyOf)
+            back.AddRange(await db.Feedback.AsNoTracking().Where(row => row.Metric == Metrics.Retract && about.Contains(row.GenerationId))
+                .ToListAsync(cancellation));
+        ILookup<(Guid, string, string), (long Sequence, Guid? Only)> taken =
+            back.ToLookup(KeyOf, row => (row.Sequence, ((FeedbackEffect.TakeBack)FeedbackKind.Named(row.Metric).Effect(row)).Only));
+        return [.. said.Where(row => !taken[KeyOf(row)].Any(one => one.Sequence > row.Sequence && (one.Only is null || one.Only == row.Id)))
+            .DistinctBy(KeyOf)
             .Select(row => new Demonstrated(row.Id, row.Sequence, row.GenerationId, JsonNode.Parse(row.Value)!.GetValue<string>()))];
     }
 

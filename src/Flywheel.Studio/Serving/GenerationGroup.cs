@@ -16,14 +16,16 @@ namespace Flywheel.Studio.Serving;
 internal sealed class GenerationGroup : IAsyncDisposable
 {
     private readonly CancellationTokenSource _cancellation;
-    private readonly Channel<ChoiceEvent> _events = Channel.CreateUnbounded<ChoiceEvent>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<ChoiceEvent> _events =
+        Channel.CreateUnbounded<ChoiceEvent>(new UnboundedChannelOptions { SingleReader = true });
     private readonly Task _pump;
     private readonly IReadOnlyList<Choice> _sampled;
 
     private readonly ServedModel? _model;
     private readonly GenerationOrder _order;
 
-    private GenerationGroup(ServedModel? model, UpstreamCall? upstream, GenerationOrder order, IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running,
+    private GenerationGroup(ServedModel? model, UpstreamCall? upstream, GenerationOrder order,
+        IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running,
         ServingContext serving, CancellationTokenSource cancellation)
     {
         (_model, Upstream, Started) = (model, upstream?.Upstream, upstream?.Started ?? Task.CompletedTask);
@@ -46,7 +48,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
     public DateTimeOffset Arrived { get; }
 
     /// <summary>The model of ours that answers.</summary>
-    public ServedModel Model => _model ?? throw new InvalidOperationException($"the upstream '{Upstream!.Name}' answers, and no model of ours");
+    public ServedModel Model =>
+        _model ?? throw new InvalidOperationException($"the upstream '{Upstream!.Name}' answers, and no model of ours");
 
     /// <summary>Somebody else's model that answers; null when one of ours does.</summary>
     public Upstream? Upstream { get; }
@@ -73,7 +76,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
     public IReadOnlyList<Choice> Choices { get; private set; }
 
     /// <summary>Tokens that went in, once a prompt.</summary>
-    public int NumPromptTokens => Upstream is null ? Prompts.Sum(tokens => tokens.Length) : _sampled.Sum(choice => choice.Usage?.PromptTokens ?? 0);
+    public int NumPromptTokens =>
+        Upstream is null ? Prompts.Sum(tokens => tokens.Length) : _sampled.Sum(choice => choice.Usage?.PromptTokens ?? 0);
 
     /// <summary>False where an upstream did not say what it read and wrote.</summary>
     public bool KnowsUsage => Upstream is null || _sampled.All(choice => choice.Usage is not null);
@@ -82,7 +86,10 @@ internal sealed class GenerationGroup : IAsyncDisposable
     /// Those of them that were found in the cache. Of the answers to one prompt, one reads it and the others find it: what that one
     /// found was there before the request.
     /// </summary>
-    public int NumCachedPromptTokens => Upstream is not null ? _sampled.Sum(choice => choice.NumCachedPromptTokens) : _sampled.Chunk(_sampled.Count / Prompts.Count).Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
+    public int NumCachedPromptTokens =>
+        Upstream is not null
+            ? _sampled.Sum(choice => choice.NumCachedPromptTokens) : _sampled.Chunk(_sampled.Count / Prompts.Count)
+                .Sum(answers => answers.Min(choice => choice.NumCachedPromptTokens));
 
     /// <summary>Every token that was sampled, end tokens and drafts that are not shown included.</summary>
     public int NumTokens => _sampled.Sum(choice => choice.Usage?.Tokens ?? choice.Tokens.Count);
@@ -98,7 +105,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
         var running = new List<(Choice, IAnswerStream)>();
         try
         {
-            var symbols = order.Conversation?.AnswerModality is { } modality ? ReservedTokens.SymbolsById(model.Folder.Tokenizer, modality) : null;
+            var symbols = order.Conversation?.AnswerModality is { } modality
+                ? ReservedTokens.SymbolsById(model.Folder.Tokenizer, modality) : null;
             int perPrompt = Math.Max(order.NumChoices, order.Candidates);
             for (int index = 0; index < order.Prompts.Count * perPrompt; index++)
             {
@@ -108,7 +116,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
                 {
                     PromptTokens = prompt,
                     MaxTokens = Math.Min(order.MaxTokens ?? room, room),
-                    Sampler = (order.Varied ? DraftSampling.Of(order.Sampler, index, order.Candidates) : order.Sampler) with { Seed = SeedOf(order.Sampler.Seed, index) },
+                    Sampler = (order.Varied ? DraftSampling.Of(order.Sampler, index, order.Candidates) : order.Sampler)
+                        with { Seed = SeedOf(order.Sampler.Seed, index) },
                     Stop = order.Stop,
                     TopLogprobs = order.TopLogprobs,
                     Adapter = order.Adapter,
@@ -136,14 +145,16 @@ internal sealed class GenerationGroup : IAsyncDisposable
     /// <param name="order">The same for the record; it has no prompt tokens.</param>
     /// <param name="serving">The server's.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static GenerationGroup Start(UpstreamClient client, Upstream upstream, JsonObject ask, GenerationOrder order, ServingContext serving, CancellationToken cancellation)
+    public static GenerationGroup Start(UpstreamClient client, Upstream upstream, JsonObject ask, GenerationOrder order,
+        ServingContext serving, CancellationToken cancellation)
     {
         var cancel = CancellationTokenSource.CreateLinkedTokenSource(cancellation, serving.Ending.Cut);
         try
         {
             UpstreamCall call = client.Call(upstream, ask, order.NumChoices, cancel.Token);
             (Choice, IAnswerStream)[] running = [.. call.Answers.Select((answer, index) =>
-                (new Choice(index, new GenerationRequest { PromptTokens = [], MaxTokens = order.MaxTokens ?? 0, Sampler = order.Sampler, Stop = order.Stop }), (IAnswerStream)answer))];
+                (new Choice(index, new GenerationRequest { PromptTokens = [], MaxTokens = order.MaxTokens ?? 0, Sampler = order.Sampler,
+                    Stop = order.Stop }), (IAnswerStream)answer))];
             return new GenerationGroup(null, call, order, running, serving, cancel);
         }
         catch
@@ -183,7 +194,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
     // The first choice has the request's own seed, so that n = 1 and n = 3 begin alike; the step is the golden ratio's.
     private static ulong SeedOf(ulong seed, int index) => unchecked(seed + (ulong)index * 0x9E37_79B9_7F4A_7C15);
 
-    private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running, ServingContext serving, long start)
+    private async Task PumpAllAsync(GenerationOrder order, IReadOnlyList<(Choice Choice, IAnswerStream Stream)> running,
+        ServingContext serving, long start)
     {
         string operation = order.Conversation is null ? "text_completion" : "chat", model = ModelName;
         Exception? failure = null;
@@ -225,19 +237,26 @@ internal sealed class GenerationGroup : IAsyncDisposable
 
         TimeSpan SinceStart() => serving.Time.GetElapsedTime(start);
 
-        async Task PumpAsync(Choice choice, IAnswerStream stream) => await RecordAsync(choice, stream, await SampleAsync(choice, stream, tell: true), SinceStart(), tell: true);
+        async Task PumpAsync(Choice choice, IAnswerStream stream) =>
+            await RecordAsync(choice, stream, await SampleAsync(choice, stream, tell: true), SinceStart(), tell: true);
 
         async Task RankAsync()
         {
-            (ExceptionDispatchInfo? Fault, TimeSpan Latency)[] ends = await Task.WhenAll(running.Select(async one => (await SampleAsync(one.Choice, one.Stream, tell: false), SinceStart())));
+            (ExceptionDispatchInfo? Fault, TimeSpan Latency)[] ends =
+                await Task.WhenAll(running.Select(async one => (await SampleAsync(one.Choice, one.Stream, tell: false), SinceStart())));
             Brief? brief = order.Conversation is null ? null : Brief.Find(order.Conversation);
-            IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(brief, [.. running.Select(one => Draft(one.Choice, one.Stream))], DraftWords.TaughtOf(order.Conversation, Model.Folder));
+            IReadOnlyList<RankedDraft> ranked = DraftRanker.Rank(brief, [.. running.Select(one => Draft(one.Choice, one.Stream))],
+                DraftWords.TaughtOf(order.Conversation, Model.Folder));
             foreach ((int place, RankedDraft rank) in ranked.Index()) running[rank.Index].Choice.Place(rank, place, ranked.Count);
             Choices = [.. ranked.Take(order.NumChoices).Select(rank => running[rank.Index].Choice)];
-            await Task.WhenAll(ranked.Select(rank => RecordAsync(running[rank.Index].Choice, running[rank.Index].Stream, ends[rank.Index].Fault, ends[rank.Index].Latency, tell: Choices.Contains(running[rank.Index].Choice))));
+            await Task.WhenAll(
+                ranked.Select(rank =>
+                    RecordAsync(running[rank.Index].Choice, running[rank.Index].Stream, ends[rank.Index].Fault, ends[rank.Index].Latency,
+                        tell: Choices.Contains(running[rank.Index].Choice))));
         }
 
-        static Draft Draft(Choice choice, IAnswerStream stream) => Loop.Ranking.Draft.Of(choice.Tokens, stream.FinishReason == FinishReason.Stop);
+        static Draft Draft(Choice choice, IAnswerStream stream) =>
+            Loop.Ranking.Draft.Of(choice.Tokens, stream.FinishReason == FinishReason.Stop);
 
         async Task<ExceptionDispatchInfo?> SampleAsync(Choice choice, IAnswerStream stream, bool tell)
         {
@@ -261,8 +280,10 @@ internal sealed class GenerationGroup : IAsyncDisposable
         {
             FinishReason reason = fault is null ? stream.FinishReason : FinishReason.Failed;
             choice.Usage = stream.Usage;
-            Generation record = choice.ToRecord(Id, Arrived, ModelHash ?? "", stream.AdapterHash, order, reason, latency, fault?.SourceException, Upstream);
-            serving.Metrics.TokensAfterFirst(operation, model, TimeSpan.FromMilliseconds(record.LatencyMs - record.FirstTokenMs), record.NumTokens - 1);
+            Generation record = choice.ToRecord(Id, Arrived, ModelHash ?? "", stream.AdapterHash, order, reason, latency,
+                fault?.SourceException, Upstream);
+            serving.Metrics.TokensAfterFirst(operation, model, TimeSpan.FromMilliseconds(record.LatencyMs - record.FirstTokenMs),
+                record.NumTokens - 1);
             long ended = serving.Time.GetTimestamp();
             await serving.Store.RecordAsync(record);
             serving.Metrics.Recorded(serving.Time.GetElapsedTime(ended));

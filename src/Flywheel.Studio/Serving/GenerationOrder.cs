@@ -15,10 +15,12 @@ internal sealed record GenerationOrder
     /// <summary>Answers a prompt.</summary>
     public int NumChoices { get; init; } = 1;
 
-    /// <summary>Drafts that are sampled and ranked, of which the best are the answers; 0 answers with what is sampled. Only for one prompt.</summary>
+    /// <summary>Drafts that are sampled and ranked, of which the best are the answers; 0 answers with what is sampled. Only for one
+    /// prompt.</summary>
     public int Candidates { get; init; }
 
-    /// <summary>Candidates are sampled ever more freely (<see cref="Flywheel.Loop.Ranking.DraftSampling"/>), for nobody asked for a temperature.</summary>
+    /// <summary>Candidates are sampled ever more freely (<see cref="Flywheel.Loop.Ranking.DraftSampling"/>), for nobody asked for a
+    /// temperature.</summary>
     public bool Varied { get; init; }
 
     /// <summary>The seed is that of the first choice; the others' follow from it.</summary>
@@ -63,7 +65,8 @@ internal sealed record GenerationOrder
     /// <summary>The request's id where several groups answer it together; null makes one.</summary>
     public Guid? Group { get; init; }
 
-    /// <summary>Where each answer is shown among all that are for the request, those of other groups included; empty: one after another.</summary>
+    /// <summary>Where each answer is shown among all that are for the request, those of other groups included; empty: one after
+    /// another.</summary>
     public IReadOnlyList<int> Places { get; init; } = [];
 
     /// <summary>Place of the answer with this number of its group. What is not shown comes after everything that is.</summary>

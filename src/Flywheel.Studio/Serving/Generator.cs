@@ -12,7 +12,8 @@ namespace Flywheel.Studio.Serving;
 /// <param name="drawSeed">Gives a seed to a request that brings none; it is recorded like any other.</param>
 /// <param name="rollouts">Sends it elsewhere, while a rollout runs.</param>
 /// <param name="upstreams">Reaches other people's models.</param>
-internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulong> drawSeed, RolloutHost rollouts, UpstreamClient upstreams)
+internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulong> drawSeed, RolloutHost rollouts,
+    UpstreamClient upstreams)
 {
     public ModelHost Host => host;
 
@@ -23,7 +24,8 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     /// <summary>Starts an order that is made for the model that answers it (its tokenizer, its defaults).</summary>
     /// <param name="makeOrder">Makes it.</param>
     /// <param name="cancellation">Ends it.</param>
-    /// <param name="unit">Who asks, where a rollout may choose the model: empty when nobody says; null when the request names its model.</param>
+    /// <param name="unit">Who asks, where a rollout may choose the model: empty when nobody says; null when the request names its
+    /// model.</param>
     /// <exception cref="Engine.QueueFullException">Too many wait.</exception>
     public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation, string? unit = null)
     {
@@ -39,7 +41,8 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     /// <param name="upstream">The one that the request names; null when it names none.</param>
     /// <param name="unit">As above.</param>
     /// <param name="cancellation">Ends it.</param>
-    public GenerationGroup StartChat(Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, bool fitsUpstream, Upstream? upstream, string? unit,
+    public GenerationGroup StartChat(Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk,
+        bool fitsUpstream, Upstream? upstream, string? unit,
         CancellationToken cancellation)
     {
         Actor.Demand(Scopes.Inference);
@@ -47,8 +50,10 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         return Start(upstream is not null ? new(null, upstream) : rollouts.Assign(unit, fitsUpstream), makeOrder, makeAsk, cancellation);
     }
 
-    /// <summary>Asks the one that was chosen. A model of ours was acquired for it, and is released when it has answered, or cannot.</summary>
-    public GenerationGroup Start(Destination to, Func<ServedModel, GenerationOrder> makeOrder, Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, CancellationToken cancellation)
+    /// <summary>Asks the one that was chosen. A model of ours was acquired for it, and is released when it has answered, or
+    /// cannot.</summary>
+    public GenerationGroup Start(Destination to, Func<ServedModel, GenerationOrder> makeOrder,
+        Func<(JsonObject Ask, GenerationOrder Order)> makeAsk, CancellationToken cancellation)
     {
         try
         {
@@ -62,10 +67,12 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         }
         if (to.Upstream is null) return Start(to, makeOrder, cancellation);
         (JsonObject ask, GenerationOrder order) = makeAsk();
-        return GenerationGroup.Start(upstreams, to.Upstream, ask, order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity }, serving, cancellation);
+        return GenerationGroup.Start(upstreams, to.Upstream, ask,
+            order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity }, serving, cancellation);
     }
 
-    /// <summary>Asks both models of a rollout the same; what each writes is shown at places drawn by lot. Null while there are not two.</summary>
+    /// <summary>Asks both models of a rollout the same; what each writes is shown at places drawn by lot. Null while there are not
+    /// two.</summary>
     /// <param name="makeOrder">For each model.</param>
     /// <param name="cancellation">Ends both.</param>
     /// <returns>Both groups, the one whose first answer is shown before the other's first.</returns>
@@ -91,7 +98,8 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         GenerationGroup before, after;
         try
         {
-            before = GenerationGroup.Start(champion, Arm(order.Champion, RolloutRow.ChampionArm, places[..order.Champion.NumChoices]), serving, cancellation);
+            before = GenerationGroup.Start(champion, Arm(order.Champion, RolloutRow.ChampionArm, places[..order.Champion.NumChoices]),
+                serving, cancellation);
         }
         catch
         {
@@ -100,7 +108,8 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         }
         try
         {
-            after = GenerationGroup.Start(candidate, Arm(order.Candidate, RolloutRow.CandidateArm, places[order.Champion.NumChoices..]), serving, cancellation);
+            after = GenerationGroup.Start(candidate, Arm(order.Candidate, RolloutRow.CandidateArm, places[order.Champion.NumChoices..]),
+                serving, cancellation);
         }
         catch
         {
@@ -112,7 +121,8 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         // Both are shown, so that either's propensity is 1.
         GenerationOrder Arm(GenerationOrder made, string variant, int[] shown) => made with
         {
-            Group = request, Places = shown, Rollout = live.Row.Id, Variant = variant, Propensity = 1, MachinePerHour = rollouts.Upstreams.MachinePerHour,
+            Group = request, Places = shown, Rollout = live.Row.Id, Variant = variant, Propensity = 1,
+            MachinePerHour = rollouts.Upstreams.MachinePerHour,
         };
     }
 
@@ -123,7 +133,9 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         try
         {
             order = makeOrder(model);
-            if (to.Rollout is not null) order = order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity, MachinePerHour = rollouts.Upstreams.MachinePerHour };
+            if (to.Rollout is not null)
+                order = order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity,
+                    MachinePerHour = rollouts.Upstreams.MachinePerHour };
         }
         catch
         {

@@ -13,16 +13,20 @@ internal sealed record JobKind(string Name, JobHandler Handler, string Line);
 /// <summary>
 /// Does the record's jobs beside the requests, as long as the server runs; what runs at its end goes on at the next start.
 /// </summary>
-internal sealed class JobService(JobQueue queue, IEnumerable<JobKind> kinds, ServerEnding ending, ILogger<JobService> log) : BackgroundService
+internal sealed class JobService(JobQueue queue, IEnumerable<JobKind> kinds, ServerEnding ending, ILogger<JobService> log)
+    : BackgroundService
 {
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        JobWorker[] workers = [.. kinds.GroupBy(kind => kind.Line).Select(line => new JobWorker(queue, line.ToDictionary(kind => kind.Name, kind => kind.Handler, StringComparer.Ordinal))
+        JobWorker[] workers =
+            [.. kinds.GroupBy(kind => kind.Line)
+                .Select(line => new JobWorker(queue, line.ToDictionary(kind => kind.Name, kind => kind.Handler, StringComparer.Ordinal))
         {
             Failed = (what, e) => log.LogWarning("{What} failed: {Message}", what, e.GetBaseException().Message),
         })];
         // What a killed server of this machine had begun need not wait until its claim runs out.
-        foreach (JobRow left in (await queue.ListAsync(state: JobState.Running, cancellation: stoppingToken)).Where(job => JobWorker.IsDead(job.ClaimedBy))) await queue.GiveUpAsync(left, stoppingToken);
+        foreach (JobRow left in (await queue.ListAsync(state: JobState.Running, cancellation: stoppingToken)).Where(job =>
+            JobWorker.IsDead(job.ClaimedBy))) await queue.GiveUpAsync(left, stoppingToken);
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, ending.Begun);
         await Task.WhenAll(workers.Select(worker => worker.RunAsync(stop.Token)));
     }

@@ -91,11 +91,13 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         }
         catch (FlywheelException e)
         {
-            throw new FlywheelException($"{what} does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the caches of models in memory may still take. {e.Message}", e);
+            throw new FlywheelException(
+                $"{what} does not fit beside the champion: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the caches of models in memory may still take. {e.Message}", e);
         }
     }
 
-    /// <summary>Loads the model that takes the current one's place: the caches of all others may still grow, that one's is given up.</summary>
+    /// <summary>Loads the model that takes the current one's place: the caches of all others may still grow, that one's is given
+    /// up.</summary>
     private async Task<ServedModel> LoadInPlaceAsync(ModelFolder folder)
     {
         long reserved = CacheBytesToCome(but: Current);
@@ -107,7 +109,8 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         }
         catch (FlywheelException e)
         {
-            throw new FlywheelException($"the model does not fit: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the caches of other models in memory may still take. {e.Message}", e);
+            throw new FlywheelException(
+                $"the model does not fit: {free >> 20} MiB are free, of which {reserved >> 20} MiB are kept for what the caches of other models in memory may still take. {e.Message}", e);
         }
     }
 
@@ -118,7 +121,8 @@ internal sealed class ModelHost(ServedModel first, EngineOptions options, ILogge
         return loaded;
     }
 
-    /// <summary>What the caches of all models in memory may still take, bytes; of one that takes no more requests until it is unloaded.</summary>
+    /// <summary>What the caches of all models in memory may still take, bytes; of one that takes no more requests until it is
+    /// unloaded.</summary>
     /// <param name="but">Leaves one out.</param>
     private long CacheBytesToCome(ServedModel? but = null)
     {

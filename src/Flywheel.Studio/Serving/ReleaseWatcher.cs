@@ -7,7 +7,8 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.Serving;
 
 /// <summary>Looks at a release that is watched as long as the server runs, and takes it back when a fall is certain.</summary>
-internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, TimeProvider time, ILogger<ReleaseWatcher> log) : BackgroundService
+internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, TimeProvider time, ILogger<ReleaseWatcher> log)
+    : BackgroundService
 {
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(15);
 
@@ -26,7 +27,10 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
             DateTimeOffset now = time.GetUtcNow();
             (long Release, int Answers, long Said) known = await ReleaseWatch.CountAsync(store, now, cancellation);
             if (_read is not { } read || read.Known != known)
-                _read = (known, await ReleaseWatch.ReadAsync(store, now, _read is { } last && last.Known.Said == known.Said && last.Known.Answers <= known.Answers ? last.Watch : null, cancellation));
+                _read = (known,
+                    await ReleaseWatch.ReadAsync(store, now,
+                        _read is { } last && last.Known.Said == known.Said && last.Known.Answers <= known.Answers ? last.Watch : null,
+                        cancellation));
             else read.Watch?.Seen.Advance(now);
             return _read.Value.Watch;
         }
@@ -52,24 +56,32 @@ internal sealed class ReleaseWatcher(FlywheelStore store, ModelSwitch models, Ti
         }
         catch (Exception e) when (e is FlywheelException or IOException)
         {
-            if (Fault != e.Message) log.LogError("Release {Id} should be taken back, because {Reason}, and cannot be: {Message}", watch.Release.Id, watch.Verdict.Reason, e.Message);
+            if (Fault != e.Message)
+                log.LogError("Release {Id} should be taken back, because {Reason}, and cannot be: {Message}", watch.Release.Id,
+                    watch.Verdict.Reason, e.Message);
             Fault = e.Message;
         }
     }
 
     /// <summary>The former model answers again, because a person says so.</summary>
-    /// <exception cref="FlywheelException">Nothing is watched, another model was released meanwhile, or the former one does not load.</exception>
+    /// <exception cref="FlywheelException">Nothing is watched, another model was released meanwhile, or the former one does not
+    /// load.</exception>
     public async Task TakeBackAsync(string who)
     {
-        ReleaseWatch watch = await SeenAsync() ?? throw new FlywheelException("no release is watched, so there is none to take back; ./flywheel models rollback goes back to an earlier one");
-        await TakeBackAsync(watch, $"{ReleaseWatch.TakenBack}{watch.Release.ModelHash[..12]}, by {who}{(watch.Verdict.Reason is { Length: > 0 } why ? $" because {why}" : "")}");
+        ReleaseWatch watch =
+            await SeenAsync()
+                ?? throw new FlywheelException(
+                    "no release is watched, so there is none to take back; ./flywheel models rollback goes back to an earlier one");
+        await TakeBackAsync(watch,
+            $"{ReleaseWatch.TakenBack}{watch.Release.ModelHash[..12]}, by {who}{(watch.Verdict.Reason is { Length: > 0 } why ? $" because {why}" : "")}");
     }
 
     /// <summary>A person has looked, and the release stays.</summary>
     /// <exception cref="FlywheelException">Nothing is watched.</exception>
     public Task KeepAsync() => ReleaseWatch.KeepAsync(store, time.GetUtcNow());
 
-    private Task TakeBackAsync(ReleaseWatch watch, string reason) => models.ServeAsync(watch.Former, _ => watch.TakeBackAsync(store, reason, time.GetUtcNow()));
+    private Task TakeBackAsync(ReleaseWatch watch, string reason) =>
+        models.ServeAsync(watch.Former, _ => watch.TakeBackAsync(store, reason, time.GetUtcNow()));
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {

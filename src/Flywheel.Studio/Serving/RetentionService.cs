@@ -21,7 +21,8 @@ internal sealed class RetentionService(FlywheelStore store, TimeProvider time, I
                 try
                 {
                     if (await ApplyAsync(store, time, stoppingToken) is { } done)
-                        log.LogInformation("Retention: texts of {Answers} answers and {Feedback} feedback removed", done.Answers, done.Feedback);
+                        log.LogInformation("Retention: texts of {Answers} answers and {Feedback} feedback removed", done.Answers,
+                            done.Feedback);
                 }
                 catch (FlywheelException e)
                 {
@@ -45,7 +46,8 @@ internal sealed class RetentionService(FlywheelStore store, TimeProvider time, I
     {
         HomeSettings settings = HomeSettings.Read(store.Home);
         if (settings.Retention.Count == 0) return null;
-        RetentionResult done = await new Retention(store, time) { InBackground = true }.RunAsync(settings.Retention, cancellation: cancellation);
+        RetentionResult done = await new Retention(store, time) { InBackground = true }.RunAsync(settings.Retention,
+            cancellation: cancellation);
         return done.Answers + done.Feedback + done.StoredAnswers > 0 ? done : null;
     }
 }

@@ -12,19 +12,22 @@ namespace Flywheel.Studio.Serving;
 /// <param name="Split">Who falls where.</param>
 /// <param name="Candidate">The second model in memory; null where the candidate is an upstream, or serves already.</param>
 /// <param name="Upstreams">Of champion and candidate; null where it is a model of ours.</param>
-internal sealed record LiveRollout(RolloutRow Row, RolloutSplit Split, ServedModel? Candidate, (Upstream? Champion, Upstream? Candidate) Upstreams)
+internal sealed record LiveRollout(RolloutRow Row, RolloutSplit Split, ServedModel? Candidate,
+    (Upstream? Champion, Upstream? Candidate) Upstreams)
 {
     public bool NeedsUpstream => Upstreams.Champion is not null || Upstreams.Candidate is not null;
 }
 
 /// <summary>Where a request goes. A model of ours is acquired, and the caller's to release.</summary>
-internal readonly record struct Destination(ServedModel? Model, Upstream? Upstream = null, long? Rollout = null, string? Variant = null, double? Propensity = null);
+internal readonly record struct Destination(ServedModel? Model, Upstream? Upstream = null, long? Rollout = null, string? Variant = null,
+    double? Propensity = null);
 
 /// <summary>
 /// Splits requests between two models while a rollout runs. The record says what runs; this follows it, so that a server that was killed
 /// goes on with the same people in the same arms.
 /// </summary>
-internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelStore store, TimeProvider time, ILogger<RolloutHost> log) : IAsyncDisposable
+internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelStore store, TimeProvider time, ILogger<RolloutHost> log)
+    : IAsyncDisposable
 {
     private readonly SemaphoreSlim _changes = new(1, 1);
     private LiveRollout? _live;
@@ -42,7 +45,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// <summary>A rollout has begun, stepped or ended.</summary>
     public event Action? Changed;
 
-    /// <summary>The home's upstreams, read again when their file has changed. A file that is not valid leaves those of before: a slip of the pen
+    /// <summary>The home's upstreams, read again when their file has changed. A file that is not valid leaves those of before: a slip of
+    /// the pen
     /// ends nobody's answers.</summary>
     public Upstreams Upstreams
     {
@@ -82,18 +86,23 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     public Destination Assign(string? unit, bool fitsUpstream)
     {
         if (unit is null) return new(host.Acquire());
-        if (Live is not { } live) return fitsUpstream && Volatile.Read(ref _answering) is { } answering ? new(null, answering) : new(host.Acquire());
+        if (Live is not { } live)
+            return fitsUpstream && Volatile.Read(ref _answering) is { } answering ? new(null, answering) : new(host.Acquire());
         if (live.NeedsUpstream && !fitsUpstream) return new(host.Acquire());
         double share = live.Row.Share;
-        bool candidate = unit.Length > 0 ? live.Split.IsCandidate(unit, share) : RandomNumberGenerator.GetInt32(1 << 30) < share * (1 << 30);
+        bool candidate = unit.Length > 0
+            ? live.Split.IsCandidate(unit, share) : RandomNumberGenerator.GetInt32(1 << 30) < share * (1 << 30);
         (string variant, double propensity) = candidate ? (RolloutRow.CandidateArm, share) : (RolloutRow.ChampionArm, 1 - share);
-        if ((candidate ? live.Upstreams.Candidate : live.Upstreams.Champion) is { } upstream) return new(null, upstream, live.Row.Id, variant, propensity);
+        if ((candidate ? live.Upstreams.Candidate : live.Upstreams.Champion) is { } upstream)
+            return new(null, upstream, live.Row.Id, variant, propensity);
         // Either may have been replaced this moment; then the request is answered and is no part of the rollout.
         ServedModel model = candidate && live.Candidate is { } second && second.TryAcquire() ? second : host.Acquire();
-        return model.Hash == (candidate ? live.Row.Candidate : live.Row.Champion) ? new(model, null, live.Row.Id, variant, propensity) : new(model);
+        return model.Hash == (candidate ? live.Row.Candidate : live.Row.Champion)
+            ? new(model, null, live.Row.Id, variant, propensity) : new(model);
     }
 
-    /// <summary>Both models of a rollout, held until the caller releases them; null while none runs, or one of them is somebody else's.</summary>
+    /// <summary>Both models of a rollout, held until the caller releases them; null while none runs, or one of them is somebody
+    /// else's.</summary>
     public (LiveRollout Live, ServedModel Champion, ServedModel Candidate)? AcquireBoth()
     {
         if (Live is not { NeedsUpstream: false, Candidate: { } second } live || !second.TryAcquire()) return null;
@@ -116,14 +125,17 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         await _changes.WaitAsync();
         try
         {
-            if (await store.LastRolloutAsync() is { State: RolloutState.Running } running) throw new FlywheelException($"rollout {running.Id} runs; stop it before another begins");
+            if (await store.LastRolloutAsync() is { State: RolloutState.Running } running)
+                throw new FlywheelException($"rollout {running.Id} runs; stop it before another begins");
             var upstreams = Upstreams.Read(store.Home); // who begins something is told what is wrong with the file
             Upstream? before = champion is null ? Volatile.Read(ref _answering) : upstreams.Find(champion)
-                ?? throw new FlywheelException($"field 'champion' is '{champion}', expected an upstream of {Upstreams.FileName}, or nothing for the model that serves");
+                ?? throw new FlywheelException(
+                    $"field 'champion' is '{champion}', expected an upstream of {Upstreams.FileName}, or nothing for the model that serves");
             Upstream? after = upstreams.Find(candidate);
             _ = (before?.Key, after?.Key); // a key that is not there is said now
             if (decider == RolloutDecider.Drafts && (before ?? after) is { } other)
-                throw new FlywheelException($"field 'decide' is 'drafts', but '{other.Name}' is an upstream: drafts are compared between two models of one's own");
+                throw new FlywheelException(
+                    $"field 'decide' is 'drafts', but '{other.Name}' is an upstream: drafts are compared between two models of one's own");
             string second = after?.Reference ?? await models.RegisterAsync(candidate);
             string serving = await ReleasedAsync();
             ServedModel? loaded = after is null && second != serving ? await LoadAsync(second) : null;
@@ -165,7 +177,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     }
 
     /// <summary>Makes the candidate the champion.</summary>
-    /// <exception cref="FlywheelException">None runs, or it has ended meanwhile, or the candidate does not load: then the reason of the rollout,
+    /// <exception cref="FlywheelException">None runs, or it has ended meanwhile, or the candidate does not load: then the reason of the
+    /// rollout,
     /// which goes on, says so.</exception>
     public async Task PromoteAsync(string reason)
     {
@@ -193,10 +206,12 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         await RefreshAsync();
         if (Live is not { Row: { } row } live) return;
         // By the record, which all servers share: what this one serves may be behind it.
-        if (await store.ReleasesAsync(cancellation) is [var last, ..] && (IsUpstream(row.Champion) ? last.Time > row.Started : last.ModelHash != row.Champion))
+        if (await store.ReleasesAsync(cancellation) is [var last, ..]
+            && (IsUpstream(row.Champion) ? last.Time > row.Started : last.ModelHash != row.Champion))
         {
             if (last.ModelHash == row.Candidate) await TryPromoteAsync(row, "the candidate was released");
-            else await EndAsync(row, RolloutState.Stopped, $"another model was released: {(await store.FindModelAsync(last.ModelHash, cancellation))?.Name} ({last.ModelHash[..12]})");
+            else await EndAsync(row, RolloutState.Stopped,
+                $"another model was released: {(await store.FindModelAsync(last.ModelHash, cancellation))?.Name} ({last.ModelHash[..12]})");
             return;
         }
         if (live.Candidate?.Engine.Defect is { } defect)
@@ -204,7 +219,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
             await EndAsync(row, RolloutState.RolledBack, $"the candidate's engine has failed: {defect.Message}");
             return;
         }
-        if (live.Candidate is not null && !(await store.FindModelAsync(row.Candidate, cancellation) is { } known && Directory.Exists(store.FolderOf(known))))
+        if (live.Candidate is not null
+            && !(await store.FindModelAsync(row.Candidate, cancellation) is { } known && Directory.Exists(store.FolderOf(known))))
         {
             await EndAsync(row, RolloutState.RolledBack, "the candidate's weights are gone: it was retired, or deleted");
             return;
@@ -257,7 +273,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         bool ended = true;
         try
         {
-            if (state != RolloutState.Promoted || IsUpstream(row.Candidate)) ended = await store.EndRolloutAsync(row.Id, state, reason, time.GetUtcNow());
+            if (state != RolloutState.Promoted || IsUpstream(row.Candidate))
+                ended = await store.EndRolloutAsync(row.Id, state, reason, time.GetUtcNow());
             else await models.ServeAsync(row.Candidate, _ => store.PromoteRolloutAsync(row.Id, reason, time.GetUtcNow()));
         }
         catch (Exception e) when (IsLocalFault(e))
@@ -291,13 +308,15 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         if (gone is not null)
         {
             if (Live is not null && missing != gone) return; // who saves the file may have emptied it only for a moment
-            await GiveUpAsync(row, gone == row.Candidate ? RolloutState.RolledBack : RolloutState.Stopped, $"{gone} is not in {Upstreams.FileName} any more");
+            await GiveUpAsync(row, gone == row.Candidate ? RolloutState.RolledBack : RolloutState.Stopped,
+                $"{gone} is not in {Upstreams.FileName} any more");
             return;
         }
         (Upstream? before, Upstream? after) = (known.Find(row.Champion), known.Find(row.Candidate));
         if (Live is { } live)
         {
-            if (live.Row.Share == row.Share && live.Row.StepStarted == row.StepStarted && live.Row.Reason == row.Reason && live.Upstreams == (before, after)) return;
+            if (live.Row.Share == row.Share && live.Row.StepStarted == row.StepStarted && live.Row.Reason == row.Reason
+                && live.Upstreams == (before, after)) return;
             Volatile.Write(ref _live, live with { Row = row, Upstreams = (before, after) });
             Changed?.Invoke();
             return;
@@ -305,7 +324,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         if (_unloadable == row.Id) return;
         try
         {
-            await FollowAsync(row, after is null && row.Candidate != await ReleasedAsync() ? await LoadAsync(row.Candidate) : null, before, after);
+            await FollowAsync(row, after is null && row.Candidate != await ReleasedAsync() ? await LoadAsync(row.Candidate) : null, before,
+                after);
         }
         catch (Exception e) when (IsLocalFault(e))
         {
@@ -314,18 +334,21 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         }
     }
 
-    /// <summary>This server cannot send requests to both arms. Where the record is its own, the rollout ends; where others share it, they go
+    /// <summary>This server cannot send requests to both arms. Where the record is its own, the rollout ends; where others share it, they
+    /// go
     /// on, and requests here are answered by the model that serves, outside the rollout.</summary>
     private async Task GiveUpAsync(RolloutRow row, RolloutState state, string why)
     {
         Leave();
         if (store.IsShared)
         {
-            if (_apart != (row.Id, why)) log.LogWarning("This server takes no part in rollout {Id}, which goes on elsewhere: {Reason}", row.Id, why);
+            if (_apart != (row.Id, why))
+                log.LogWarning("This server takes no part in rollout {Id}, which goes on elsewhere: {Reason}", row.Id, why);
             _apart = (row.Id, why);
             return;
         }
-        if (await store.EndRolloutAsync(row.Id, state, why, time.GetUtcNow())) log.LogWarning("Rollout {Id} {State}: {Reason}", row.Id, state, why);
+        if (await store.EndRolloutAsync(row.Id, state, why, time.GetUtcNow()))
+            log.LogWarning("Rollout {Id} {State}: {Reason}", row.Id, state, why);
         await RefreshInsideAsync();
     }
 
@@ -367,7 +390,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         return await host.LoadBesideAsync(folder, "the candidate");
     }
 
-    /// <summary>Takes no more requests; the rollout stays in the record for the next start. What runs on the second model ends before the host does.</summary>
+    /// <summary>Takes no more requests; the rollout stays in the record for the next start. What runs on the second model ends before the
+    /// host does.</summary>
     public async ValueTask DisposeAsync()
     {
         await _changes.WaitAsync();

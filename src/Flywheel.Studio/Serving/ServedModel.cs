@@ -102,7 +102,8 @@ internal sealed class ServedModel
     /// A token as the API shows it: what it adds to a text, so that the tokens of an answer joined are its text; a special token by
     /// its name, a broken character as U+FFFD.
     /// </summary>
-    public string TokenText(int id) => _specialTokens.TryGetValue(id, out string? name) ? name : Encoding.UTF8.GetString(Engine.BytesOf(id));
+    public string TokenText(int id) =>
+        _specialTokens.TryGetValue(id, out string? name) ? name : Encoding.UTF8.GetString(Engine.BytesOf(id));
 
     /// <summary>What the token adds to the text; nothing for a special token.</summary>
     public ReadOnlySpan<byte> TokenBytes(int id) => Engine.BytesOf(id);
@@ -114,7 +115,8 @@ internal sealed class ServedModel
         const string Text = "Write a tagline.\nName: Flywheel";
         int[] prompt = HasTemplate ? Template.Prompt(new Conversation([Message.User(Text)])) : Folder.Tokenizer.EncodeWhole(Text);
         int room = Folder.Config.MaxPositions - 1;
-        var request = new GenerationRequest { PromptTokens = prompt.Length > room ? prompt[..room] : prompt, MaxTokens = 8, Sampler = Defaults, TopLogprobs = 1 };
+        var request = new GenerationRequest { PromptTokens = prompt.Length > room ? prompt[..room] : prompt, MaxTokens = 8,
+            Sampler = Defaults, TopLogprobs = 1 };
         // Twice side by side: the batched kernels are other code than those for one row.
         await Task.WhenAll(Drain(Engine.Submit(request, cancellation)), Drain(Engine.Submit(request, cancellation)));
 

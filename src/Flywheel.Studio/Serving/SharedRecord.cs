@@ -9,10 +9,12 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.Serving;
 
 /// <summary>
-/// Follows what other servers do to the same record: serves the model that one of them promoted, lets nobody in unknown once somebody has an
+/// Follows what other servers do to the same record: serves the model that one of them promoted, lets nobody in unknown once somebody has
+/// an
 /// account, and reads the translation memory and the glossary anew when they have changed.
 /// </summary>
-internal sealed class SharedRecord(FlywheelStore store, ModelHost host, TranslationMemory memory, Glossary glossary, AccessRules rules, Accounts accounts, TimeProvider time, ILogger<SharedRecord> log)
+internal sealed class SharedRecord(FlywheelStore store, ModelHost host, TranslationMemory memory, Glossary glossary, AccessRules rules,
+    Accounts accounts, TimeProvider time, ILogger<SharedRecord> log)
     : BackgroundService
 {
     private static readonly TimeSpan s_poll = TimeSpan.FromSeconds(2);
@@ -36,7 +38,8 @@ internal sealed class SharedRecord(FlywheelStore store, ModelHost host, Translat
                 {
                     // The database is away, or the model's folder is not here yet: said once, tried on.
                     string message = e.GetBaseException().Message;
-                    if (message != _said) log.LogWarning("What other servers did to the record cannot be followed: {Message}", _said = message);
+                    if (message != _said)
+                        log.LogWarning("What other servers did to the record cannot be followed: {Message}", _said = message);
                 }
             }
             while (await timer.WaitForNextTickAsync(stoppingToken));
@@ -55,10 +58,12 @@ internal sealed class SharedRecord(FlywheelStore store, ModelHost host, Translat
             await host.PromoteAsync(Open(champion), async () =>
             {
                 // This server may have promoted yet another while the model was loaded.
-                if ((await store.ChampionAsync(cancellation))?.Hash != champion.Hash) throw new FlywheelException("another model was promoted meanwhile");
+                if ((await store.ChampionAsync(cancellation))?.Hash != champion.Hash)
+                    throw new FlywheelException("another model was promoted meanwhile");
             });
         await using FlywheelDb db = store.AllTables();
-        var words = (await db.TranslationUnits.CountAsync(cancellation), await db.TranslationUnits.MaxAsync(row => (DateTimeOffset?)row.Updated, cancellation),
+        var words = (await db.TranslationUnits.CountAsync(cancellation),
+            await db.TranslationUnits.MaxAsync(row => (DateTimeOffset?)row.Updated, cancellation),
             await db.Terms.CountAsync(cancellation), await db.Terms.MaxAsync(row => (DateTimeOffset?)row.Updated, cancellation));
         if (words == _words) return;
         if (_words is not null)
@@ -73,6 +78,7 @@ internal sealed class SharedRecord(FlywheelStore store, ModelHost host, Translat
     {
         string folder = store.FolderOf(champion);
         return Directory.Exists(folder) ? ModelFolder.Open(folder)
-            : throw new FlywheelException($"model {champion.Name} ({champion.ShortHash}) was promoted, but {folder} is not on this machine; share or copy it to {Path.Combine(store.Home.Path, "models", champion.ShortHash)}");
+            : throw new FlywheelException(
+                $"model {champion.Name} ({champion.ShortHash}) was promoted, but {folder} is not on this machine; share or copy it to {Path.Combine(store.Home.Path, "models", champion.ShortHash)}");
     }
 }

@@ -35,7 +35,8 @@ internal sealed class PeoplesTexts
     private readonly ILookup<string, Demonstrated> _byLine;
 
     /// <param name="texts">Each with the line that it shortens, the latest first.</param>
-    public PeoplesTexts(IEnumerable<(string Line, Demonstrated Text)> texts) => _byLine = texts.ToLookup(one => one.Line, one => one.Text, StringComparer.Ordinal);
+    public PeoplesTexts(IEnumerable<(string Line, Demonstrated Text)> texts) =>
+        _byLine = texts.ToLookup(one => one.Line, one => one.Text, StringComparer.Ordinal);
 
     /// <summary>Of a line, each text once, the latest first, with the feedback that wrote it.</summary>
     public IReadOnlyList<(string Text, Guid Feedback)> Of(string line, int count) =>
@@ -48,7 +49,8 @@ internal sealed class PeoplesTexts
 internal sealed record ShorterAnswer(IReadOnlyList<ShorterSuggestion> Suggestions, string? Note, IReadOnlyList<string> Refused);
 
 /// <summary>
-/// Shorter texts for lines that do not fit their times: what people made of the same line, what a model writes that can be asked, what rules know. Each is a suggestion in the
+/// Shorter texts for lines that do not fit their times: what people made of the same line, what a model writes that can be asked, what
+/// rules know. Each is a suggestion in the
 /// record, to be taken, edited or refused; none changes a line by itself.
 /// </summary>
 internal sealed class Shortener(FlywheelStore store, Generator generator, TimeProvider time)
@@ -64,16 +66,23 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
     /// <param name="caller">Who asks.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">There is no such upstream.</exception>
-    public async Task<ShorterAnswer> SuggestAsync(LongLine line, PeoplesTexts people, string who, TranscriptCaller caller, CancellationToken cancellation)
+    public async Task<ShorterAnswer> SuggestAsync(LongLine line, PeoplesTexts people, string who, TranscriptCaller caller,
+        CancellationToken cancellation)
     {
         Conversation ask = VoiceRecord.AskShorter(line.Language, line.MaxLetters, line.Text);
-        List<(string Text, string Origin, Guid? Id, Guid? Wrote)> offered = [.. people.Of(line.Text, MaxPeople).Select(one => (one.Text, "people", (Guid?)null, (Guid?)one.Feedback))];
+        List<(string Text, string Origin, Guid? Id, Guid? Wrote)> offered =
+            [.. people.Of(line.Text, MaxPeople).Select(one => (one.Text, "people", (Guid?)null, (Guid?)one.Feedback))];
         string? note = null;
         if (who != Rules)
         {
-            Upstream? upstream = who == Model ? null : generator.Rollouts.Upstreams.Find(who) ?? throw new FlywheelException($"field 'shorten' is '{who}', expected {Rules}, {Model} or the name of an upstream");
+            Upstream? upstream = who == Model
+                ? null : generator.Rollouts.Upstreams.Find(who)
+                    ?? throw new FlywheelException($"field 'shorten' is '{who}', expected {Rules}, {Model} or the name of an upstream");
             note = upstream is null ? CannotAsk(generator.Host.Current) : null;
-            if (note is null) offered.AddRange((await AskAsync(ask, line, upstream, caller, cancellation)).Select(choice => (choice.Text, "model", (Guid?)choice.Id, (Guid?)null)));
+            if (note is null)
+                offered.AddRange(
+                    (await AskAsync(ask, line, upstream, caller, cancellation)).Select(choice =>
+                        (choice.Text, "model", (Guid?)choice.Id, (Guid?)null)));
         }
         if (ShorterText.ByRule(line.Text, line.Language) is { } byRule) offered.Add((byRule, "rule", null, null));
         var good = new List<ShorterSuggestion>();
@@ -86,24 +95,30 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
                 continue;
             }
             double? seconds = line.Predict?.Invoke(text);
-            bool fits = seconds is { } predicted && line.Predict is not null ? predicted <= line.Predict(line.Text) * line.MaxLetters / line.Text.Length : text.Length <= line.MaxLetters;
+            bool fits = seconds is { } predicted && line.Predict is not null
+                ? predicted <= line.Predict(line.Text) * line.MaxLetters / line.Text.Length : text.Length <= line.MaxLetters;
             good.Add(new ShorterSuggestion(id ?? await RecordAsync(ask, text, wrote, caller), text, origin, seconds, fits));
         }
         double Length(ShorterSuggestion one) => one.Seconds ?? one.Text.Length;
-        return new ShorterAnswer([.. good.Where(one => one.Fits).OrderByDescending(Length), .. good.Where(one => !one.Fits).OrderBy(Length)], note, refused);
+        return new ShorterAnswer([.. good.Where(one => one.Fits).OrderByDescending(Length),
+            .. good.Where(one => !one.Fits).OrderBy(Length)], note, refused);
     }
 
-    /// <summary>Models from elsewhere follow orders; what was trained here does what it was taught, and only what a turn taught of this kind would be known to it.</summary>
+    /// <summary>Models from elsewhere follow orders; what was trained here does what it was taught, and only what a turn taught of this
+    /// kind would be known to it.</summary>
     private static string? CannotAsk(ServedModel model) => !model.HasTemplate ? $"the model {model.Name} cannot be talked to"
-        : model.Folder.Manifest.Run is not null ? $"the model {model.Name} was trained here and was not taught to shorten lines; an imported model or an upstream can be asked" : null;
+        : model.Folder.Manifest.Run is not null
+        ? $"the model {model.Name} was trained here and was not taught to shorten lines; an imported model or an upstream can be asked" : null;
 
-    private async Task<IReadOnlyList<Choice>> AskAsync(Conversation ask, LongLine line, Upstream? upstream, TranscriptCaller caller, CancellationToken cancellation)
+    private async Task<IReadOnlyList<Choice>> AskAsync(Conversation ask, LongLine line, Upstream? upstream, TranscriptCaller caller,
+        CancellationToken cancellation)
     {
         int most = 24 + line.Text.Length; // tokens: no text is longer than one for each letter
         await using GenerationGroup group = generator.StartChat(model =>
         {
             int[] prompt = model.Template.Prompt(ask, time.GetLocalNow());
-            return Order([prompt], model.Defaults with { Temperature = .7f, Seed = generator.DrawSeed() }, Math.Min(most, model.Folder.Config.MaxPositions - prompt.Length));
+            return Order([prompt], model.Defaults with { Temperature = .7f, Seed = generator.DrawSeed() },
+                Math.Min(most, model.Folder.Config.MaxPositions - prompt.Length));
         }, () =>
         {
             JsonObject body = ask.ToJson();
@@ -116,7 +131,8 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
 
         GenerationOrder Order(IReadOnlyList<int[]> prompts, SamplerOptions sampler, int tokens) => new()
         {
-            Conversation = ask, Prompts = prompts, NumChoices = NumCandidates, Sampler = sampler, MaxTokens = tokens, User = caller.User, Owner = caller.Owner, App = VoiceRecord.App,
+            Conversation = ask, Prompts = prompts, NumChoices = NumCandidates, Sampler = sampler, MaxTokens = tokens, User = caller.User,
+            Owner = caller.Owner, App = VoiceRecord.App,
         };
     }
 
@@ -124,14 +140,19 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
     public async Task<PeoplesTexts> PeoplesAsync(string language, TranscriptCaller caller, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.Tables();
-        IReadOnlyList<Demonstrated> texts = await Demonstrations.StandingAsync(db, db.Generations.Where(row => row.App == VoiceRecord.App && row.Payload != null), caller.Workspace, user: null, MaxRead, cancellation);
+        IReadOnlyList<Demonstrated> texts = await Demonstrations.StandingAsync(db,
+            db.Generations.Where(row => row.App == VoiceRecord.App && row.Payload != null), caller.Workspace, user: null, MaxRead,
+            cancellation);
         var asked = new Dictionary<Guid, string>();
         foreach (Guid[] ids in texts.Select(text => text.GenerationId).Distinct().Chunk(500))
-            foreach (var row in await db.Generations.AsNoTracking().Where(row => ids.Contains(row.Id)).Select(row => new { row.Id, row.Payload!.Conversation }).ToListAsync(cancellation))
+            foreach (var row in await db.Generations.AsNoTracking().Where(row => ids.Contains(row.Id))
+                .Select(row => new { row.Id, row.Payload!.Conversation }).ToListAsync(cancellation))
                 if (row.Conversation?.Messages[^1].Text is { } said) asked[row.Id] = said;
         // The line ends the question, behind the number of letters.
         string begins = VoiceRecord.AskShorter(language, 0, "").Messages[^1].Text.Split(" 0 ")[0];
-        return new(texts.Where(text => asked.TryGetValue(text.GenerationId, out string? said) && said.StartsWith(begins, StringComparison.Ordinal) && said.Contains('\n', StringComparison.Ordinal))
+        return new(
+            texts.Where(text => asked.TryGetValue(text.GenerationId, out string? said) && said.StartsWith(begins, StringComparison.Ordinal)
+                && said.Contains('\n', StringComparison.Ordinal))
             .Select(text => (asked[text.GenerationId].Split('\n', 2)[1].Trim(), text)));
     }
 
@@ -145,9 +166,11 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
         var id = Guid.CreateVersion7(now);
         await store.RecordAsync(new Generation
         {
-            Id = id, Group = id, Time = now, App = VoiceRecord.App, User = caller.User, Owner = caller.Owner, Workspace = caller.Workspace, ModelHash = "", FinishReason = FinishReason.Stop,
+            Id = id, Group = id, Time = now, App = VoiceRecord.App, User = caller.User, Owner = caller.Owner, Workspace = caller.Workspace,
+            ModelHash = "", FinishReason = FinishReason.Stop,
             PromptExamples = wrote is { } by ? [new PromptExample { GenerationId = id, Place = 0, FeedbackId = by }] : [],
-            Payload = new GenerationPayload { GenerationId = id, Conversation = ask, Text = text, PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
+            Payload = new GenerationPayload { GenerationId = id, Conversation = ask, Text = text, PromptTokens = [], Tokens = [],
+                Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
         });
         return id;
     }

@@ -3,7 +3,8 @@ using Flywheel.Model;
 namespace Flywheel.Studio.Serving;
 
 /// <summary>
-/// Where files that people send lie while they are worked on: in the home, for its owner alone, left out of backups. What a crash left there goes when a server
+/// Where files that people send lie while they are worked on: in the home, for its owner alone, left out of backups. What a crash left
+/// there goes when a server
 /// starts, the only one of its home.
 /// </summary>
 internal sealed class Uploads
@@ -21,7 +22,8 @@ internal sealed class Uploads
     /// <summary>A new file; who asks for it deletes it.</summary>
     public FileStream Create()
     {
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite, Options = FileOptions.Asynchronous };
+        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite,
+            Options = FileOptions.Asynchronous };
         if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
         return new(Path.Combine(Folder, $"{Guid.NewGuid():N}"), options);
     }

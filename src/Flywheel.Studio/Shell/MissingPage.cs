@@ -13,13 +13,16 @@ internal static class MissingPage
     public static async Task Middleware(HttpContext http, RequestDelegate next)
     {
         await next(http);
-        bool wantsPage = HttpMethods.IsGet(http.Request.Method) && http.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
-        if (!wantsPage || ErrorAnswers.IsApi(http.Request.Path) || http.Response is not { StatusCode: 404, HasStarted: false, ContentLength: null }) return;
+        bool wantsPage = HttpMethods.IsGet(http.Request.Method)
+            && http.Request.Headers.Accept.ToString().Contains("text/html", StringComparison.OrdinalIgnoreCase);
+        if (!wantsPage || ErrorAnswers.IsApi(http.Request.Path)
+            || http.Response is not { StatusCode: 404, HasStarted: false, ContentLength: null }) return;
         http.SetEndpoint(null);
         http.Features.Get<IRouteValuesFeature>()?.RouteValues.Clear();
         PathString asked = http.Request.Path;
         // By this Blazor knows that a status which is already there is meant.
-        http.Features.Set<IStatusCodeReExecuteFeature>(new StatusCodeReExecuteFeature { OriginalPath = asked, OriginalPathBase = http.Request.PathBase });
+        http.Features.Set<IStatusCodeReExecuteFeature>(new StatusCodeReExecuteFeature { OriginalPath = asked,
+            OriginalPathBase = http.Request.PathBase });
         http.Request.Path = Page;
         try
         {

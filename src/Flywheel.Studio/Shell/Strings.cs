@@ -10,7 +10,8 @@ namespace Flywheel.Studio.Shell;
 /// </summary>
 public sealed class Strings
 {
-    private static readonly Dictionary<string, Strings> All = Languages.ToDictionary(language => language.Tag, language => new Strings(language.Tag));
+    private static readonly Dictionary<string, Strings> All =
+        Languages.ToDictionary(language => language.Tag, language => new Strings(language.Tag));
 
     private readonly Dictionary<string, string> _texts = [];
 
@@ -18,7 +19,8 @@ public sealed class Strings
     {
         Language = language;
         Assembly assembly = typeof(Strings).Assembly;
-        foreach (string name in assembly.GetManifestResourceNames().Where(name => name.EndsWith($".{language}.json", StringComparison.Ordinal)))
+        foreach (string name in assembly.GetManifestResourceNames()
+            .Where(name => name.EndsWith($".{language}.json", StringComparison.Ordinal)))
         {
             using Stream stream = assembly.GetManifestResourceStream(name)!;
             foreach ((string key, string text) in JsonSerializer.Deserialize<Dictionary<string, string>>(stream)!) _texts.Add(key, text);
@@ -75,8 +77,10 @@ public sealed class Strings
 
     private static double Quality(string[] fields)
     {
-        string? given = fields.Skip(1).Select(field => field.Trim()).FirstOrDefault(field => field.StartsWith("q=", StringComparison.OrdinalIgnoreCase));
+        string? given = fields.Skip(1).Select(field => field.Trim())
+            .FirstOrDefault(field => field.StartsWith("q=", StringComparison.OrdinalIgnoreCase));
         if (given is null) return 1;
-        return double.TryParse(given.AsSpan(2), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double quality) ? quality : 0;
+        return double.TryParse(given.AsSpan(2), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double quality)
+            ? quality : 0;
     }
 }

@@ -5,7 +5,8 @@ namespace Flywheel.Studio.Shell;
 /// <summary>Paper, ink and one green. The style sheet takes its colours from here too (MudBlazor's variables).</summary>
 internal static class StudioTheme
 {
-    /// <summary>The colours as a style sheet's variables, for pages without the script that the theme needs to follow the system's.</summary>
+    /// <summary>The colours as a style sheet's variables, for pages without the script that the theme needs to follow the
+    /// system's.</summary>
     /// <param name="dark">Null follows the system.</param>
     public static string VariablesFor(bool? dark) => dark switch
     {
@@ -54,7 +55,10 @@ internal static class StudioTheme
         LayoutProperties = new LayoutProperties { DefaultBorderRadius = "10px" },
         Typography = new Typography
         {
-            Default = new DefaultTypography { FontFamily = ["Inter", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei", "system-ui", "sans-serif"], FontSize = "0.9375rem", LineHeight = "1.5", LetterSpacing = "normal" },
+            Default =
+                new DefaultTypography { FontFamily = ["Inter", "PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC",
+                    "WenQuanYi Micro Hei", "system-ui", "sans-serif"], FontSize = "0.9375rem", LineHeight = "1.5",
+                    LetterSpacing = "normal" },
             Button = new ButtonTypography { TextTransform = "none", FontWeight = "550", FontSize = "0.9375rem", LetterSpacing = "normal" },
         },
     };

@@ -13,7 +13,8 @@ namespace Flywheel.Studio.Shell;
 /// <param name="MayTeach">May begin a turn.</param>
 /// <param name="Name">What the person or their key is called; null where nobody signed in.</param>
 /// <param name="Role">Of the person's account; null without one.</param>
-public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false, string Workspace = WorkspaceRow.Default,
+public sealed record Visit(string Person, Strings Words, bool? Dark, TimeSpan Zone, bool MayAdminister = false,
+    string Workspace = WorkspaceRow.Default,
     bool MayWrite = true, bool MayTeach = false, string? Name = null, string? Role = null)
 {
     /// <summary>A time as this person reads it.</summary>

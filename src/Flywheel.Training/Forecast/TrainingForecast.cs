@@ -53,9 +53,11 @@ public readonly record struct TrainingWork(int Steps, long Tokens, long ForwardT
     internal static TrainingWork Of(TrainRecipe recipe, DataOrder order, TokenDataset train, TokenDataset? validation)
     {
         int numLooked = Math.Min(MostLooked, order.NumSteps);
-        double each = Enumerable.Range(0, numLooked).Average(i => (double)Trainer.NumInputs(order.Step((int)((long)i * order.NumSteps / numLooked))));
+        double each = Enumerable.Range(0, numLooked)
+            .Average(i => (double)Trainer.NumInputs(order.Step((int)((long)i * order.NumSteps / numLooked))));
         long forward = 0, held = validation?.Manifest.NumTokens ?? 0;
-        if (validation is not null) forward += held + (order.NumSteps - 1) / recipe.EvaluateEvery * Math.Min(held, TrainingRun.EvaluationTokens);
+        if (validation is not null)
+            forward += held + (order.NumSteps - 1) / recipe.EvaluateEvery * Math.Min(held, TrainingRun.EvaluationTokens);
         if (Objective.Named(recipe.Objective).NeedsReference) forward += train.Manifest.NumTokens + held;
         return new TrainingWork(order.NumSteps, (long)(each * order.NumSteps), forward);
     }

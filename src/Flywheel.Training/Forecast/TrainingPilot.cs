@@ -18,7 +18,8 @@ public sealed class TrainingPilot
     private readonly ICollectives _world;
     private readonly CancellationToken _cancellation;
 
-    private TrainingPilot(TrainingJob job, ICollectives world, CancellationToken cancellation) => (_job, _world, _cancellation) = (job, world, cancellation);
+    private TrainingPilot(TrainingJob job, ICollectives world, CancellationToken cancellation) =>
+        (_job, _world, _cancellation) = (job, world, cancellation);
 
     /// <param name="job">Its run folder takes nothing that is kept.</param>
     /// <param name="cancellation">Ends it.</param>
@@ -30,7 +31,8 @@ public sealed class TrainingPilot
     }
 
     /// <summary>The same, shared with other ranks, each of which calls this with the same job.</summary>
-    public static TrainingForecast Run(TrainingJob job, ICollectives world, CancellationToken cancellation = default) => new TrainingPilot(job, world, cancellation).Run();
+    public static TrainingForecast Run(TrainingJob job, ICollectives world, CancellationToken cancellation = default) =>
+        new TrainingPilot(job, world, cancellation).Run();
 
     private TrainingForecast Run()
     {
@@ -43,7 +45,8 @@ public sealed class TrainingPilot
         TorchLibrary.Load(_job.NumThreads);
         // The reference's values change neither time nor memory.
         using var trainer = new Trainer(_job, train, validation, _world, (_, data) => new double[data.NumDocuments]);
-        if (trainer.Order.NumSteps < FewestSteps) throw new FlywheelException($"recipe '{_job.Recipe.Name}': a run of {trainer.Order.NumSteps} step cannot be forecast");
+        if (trainer.Order.NumSteps < FewestSteps)
+            throw new FlywheelException($"recipe '{_job.Recipe.Name}': a run of {trainer.Order.NumSteps} step cannot be forecast");
         using var checkpoint = new Checkpoint(_job.RunFolder, recipe.KeepCheckpoints, _world, trainer.Owned, _ => { });
         TrainingWork work = TrainingWork.Of(recipe, trainer.Order, train, validation);
         double loading = Seconds(started);
@@ -56,7 +59,9 @@ public sealed class TrainingPilot
 
         List<(long Tokens, double Seconds)> steps = [];
         started = Stopwatch.GetTimestamp();
-        for (int step = 0; step < trainer.Order.NumSteps && !_world.Any(step >= LeastSteps && Seconds(started) >= PilotSeconds || step >= Math.Max(FewestSteps, trainer.Order.NumSteps / 2)); step++)
+        for (int step = 0; step < trainer.Order.NumSteps
+            && !_world.Any(step >= LeastSteps && Seconds(started) >= PilotSeconds
+                || step >= Math.Max(FewestSteps, trainer.Order.NumSteps / 2)); step++)
         {
             List<List<Segment>> micros = trainer.Order.Step(step);
             long began = Stopwatch.GetTimestamp();
@@ -64,7 +69,8 @@ public sealed class TrainingPilot
             steps.Add((Trainer.NumInputs(micros), Seconds(began)));
         }
         // The runtime compiles again what runs often: the first half is slower than all that follows.
-        (List<(long Tokens, double Seconds)> early, List<(long Tokens, double Seconds)> late) = (steps[..(steps.Count / 2)], steps[(steps.Count / 2)..]);
+        (List<(long Tokens, double Seconds)> early, List<(long Tokens, double Seconds)> late) = (steps[..(steps.Count / 2)],
+            steps[(steps.Count / 2)..]);
         double rate = late.Sum(step => step.Tokens) / late.Sum(step => step.Seconds);
         double slower = warmUp + early.Sum(step => step.Seconds) - (Trainer.NumInputs(largest) + early.Sum(step => step.Tokens)) / rate;
         double forward = Trainer.NumInputs(largest) / Best(() => trainer.Read(largest));
@@ -76,7 +82,8 @@ public sealed class TrainingPilot
         Arena.GiveBack(); // as a run does before its model's way out
         if (_world.Rank == 0)
         {
-            foreach (string name in recipe.Lora is null ? trainer.Model.Config.Tensors().Select(tensor => tensor.Name) : []) _ = trainer.Model.Read(name);
+            foreach (string name in recipe.Lora is null ? trainer.Model.Config.Tensors().Select(tensor => tensor.Name) : [])
+                _ = trainer.Model.Read(name);
         }
 
         double seconds = loading + Math.Max(0, slower) + work.Tokens / rate + work.ForwardTokens / forward;
@@ -86,7 +93,8 @@ public sealed class TrainingPilot
             Tokens = work.Tokens,
             TokensPerSecond = rate,
             Seconds = seconds + stop * (1 + Math.Floor(seconds / recipe.CheckpointSeconds)),
-            MemoryBytes = Math.Max(program, _world.Map(_world.Size, _ => ProcessMemory.Peak).Max()), // a small run may hold less than reading its data did
+            // a small run may hold less than reading its data did
+            MemoryBytes = Math.Max(program, _world.Map(_world.Size, _ => ProcessMemory.Peak).Max()),
             ProgramBytes = program,
             NumRanks = _world.Size,
         };
@@ -131,7 +139,8 @@ public sealed class TrainingPilot
     {
         const int numLines = 200;
         using var log = new TrainingLogWriter(_job.RunFolder, 0, _ => { });
-        for (int i = 0; i < numLines; i++) log.Append(new LogLine { Step = i + 1, Loss = numLines - i, Tokens = 1000 * (i + 1), Seconds = i });
+        for (int i = 0; i < numLines; i++)
+            log.Append(new LogLine { Step = i + 1, Loss = numLines - i, Tokens = 1000 * (i + 1), Seconds = i });
         return _job.RunFolder;
     }
 

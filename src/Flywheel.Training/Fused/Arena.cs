@@ -48,7 +48,8 @@ internal static unsafe partial class Arena
         fixed (long* sizes = shape)
         {
             const sbyte float32 = (sbyte)ScalarType.Float32;
-            nint handle = NewTensor(s_start + (nint)place, &Return, sizes, shape.Length, float32, float32, (int)DeviceType.CPU, -1, requiresGradient: 0);
+            nint handle = NewTensor(s_start + (nint)place, &Return, sizes, shape.Length, float32, float32, (int)DeviceType.CPU, -1,
+                requiresGradient: 0);
             return Tensor.UnsafeCreateTensor(handle);
         }
     }
@@ -142,5 +143,6 @@ internal static unsafe partial class Arena
 
     /// <summary>TorchSharp's own calls to it copy; a tensor over memory that is there already it offers for managed arrays only.</summary>
     [LibraryImport("LibTorchSharp", EntryPoint = "THSTensor_new")]
-    private static partial nint NewTensor(nint data, delegate* unmanaged[Cdecl]<void*, void> deleter, long* sizes, int numSizes, sbyte type, sbyte resultType, int device, int deviceIndex, byte requiresGradient);
+    private static partial nint NewTensor(nint data, delegate* unmanaged[Cdecl]<void*, void> deleter, long* sizes, int numSizes, sbyte type,
+        sbyte resultType, int device, int deviceIndex, byte requiresGradient);
 }

@@ -19,7 +19,8 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
 {
     private const int R = MatrixTile.NumRows;
 
-    /// <summary>Probabilities that the way back holds at once, in floats, and the rows that it takes at least: many rows make deep products, few stay in the second cache.</summary>
+    /// <summary>Probabilities that the way back holds at once, in floats, and the rows that it takes at least: many rows make deep
+    /// products, few stay in the second cache.</summary>
     private const int BlockFloats = 48 * 1024, MinBlockRows = 4 * R;
 
     private static readonly MatrixTile s_tile = MatrixTile.Best;
@@ -54,7 +55,8 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
     public void Forward(float* y, Span<float> logSums)
     {
         long plain = (long)length * _dim;
-        float* q = Take(2 * plain + (long)Columns * _dim + PanelFloats + R * ScoreRow), k = q + plain, turnedK = k + plain, v = turnedK + (long)Columns * _dim, scores = v + PanelFloats;
+        float* q = Take(2 * plain + (long)Columns * _dim + PanelFloats + R * ScoreRow), k = q + plain, turnedK = k + plain,
+            v = turnedK + (long)Columns * _dim, scores = v + PanelFloats;
         Heads(Key, kNorm, 1, k);
         MatrixProduct.PackColumns(k, 1, _dim, _dim, length, s_tile.NumColumns, turnedK);
         MatrixProduct.PackColumns(Value, _width, 1, length, _dim, s_tile.NumColumns, v);
@@ -74,7 +76,8 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
                     logSums[number * length + i + r] = max + MathF.Log(sums[r]);
                 }
                 float* to = y + (long)i * yRow + number * _dim;
-                MatrixProduct.RowOfTiles(s_tile, new TileJob { A = scores, ARow = ScoreRow, ADepth = 1, Rows = rows, Depth = seen }, v, _dim, to, yRow, null, 0, (nint)length * s_tile.NumColumns);
+                MatrixProduct.RowOfTiles(s_tile, new TileJob { A = scores, ARow = ScoreRow, ADepth = 1, Rows = rows, Depth = seen }, v,
+                    _dim, to, yRow, null, 0, (nint)length * s_tile.NumColumns);
                 for (int r = 0; r < rows; r++)
                 {
                     var output = new Span<float>(to + r * yRow, _dim);
@@ -93,8 +96,10 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
         int width = s_tile.NumColumns, dyRow = layout.NumHeads * _dim, scoreRow = ScoreRow;
         int blockRows = Math.Min((length + R - 1) / R * R, Math.Max(MinBlockRows, BlockFloats / scoreRow / R * R));
         long plain = (long)length * _dim, turned = (long)Columns * _dim;
-        float* q = Take(5 * plain + 2 * turned + 3 * PanelFloats + 2L * blockRows * scoreRow), k = q + plain, dq = k + plain, dk = dq + plain, dv = dk + plain;
-        float* turnedK = dv + plain, turnedV = turnedK + turned, packedK = turnedV + turned, packedQ = packedK + PanelFloats, packedDy = packedQ + PanelFloats;
+        float* q = Take(5 * plain + 2 * turned + 3 * PanelFloats + 2L * blockRows * scoreRow), k = q + plain, dq = k + plain,
+            dk = dq + plain, dv = dk + plain;
+        float* turnedK = dv + plain, turnedV = turnedK + turned, packedK = turnedV + turned, packedQ = packedK + PanelFloats,
+            packedDy = packedQ + PanelFloats;
         float* p = packedDy + PanelFloats, ds = p + (long)blockRows * scoreRow;
         nint panel = (nint)length * width;
         Heads(Key, kNorm, 1, k);
@@ -117,8 +122,10 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
                     float* pi = p + (long)(i - first) * scoreRow, dsi = ds + (long)(i - first) * scoreRow;
                     Scores(q + i * _dim, _dim, i, turnedK, pi);
                     Scores(dy + (long)i * dyRow + number * _dim, dyRow, i, turnedV, dsi);
-                    for (int r = 0; r < rows; r++) SoftmaxBackward(pi + r * scoreRow, dsi + r * scoreRow, i + r + 1, seen, logSums[number * length + i + r]);
-                    MatrixProduct.RowOfTiles(s_tile, new TileJob { A = dsi, ARow = scoreRow, ADepth = 1, Rows = rows, Depth = seen }, packedK, _dim, dq + i * _dim, _dim, null, 0, panel);
+                    for (int r = 0; r < rows; r++)
+                        SoftmaxBackward(pi + r * scoreRow, dsi + r * scoreRow, i + r + 1, seen, logSums[number * length + i + r]);
+                    MatrixProduct.RowOfTiles(s_tile, new TileJob { A = dsi, ARow = scoreRow, ADepth = 1, Rows = rows, Depth = seen },
+                        packedK, _dim, dq + i * _dim, _dim, null, 0, panel);
                 }
                 for (int j = 0; j < end; j += R)
                 {
@@ -153,7 +160,8 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
     private void Scores(float* rows, int rowStep, int i, float* turned, float* scores)
     {
         int width = s_tile.NumColumns, columns = Math.Min(Columns, (i + R + width - 1) / width * width);
-        MatrixProduct.RowOfTiles(s_tile, new TileJob { A = rows, ARow = rowStep, ADepth = 1, Rows = length - i, Depth = _dim }, turned, columns, scores, ScoreRow, null, 0);
+        MatrixProduct.RowOfTiles(s_tile, new TileJob { A = rows, ARow = rowStep, ADepth = 1, Rows = length - i, Depth = _dim }, turned,
+            columns, scores, ScoreRow, null, 0);
     }
 
     /// <summary>A head's rows, normalised, turned by their positions and multiplied by <paramref name="scale"/>: [T, D].</summary>
@@ -201,7 +209,8 @@ internal readonly unsafe ref struct AttentionUnit(HeadLayout layout, int kvHead,
         return (max, Vector256.Sum(sum));
     }
 
-    /// <summary>Scores become probabilities p, and the probabilities' gradients g those of the scores, p (g - sum of p g); both zero from <paramref name="valid"/> to <paramref name="end"/>.</summary>
+    /// <summary>Scores become probabilities p, and the probabilities' gradients g those of the scores, p (g - sum of p g); both zero from
+    /// <paramref name="valid"/> to <paramref name="end"/>.</summary>
     private static void SoftmaxBackward(float* scores, float* gradients, int valid, int end, float logSum)
     {
         Fill(scores, valid, end, float.NegativeInfinity);

@@ -15,7 +15,8 @@ internal static unsafe class Avx2Tile
     {
         (int rows, nint rowStep, nint depthStep, nint cStep) = (job->Rows, job->ARow, job->ADepth, job->CRow);
         // Rows that are not there are computed from the first one and not stored.
-        float* a0 = job->A, a1 = a0 + (rows > 1 ? rowStep : 0), a2 = a0 + (rows > 2 ? 2 * rowStep : 0), a3 = a0 + (rows > 3 ? 3 * rowStep : 0), a4 = a0 + (rows > 4 ? 4 * rowStep : 0), a5 = a0 + (rows > 5 ? 5 * rowStep : 0);
+        float* a0 = job->A, a1 = a0 + (rows > 1 ? rowStep : 0), a2 = a0 + (rows > 2 ? 2 * rowStep : 0),
+            a3 = a0 + (rows > 3 ? 3 * rowStep : 0), a4 = a0 + (rows > 4 ? 4 * rowStep : 0), a5 = a0 + (rows > 5 ? 5 * rowStep : 0);
         Vector256<float> c00 = default, c01 = default;
         Vector256<float> c10 = default, c11 = default;
         Vector256<float> c20 = default, c21 = default;

@@ -14,7 +14,8 @@ namespace Flywheel.Training;
 /// <param name="GateUp">[2F, C].</param>
 /// <param name="Down">[C, F].</param>
 /// <param name="Eps">Of the norms.</param>
-internal sealed record DecoderLayer(Tensor InputNorm, Projection Qkv, Tensor? QNorm, Tensor? KNorm, Projection Output, Tensor PostNorm, Projection GateUp, Projection Down, float Eps)
+internal sealed record DecoderLayer(Tensor InputNorm, Projection Qkv, Tensor? QNorm, Tensor? KNorm, Projection Output, Tensor PostNorm,
+    Projection GateUp, Projection Down, float Eps)
 {
     /// <summary>What the way back needs beside the layer's input.</summary>
     /// <param name="Qkv">[N, (H + 2K) D].</param>

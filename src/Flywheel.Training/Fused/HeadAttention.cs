@@ -27,9 +27,13 @@ internal static unsafe class HeadAttention
     {
         long n = qkv.shape[0];
         Tensor output = Arena.Empty(n, layout.NumHeads * layout.HeadDim), logSums = Arena.Empty(n, layout.NumHeads);
-        (nint x, nint qWeight, nint kWeight, nint y, nint sums) = ((nint)Rows.Floats(qkv), Address(qNorm), Address(kNorm), (nint)Rows.Floats(output), (nint)Rows.Floats(logSums));
-        ForEachUnit(layout, (_, start, length, head) => new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
-            .Forward((float*)y + start * layout.NumHeads * layout.HeadDim, new Span<float>((float*)sums + start * layout.NumHeads, length * layout.NumHeads)));
+        (nint x, nint qWeight, nint kWeight, nint y, nint sums) = ((nint)Rows.Floats(qkv), Address(qNorm), Address(kNorm),
+            (nint)Rows.Floats(output), (nint)Rows.Floats(logSums));
+        ForEachUnit(layout,
+            (_, start, length, head) =>
+                new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
+            .Forward((float*)y + start * layout.NumHeads * layout.HeadDim,
+                new Span<float>((float*)sums + start * layout.NumHeads, length * layout.NumHeads)));
         return (output, logSums);
     }
 
@@ -46,13 +50,17 @@ internal static unsafe class HeadAttention
         {
             (nint x, nint qWeight, nint kWeight, nint dy, nint sums, nint norms) =
                 ((nint)Rows.Floats(qkv), Address(qNorm), Address(kNorm), (nint)Rows.Floats(g), (nint)Rows.Floats(logSums), (nint)pinned);
-            ForEachUnit(layout, (unit, start, length, head) => new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
-                .Backward((float*)dy + start * layout.NumHeads * layout.HeadDim, new ReadOnlySpan<float>((float*)sums + start * layout.NumHeads, length * layout.NumHeads),
+            ForEachUnit(layout,
+                (unit, start, length, head) =>
+                    new AttentionUnit(layout, head, length, (float*)x + start * layout.Width, (float*)qWeight, (float*)kWeight)
+                .Backward((float*)dy + start * layout.NumHeads * layout.HeadDim,
+                    new ReadOnlySpan<float>((float*)sums + start * layout.NumHeads, length * layout.NumHeads),
                     (float*)norms + unit * 2L * layout.HeadDim));
         }
         if (qNorm is not { requires_grad: true } || kNorm is null) return;
         Span<float> total = dNorms.AsSpan(0, 2 * layout.HeadDim);
-        for (int unit = 1; unit < layout.NumUnits; unit++) System.Numerics.Tensors.TensorPrimitives.Add(total, dNorms.AsSpan(unit * total.Length, total.Length), total);
+        for (int unit = 1; unit < layout.NumUnits; unit++)
+            System.Numerics.Tensors.TensorPrimitives.Add(total, dNorms.AsSpan(unit * total.Length, total.Length), total);
         Gradient.Add(qNorm, total[..layout.HeadDim]);
         Gradient.Add(kNorm, total[layout.HeadDim..]);
     }

@@ -28,10 +28,12 @@ internal static unsafe class MatrixProduct
     /// </summary>
     private const int MaxDepth = 512, MaxColumns = 256, MaxRows = 192, MaxColumnsOfPacked = 1024;
 
-    /// <summary>Floats between packed tiles of A beside their content, so that they do not fall on the same sets of the first cache.</summary>
+    /// <summary>Floats between packed tiles of A beside their content, so that they do not fall on the same sets of the first
+    /// cache.</summary>
     private const int TileGap = 16;
 
-    private const int BlockFloats = MaxDepth * MaxColumnsOfPacked, PackedFloats = BlockFloats + MaxRows * MaxDepth + (MaxRows / MatrixTile.NumRows * TileGap);
+    private const int BlockFloats = MaxDepth * MaxColumnsOfPacked,
+        PackedFloats = BlockFloats + MaxRows * MaxDepth + (MaxRows / MatrixTile.NumRows * TileGap);
 
     [ThreadStatic]
     private static nint s_buffer;
@@ -52,8 +54,10 @@ internal static unsafe class MatrixProduct
         Rows.Team(rowParts * columnParts, part =>
         {
             (int rowPart, int columnPart) = (part / columnParts, part % columnParts);
-            (int firstRow, int endRow) = (rowTiles * rowPart / rowParts * MatrixTile.NumRows, Math.Min(m, rowTiles * (rowPart + 1) / rowParts * MatrixTile.NumRows));
-            (int firstColumn, int endColumn) = (columnTiles * columnPart / columnParts * width, Math.Min(n, columnTiles * (columnPart + 1) / columnParts * width));
+            (int firstRow, int endRow) = (rowTiles * rowPart / rowParts * MatrixTile.NumRows,
+                Math.Min(m, rowTiles * (rowPart + 1) / rowParts * MatrixTile.NumRows));
+            (int firstColumn, int endColumn) = (columnTiles * columnPart / columnParts * width,
+                Math.Min(n, columnTiles * (columnPart + 1) / columnParts * width));
             Multiply(tile, firstRow, endRow, firstColumn, endColumn, k, a, b, c, start);
         });
     }
@@ -79,7 +83,8 @@ internal static unsafe class MatrixProduct
         return best;
     }
 
-    private static void Multiply(MatrixTile tile, int firstRow, int endRow, int firstColumn, int endColumn, int k, MatrixView a, MatrixView b, MatrixView c, MatrixView? start)
+    private static void Multiply(MatrixTile tile, int firstRow, int endRow, int firstColumn, int endColumn, int k, MatrixView a,
+        MatrixView b, MatrixView c, MatrixView? start)
     {
         if (s_buffer == 0) s_buffer = (nint)Arena.Allocate(PackedFloats); // as long as its thread, which is as long as the process
         float* packedB = (float*)s_buffer, packedA = packedB + BlockFloats;
@@ -106,13 +111,16 @@ internal static unsafe class MatrixProduct
         }
     }
 
-    private static void Block(MatrixTile tile, int firstRow, int endRow, int column, int columns, int depth, float* a, nint aRow, float* packedB, MatrixView c, MatrixView? start)
+    private static void Block(MatrixTile tile, int firstRow, int endRow, int column, int columns, int depth, float* a, nint aRow,
+        float* packedB, MatrixView c, MatrixView? start)
     {
         for (int row = firstRow; row < endRow; row += MatrixTile.NumRows)
-            RowOfTiles(tile, new TileJob { A = a + row * aRow, ARow = aRow, ADepth = 1, Depth = depth, Rows = endRow - row }, packedB, columns, c.At(row, column), c.Row, start is { } view ? view.At(row, column) : null, start?.Row ?? 0);
+            RowOfTiles(tile, new TileJob { A = a + row * aRow, ARow = aRow, ADepth = 1, Depth = depth, Rows = endRow - row }, packedB,
+                columns, c.At(row, column), c.Row, start is { } view ? view.At(row, column) : null, start?.Row ?? 0);
     }
 
-    private static void PackedBlock(MatrixTile tile, int firstRow, int endRow, int column, int columns, int depth, float* packedA, float* packedB, MatrixView c, MatrixView? start)
+    private static void PackedBlock(MatrixTile tile, int firstRow, int endRow, int column, int columns, int depth, float* packedA,
+        float* packedB, MatrixView c, MatrixView? start)
     {
         int width = tile.NumColumns;
         for (int panel = 0; panel < columns; panel += width, packedB += (nint)width * depth)
@@ -121,7 +129,8 @@ internal static unsafe class MatrixProduct
             for (int row = firstRow; row < endRow; row += MatrixTile.NumRows, a += depth * MatrixTile.NumRows + TileGap)
             {
                 var job = new TileJob { A = a, ARow = 1, ADepth = MatrixTile.NumRows, Depth = depth, Rows = endRow - row };
-                RowOfTiles(tile, job, packedB, Math.Min(width, columns - panel), c.At(row, column + panel), c.Row, start is { } view ? view.At(row, column + panel) : null, start?.Row ?? 0);
+                RowOfTiles(tile, job, packedB, Math.Min(width, columns - panel), c.At(row, column + panel), c.Row,
+                    start is { } view ? view.At(row, column + panel) : null, start?.Row ?? 0);
             }
         }
     }
@@ -137,7 +146,8 @@ internal static unsafe class MatrixProduct
     /// <param name="startRow">Floats from one of its rows to the next.</param>
     /// <param name="panel">Floats from one panel to the next, where a panel is deeper than the job.</param>
     [SkipLocalsInit]
-    public static void RowOfTiles(MatrixTile tile, TileJob job, float* packed, int columns, float* c, nint cRow, float* start, nint startRow, nint panel = 0)
+    public static void RowOfTiles(MatrixTile tile, TileJob job, float* packed, int columns, float* c, nint cRow, float* start,
+        nint startRow, nint panel = 0)
     {
         int width = tile.NumColumns, j = 0;
         if (panel == 0) panel = (nint)width * job.Depth;
@@ -158,7 +168,8 @@ internal static unsafe class MatrixProduct
         job.Start = null;
         tile.Multiply(ref job);
         for (int r = 0; r < job.Rows; r++)
-            for (int i = 0; i < columns - j; i++) c[r * cRow + j + i] = edge[r * width + i] + (start is null ? 0 : start[r * startRow + j + i]);
+            for (int i = 0; i < columns - j; i++)
+                c[r * cRow + j + i] = edge[r * width + i] + (start is null ? 0 : start[r * startRow + j + i]);
     }
 
     /// <summary>Columns [depth, columns] as panels [depth, width], the last one filled up with zeros.</summary>
@@ -211,7 +222,8 @@ internal static unsafe class MatrixProduct
         {
             float* at = to;
             int i = 0;
-            for (; i < rows; i += 16) Sse.Prefetch0(a + PackAhead * column + i); // short stretches far apart: the processor does not foresee them
+            // short stretches far apart: the processor does not foresee them
+            for (; i < rows; i += 16) Sse.Prefetch0(a + PackAhead * column + i);
             for (i = 0; i < whole; i += MatrixTile.NumRows, at += tile)
             {
                 Vector128.Load(a + i).Store(at);
@@ -224,11 +236,14 @@ internal static unsafe class MatrixProduct
     /// <summary>to[k, i] = from[i, k] for 8 by 8.</summary>
     private static void Transpose8(float* from, nint fromRow, float* to, nint toRow)
     {
-        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + fromRow), r2 = Vector256.Load(from + 2 * fromRow), r3 = Vector256.Load(from + 3 * fromRow);
-        Vector256<float> r4 = Vector256.Load(from + 4 * fromRow), r5 = Vector256.Load(from + 5 * fromRow), r6 = Vector256.Load(from + 6 * fromRow), r7 = Vector256.Load(from + 7 * fromRow);
+        Vector256<float> r0 = Vector256.Load(from), r1 = Vector256.Load(from + fromRow), r2 = Vector256.Load(from + 2 * fromRow),
+            r3 = Vector256.Load(from + 3 * fromRow);
+        Vector256<float> r4 = Vector256.Load(from + 4 * fromRow), r5 = Vector256.Load(from + 5 * fromRow),
+            r6 = Vector256.Load(from + 6 * fromRow), r7 = Vector256.Load(from + 7 * fromRow);
         (r0, r1, r2, r3, r4, r5, r6, r7) = (Avx.UnpackLow(r0, r1), Avx.UnpackHigh(r0, r1), Avx.UnpackLow(r2, r3), Avx.UnpackHigh(r2, r3),
             Avx.UnpackLow(r4, r5), Avx.UnpackHigh(r4, r5), Avx.UnpackLow(r6, r7), Avx.UnpackHigh(r6, r7));
-        (r0, r1, r2, r3, r4, r5, r6, r7) = (Avx.Shuffle(r0, r2, 0x44), Avx.Shuffle(r0, r2, 0xEE), Avx.Shuffle(r1, r3, 0x44), Avx.Shuffle(r1, r3, 0xEE),
+        (r0, r1, r2, r3, r4, r5, r6, r7) = (Avx.Shuffle(r0, r2, 0x44), Avx.Shuffle(r0, r2, 0xEE), Avx.Shuffle(r1, r3, 0x44),
+            Avx.Shuffle(r1, r3, 0xEE),
             Avx.Shuffle(r4, r6, 0x44), Avx.Shuffle(r4, r6, 0xEE), Avx.Shuffle(r5, r7, 0x44), Avx.Shuffle(r5, r7, 0xEE));
         Avx.Permute2x128(r0, r4, 0x20).Store(to);
         Avx.Permute2x128(r1, r5, 0x20).Store(to + toRow);

@@ -28,11 +28,13 @@ internal static unsafe class OutputHead
     /// <param name="logProbs">Takes the log-probability of each target, [M].</param>
     /// <param name="half">Compute the gradients' products in bfloat16; logits are fp32 always.</param>
     /// <returns>The weighted loss, its gradient by x, and by the matrix unless that is frozen.</returns>
-    public static (double Loss, Tensor Dx, Tensor? DMatrix) Learn(Tensor x, Tensor matrix, long[] targets, float[] weights, float zWeight, float[] logProbs, bool half)
+    public static (double Loss, Tensor Dx, Tensor? DMatrix) Learn(Tensor x, Tensor matrix, long[] targets, float[] weights, float zWeight,
+        float[] logProbs, bool half)
     {
         using Tensor? halfMatrix = half ? matrix.to(bfloat16) : null;
         Tensor dx = Arena.Empty(x.shape);
-        Tensor? dMatrix = !matrix.requires_grad ? null : half || targets.Length == 0 ? Arena.Zeros(matrix.shape) : Arena.Empty(matrix.shape);
+        Tensor? dMatrix = !matrix.requires_grad ? null : half || targets.Length == 0
+            ? Arena.Zeros(matrix.shape) : Arena.Empty(matrix.shape);
         float[] logSums = new float[targets.Length];
         ForEachChunk(x, matrix, targets, (logits, first, rows) =>
         {
@@ -76,7 +78,8 @@ internal static unsafe class OutputHead
     /// Writes each row's log-probability and logarithm of the softmax's denominator; with weights, turns its logits into the
     /// gradient weight * (softmax - onehot) + 2 zWeight * logSum * softmax.
     /// </summary>
-    private static void CrossEntropy(Tensor logits, long[] targets, float[]? weights, float zWeight, float[] logProbs, float[]? logSums, int firstRow)
+    private static void CrossEntropy(Tensor logits, long[] targets, float[]? weights, float zWeight, float[] logProbs, float[]? logSums,
+        int firstRow)
     {
         int vocabulary = (int)logits.shape[1];
         nint start = (nint)Rows.Floats(logits);

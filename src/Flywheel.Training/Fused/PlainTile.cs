@@ -15,7 +15,8 @@ internal static unsafe class PlainTile
             for (int column = 0; column < Width; column++)
             {
                 float sum = 0;
-                for (int k = 0; k < job->Depth; k++) sum = MathF.FusedMultiplyAdd(job->A[row * job->ARow + k * job->ADepth], job->B[k * Width + column], sum);
+                for (int k = 0; k < job->Depth; k++)
+                    sum = MathF.FusedMultiplyAdd(job->A[row * job->ARow + k * job->ADepth], job->B[k * Width + column], sum);
                 job->C[row * job->CRow + column] = job->Start is null ? sum : sum + job->Start[row * job->StartRow + column];
             }
         }

@@ -17,10 +17,12 @@ internal sealed record LoraPart(string Module, Tensor A, Tensor B, long FirstRow
 /// <param name="Adapters">On disjoint rows of the weight.</param>
 /// <param name="Scale">Factor of every adapter.</param>
 /// <param name="HalfStep">
-/// Multiply by W in bfloat16, rows filled up to a multiple of this (<see cref="HalfProducts"/>); 0 multiplies in fp32. Weights stay fp32 outside. Only worth it where the processor multiplies
+/// Multiply by W in bfloat16, rows filled up to a multiple of this (<see cref="HalfProducts"/>); 0 multiplies in fp32. Weights stay fp32
+/// outside. Only worth it where the processor multiplies
 /// bfloat16 (AVX512-BF16: 370 GFLOP/s against 150 on two Zen 4 cores; elsewhere far slower).
 /// </param>
-internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyList<LoraPart>? Adapters = null, float Scale = 0, int HalfStep = 0)
+internal sealed record Projection(Tensor Weight, Tensor? Bias = null, IReadOnlyList<LoraPart>? Adapters = null, float Scale = 0,
+    int HalfStep = 0)
 {
     public IReadOnlyList<LoraPart> Adapters { get; } = Adapters ?? [];
 

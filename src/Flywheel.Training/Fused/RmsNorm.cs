@@ -27,7 +27,8 @@ internal static unsafe class RmsNorm
         return y;
     }
 
-    /// <summary>Rows whose weight gradients are summed together, before these sums are: how many threads there are must change no bit.</summary>
+    /// <summary>Rows whose weight gradients are summed together, before these sums are: how many threads there are must change no
+    /// bit.</summary>
     private const int BlockRows = 64;
 
     /// <param name="x">What went in.</param>
@@ -41,7 +42,8 @@ internal static unsafe class RmsNorm
         float[] dws = new float[Math.Max(blocks, 1) * channels];
         fixed (float* pinned = dws)
         {
-            (nint xs, nint ws, nint gs, nint dxs, nint dwp) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(g), (nint)Rows.Floats(dx), (nint)pinned);
+            (nint xs, nint ws, nint gs, nint dxs, nint dwp) = ((nint)Rows.Floats(x), (nint)Rows.Floats(weight), (nint)Rows.Floats(g),
+                (nint)Rows.Floats(dx), (nint)pinned);
             Rows.ForEach(blocks, BlockRows * 2L * channels, (first, end) =>
             {
                 var w = new ReadOnlySpan<float>((float*)ws, channels);
@@ -70,7 +72,8 @@ internal static unsafe class RmsNorm
     }
 
     /// <summary>With h = x * scale: dw += g * h, dx = scale * (g * w - h * mean(g * w * h)). dx may be g or x.</summary>
-    internal static void NormaliseBackward(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> g, Span<float> dx, Span<float> dw, Span<float> scratch, float eps)
+    internal static void NormaliseBackward(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> g, Span<float> dx,
+        Span<float> dw, Span<float> scratch, float eps)
     {
         float scale = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(x) / x.Length + eps);
         TensorPrimitives.Multiply(x, scale, scratch); // h

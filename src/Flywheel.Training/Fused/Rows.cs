@@ -14,7 +14,8 @@ internal static unsafe class Rows
 
     public static int NumThreads { get; set; } = 1;
 
-    /// <summary>Calls <paramref name="body"/> with (first row, end row) of at most <see cref="NumThreads"/> parts, at the same time.</summary>
+    /// <summary>Calls <paramref name="body"/> with (first row, end row) of at most <see cref="NumThreads"/> parts, at the same
+    /// time.</summary>
     public static void ForEach(long rows, long floatsPerRow, Action<int, int> body)
     {
         int parts = (int)Math.Clamp(rows * floatsPerRow / MinFloats, 1, Math.Min(NumThreads, Math.Max(rows, 1)));
@@ -43,13 +44,15 @@ internal static unsafe class Rows
     /// <summary>Address of a contiguous fp32 tensor's first element.</summary>
     public static float* Floats(torch.Tensor tensor)
     {
-        if (tensor.dtype != torch.ScalarType.Float32 || !tensor.is_contiguous()) throw new ArgumentException($"expected a contiguous fp32 tensor, got {tensor.dtype} [{string.Join(", ", tensor.shape)}]");
+        if (tensor.dtype != torch.ScalarType.Float32 || !tensor.is_contiguous())
+            throw new ArgumentException($"expected a contiguous fp32 tensor, got {tensor.dtype} [{string.Join(", ", tensor.shape)}]");
         return (float*)NativeTensor.Data(tensor.Handle);
     }
 
     public static long* Longs(torch.Tensor tensor)
     {
-        if (tensor.dtype != torch.ScalarType.Int64 || !tensor.is_contiguous()) throw new ArgumentException($"expected a contiguous int64 tensor, got {tensor.dtype}");
+        if (tensor.dtype != torch.ScalarType.Int64 || !tensor.is_contiguous())
+            throw new ArgumentException($"expected a contiguous int64 tensor, got {tensor.dtype}");
         return (long*)NativeTensor.Data(tensor.Handle);
     }
 }

@@ -20,7 +20,8 @@ internal static unsafe class SwiGlu
         return y;
     }
 
-    /// <summary>With s = sigmoid(gate): dup = g * gate * s, dgate = g * up * s * (1 + gate * (1 - s)). Needs no memory of its own.</summary>
+    /// <summary>With s = sigmoid(gate): dup = g * gate * s, dgate = g * up * s * (1 + gate * (1 - s)). Needs no memory of its
+    /// own.</summary>
     /// <param name="gateUp">What went in; becomes its gradient.</param>
     /// <param name="gradient">Of what came out; becomes what came out, which then need not be kept.</param>
     public static void Backward(Tensor gateUp, Tensor gradient)
@@ -55,20 +56,23 @@ internal static unsafe class SwiGlu
         int i = 0;
         for (; i <= width - 8; i += 8)
         {
-            (Vector256<float> dGate, Vector256<float> dUp, Vector256<float> y) = Backward(Vector256.Load(x + i), Vector256.Load(x + width + i), Vector256.Load(g + i));
+            (Vector256<float> dGate, Vector256<float> dUp, Vector256<float> y) =
+                Backward(Vector256.Load(x + i), Vector256.Load(x + width + i), Vector256.Load(g + i));
             dGate.Store(x + i);
             dUp.Store(x + width + i);
             y.Store(g + i);
         }
         for (; i < width; i++)
         {
-            (Vector256<float> dGate, Vector256<float> dUp, Vector256<float> y) = Backward(Vector256.Create(x[i]), Vector256.Create(x[width + i]), Vector256.Create(g[i]));
+            (Vector256<float> dGate, Vector256<float> dUp, Vector256<float> y) =
+                Backward(Vector256.Create(x[i]), Vector256.Create(x[width + i]), Vector256.Create(g[i]));
             (x[i], x[width + i], g[i]) = (dGate.ToScalar(), dUp.ToScalar(), y.ToScalar());
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static (Vector256<float> Gate, Vector256<float> Up, Vector256<float> Y) Backward(Vector256<float> gate, Vector256<float> up, Vector256<float> g)
+    private static (Vector256<float> Gate, Vector256<float> Up, Vector256<float> Y) Backward(Vector256<float> gate, Vector256<float> up,
+        Vector256<float> g)
     {
         Vector256<float> s = Sigmoid(gate), silu = gate * s;
         return (g * up * Vector256.FusedMultiplyAdd(silu, Vector256<float>.One - s, s), g * silu, silu * up);

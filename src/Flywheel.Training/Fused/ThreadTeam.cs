@@ -18,7 +18,8 @@ internal sealed class ThreadTeam
 
     public static ThreadTeam Shared { get; } = new();
 
-    /// <summary>Calls <paramref name="body"/> with each of 0 .. <paramref name="parts"/> - 1, at the same time, and waits for all.</summary>
+    /// <summary>Calls <paramref name="body"/> with each of 0 .. <paramref name="parts"/> - 1, at the same time, and waits for
+    /// all.</summary>
     public void Run(int parts, Action<int> body)
     {
         // Whoever finds the team at work (tests do) computes alone.

@@ -12,7 +12,8 @@ internal static unsafe class TokenEmbedding
         Tensor x = Arena.Empty(tokens.Length, channels);
         float* source = Rows.Floats(table), output = Rows.Floats(x);
         for (int row = 0; row < tokens.Length; row++)
-            new ReadOnlySpan<float>(source + tokens[row] * channels, channels).CopyTo(new Span<float>(output + (long)row * channels, channels));
+            new ReadOnlySpan<float>(source + tokens[row] * channels,
+                channels).CopyTo(new Span<float>(output + (long)row * channels, channels));
         return x;
     }
 

@@ -18,19 +18,24 @@ internal static unsafe class AdamW
     /// <param name="clip">Factor of the gradient.</param>
     /// <param name="decay">Weight decay.</param>
     /// <param name="betas">How much of each running mean is kept.</param>
-    public static void Update(Tensor parameter, Tensor first, Tensor second, int step, double rate, float clip, double decay, (double First, double Second) betas)
+    public static void Update(Tensor parameter, Tensor first, Tensor second, int step, double rate, float clip, double decay,
+        (double First, double Second) betas)
     {
-        float scale = (float)(rate / (1 - Math.Pow(betas.First, step))), rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(betas.Second, step))), keep = (float)(1 - rate * decay);
+        float scale = (float)(rate / (1 - Math.Pow(betas.First, step))),
+            rootCorrection = (float)(1 / Math.Sqrt(1 - Math.Pow(betas.Second, step))), keep = (float)(1 - rate * decay);
         using Tensor gradient = parameter.grad!;
-        (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(gradient), (nint)Rows.Floats(first), (nint)Rows.Floats(second));
+        (nint p, nint g, nint m, nint v) = ((nint)Rows.Floats(parameter), (nint)Rows.Floats(gradient), (nint)Rows.Floats(first),
+            (nint)Rows.Floats(second));
         Rows.ForEach(parameter.numel(), 4, (start, end) =>
         {
             int n = end - start;
-            Update(new((float*)p + start, n), new((float*)g + start, n), new((float*)m + start, n), new((float*)v + start, n), clip, keep, (float)betas.First, (float)betas.Second, scale, rootCorrection);
+            Update(new((float*)p + start, n), new((float*)g + start, n), new((float*)m + start, n), new((float*)v + start, n), clip, keep,
+                (float)betas.First, (float)betas.Second, scale, rootCorrection);
         });
     }
 
-    private static void Update(Span<float> p, ReadOnlySpan<float> g, Span<float> m, Span<float> v, float clip, float keep, float beta1, float beta2, float scale, float rootCorrection)
+    private static void Update(Span<float> p, ReadOnlySpan<float> g, Span<float> m, Span<float> v, float clip, float keep, float beta1,
+        float beta2, float scale, float rootCorrection)
     {
         int i = 0;
         for (; i <= p.Length - Vector<float>.Count; i += Vector<float>.Count)

@@ -19,11 +19,15 @@ internal sealed class Optimizer : IDisposable
     public Optimizer(IEnumerable<Parameter> parameters, TrainRecipe recipe)
     {
         (_parameters, _recipe) = ([.. parameters], recipe);
-        _states = [.. _parameters.Select(parameter => Names(parameter).ToDictionary(name => name, _ => Arena.Zeros(parameter.Tensor.shape).DetachFromDisposeScope()))];
+        _states =
+            [.. _parameters.Select(parameter =>
+                Names(parameter).ToDictionary(name => name, _ => Arena.Zeros(parameter.Tensor.shape).DetachFromDisposeScope()))];
     }
 
     /// <summary>What a checkpoint keeps: all that updates carry from step to step, in a fixed order.</summary>
-    public IEnumerable<Parameter> State => _parameters.SelectMany((parameter, i) => Names(parameter).Select(name => new Parameter($"{name}.{parameter.Name}", _states[i][name])));
+    public IEnumerable<Parameter> State =>
+        _parameters.SelectMany((parameter, i) =>
+            Names(parameter).Select(name => new Parameter($"{name}.{parameter.Name}", _states[i][name])));
 
     /// <summary>Updates the parameters from their <c>grad</c>.</summary>
     /// <param name="step">Counted from 1.</param>
@@ -35,12 +39,14 @@ internal sealed class Optimizer : IDisposable
         for (int i = 0; i < _parameters.Length; i++)
         {
             (Parameter parameter, Dictionary<string, Tensor> state) = (_parameters[i], _states[i]);
-            if (UsesMuon(parameter)) Muon.Update(parameter, state[Momentum], step, factor * _recipe.MuonLearningRate, clip, _recipe.WeightDecay);
+            if (UsesMuon(parameter))
+                Muon.Update(parameter, state[Momentum], step, factor * _recipe.MuonLearningRate, clip, _recipe.WeightDecay);
             else
             {
                 // Gains and biases have no scale to shrink towards.
                 double decay = parameter.Tensor.dim() >= 2 ? _recipe.WeightDecay : 0;
-                AdamW.Update(parameter.Tensor, state[First], state[Second], step, factor * _recipe.LearningRate, clip, decay, (_recipe.Beta1, _recipe.Beta2));
+                AdamW.Update(parameter.Tensor, state[First], state[Second], step, factor * _recipe.LearningRate, clip, decay,
+                    (_recipe.Beta1, _recipe.Beta2));
             }
             if (_recipe.AverageDecay > 0) Average(parameter.Tensor, state[AverageOf], step);
         }

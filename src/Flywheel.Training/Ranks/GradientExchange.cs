@@ -97,7 +97,8 @@ internal sealed unsafe class GradientExchange : IDisposable
     {
         var parts = Exchange();
         int own = _counts[World.Rank];
-        float* sum = (float*)MicroTree.Sum(_numMicros, parts, (to, from) => AddTo((float*)to, (float*)from, own)), gradients = Rows.Floats(_gradients) + _offsets[World.Rank];
+        float* sum = (float*)MicroTree.Sum(_numMicros, parts, (to, from) => AddTo((float*)to, (float*)from, own)),
+            gradients = Rows.Floats(_gradients) + _offsets[World.Rank];
         if (sum != gradients) new ReadOnlySpan<float>(sum, own).CopyTo(new Span<float>(gradients, own));
         foreach ((_, Tensor used) in _stack) _free.Push(used);
         _stack.Clear();
@@ -149,7 +150,8 @@ internal sealed unsafe class GradientExchange : IDisposable
                 parts[nodes[rank][round]] = (nint)(received + at + total);
                 total += own;
             }
-            World.AllToAll(new(Rows.Floats(send), (int)send.numel()), sendCounts, _offsets, new(received + at, total), receiveCounts, receiveOffsets);
+            World.AllToAll(new(Rows.Floats(send), (int)send.numel()), sendCounts, _offsets, new(received + at, total), receiveCounts,
+                receiveOffsets);
             at += total;
         }
         return parts;

@@ -19,7 +19,8 @@ public interface ICollectives : IDisposable
     /// <param name="receive">Filled.</param>
     /// <param name="receiveCounts">Elements from each rank.</param>
     /// <param name="receiveOffsets">Where each rank's part goes.</param>
-    void AllToAll(ReadOnlySpan<float> send, int[] sendCounts, int[] sendOffsets, Span<float> receive, int[] receiveCounts, int[] receiveOffsets);
+    void AllToAll(ReadOnlySpan<float> send, int[] sendCounts, int[] sendOffsets, Span<float> receive, int[] receiveCounts,
+        int[] receiveOffsets);
 
     /// <summary>Each rank has filled its own part of <paramref name="buffer"/>; afterwards every rank has them all.</summary>
     /// <param name="buffer">Parts of all ranks.</param>
@@ -39,7 +40,8 @@ internal sealed class SingleRank : ICollectives
 
     public int Size => 1;
 
-    public void AllToAll(ReadOnlySpan<float> send, int[] sendCounts, int[] sendOffsets, Span<float> receive, int[] receiveCounts, int[] receiveOffsets) =>
+    public void AllToAll(ReadOnlySpan<float> send, int[] sendCounts, int[] sendOffsets, Span<float> receive, int[] receiveCounts,
+        int[] receiveOffsets) =>
         send.Slice(sendOffsets[0], sendCounts[0]).CopyTo(receive[receiveOffsets[0]..]);
 
     public void AllGather<T>(Span<T> buffer, int[] counts, int[] offsets)
@@ -59,7 +61,8 @@ internal sealed class SingleRank : ICollectives
 internal static class CollectivesExtensions
 {
     /// <summary>The items of a list that a rank computes: contiguous, so that it can sum most of them by itself.</summary>
-    public static (int First, int End) Block(int count, int rank, int size) => ((int)((long)count * rank / size), (int)((long)count * (rank + 1) / size));
+    public static (int First, int End) Block(int count, int rank, int size) =>
+        ((int)((long)count * rank / size), (int)((long)count * (rank + 1) / size));
 
     /// <summary>Computes each item on one rank; every rank gets all results, in order.</summary>
     public static T[] Map<T>(this ICollectives world, int count, Func<int, T> compute)

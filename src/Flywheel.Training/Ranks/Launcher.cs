@@ -18,9 +18,12 @@ internal sealed record Launcher(int Rank, int Size, string Evidence, string[] Li
     {
         // Open MPI's mpirun; MPICH's (PMI); Slurm's srun with --mpi=pmix or --mpi=pmi2, in this order because Open MPI's sets PMIX
         // variables too, and everything below a Slurm job has Slurm's.
-        if (Read("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE") is { } open) return open with { Libraries = OpenMpi, Advice = "Debian: apt-get install libopenmpi3" };
-        if (Read("PMI_RANK", "PMI_SIZE") is { } mpich) return mpich with { Libraries = Mpich, Advice = "Debian: apt-get install libmpich12" };
-        if (variable("SLURM_STEP_ID") is not null && variable("SLURM_PROCID") is not null && Read("SLURM_PROCID", "SLURM_STEP_NUM_TASKS") is { Size: > 1 } slurm)
+        if (Read("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE") is { } open)
+            return open with { Libraries = OpenMpi, Advice = "Debian: apt-get install libopenmpi3" };
+        if (Read("PMI_RANK", "PMI_SIZE") is { } mpich)
+            return mpich with { Libraries = Mpich, Advice = "Debian: apt-get install libmpich12" };
+        if (variable("SLURM_STEP_ID") is not null && variable("SLURM_PROCID") is not null
+            && Read("SLURM_PROCID", "SLURM_STEP_NUM_TASKS") is { Size: > 1 } slurm)
         {
             bool pmix = variable("PMIX_RANK") is not null, pmi2 = variable("PMI_FD") is not null;
             return slurm with
@@ -33,7 +36,8 @@ internal sealed record Launcher(int Rank, int Size, string Evidence, string[] Li
         return null;
 
         Launcher? Read(string rank, string size) =>
-            int.TryParse(variable(rank), NumberStyles.None, CultureInfo.InvariantCulture, out int r) && int.TryParse(variable(size), NumberStyles.None, CultureInfo.InvariantCulture, out int n)
+            int.TryParse(variable(rank), NumberStyles.None, CultureInfo.InvariantCulture, out int r)
+                && int.TryParse(variable(size), NumberStyles.None, CultureInfo.InvariantCulture, out int n)
                 ? new Launcher(r, n, $"{rank}={r}, {size}={n}", [], "")
                 : null;
     }

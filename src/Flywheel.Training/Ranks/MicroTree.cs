@@ -37,7 +37,8 @@ internal static class MicroTree
         return nodes;
     }
 
-    /// <summary>Sums that a rank holds at once while it goes through its block: the one that a pair is added in, and those that wait.</summary>
+    /// <summary>Sums that a rank holds at once while it goes through its block: the one that a pair is added in, and those that
+    /// wait.</summary>
     public static int NumSums(int numMicros, int rank, int size)
     {
         (int first, int end) = CollectivesExtensions.Block(numMicros, rank, size);

@@ -22,7 +22,8 @@ internal sealed unsafe class Mpi : ICollectives
         Check(_library.CommSize(_library.World, &size), "MPI_Comm_size");
         (Rank, Size) = (rank, size);
         if (size != launcher.Size)
-            throw new FlywheelException($"the launcher started {launcher.Size} ranks ({launcher.Evidence}), but {_library.Path} sees {size}: launcher and library do not belong together. {launcher.Advice}");
+            throw new FlywheelException(
+                $"the launcher started {launcher.Size} ranks ({launcher.Evidence}), but {_library.Path} sees {size}: launcher and library do not belong together. {launcher.Advice}");
     }
 
     public int Rank { get; }
@@ -31,20 +32,24 @@ internal sealed unsafe class Mpi : ICollectives
 
     public string Library => _library.Path;
 
-    public void AllToAll(ReadOnlySpan<float> send, int[] sendCounts, int[] sendOffsets, Span<float> receive, int[] receiveCounts, int[] receiveOffsets)
+    public void AllToAll(ReadOnlySpan<float> send, int[] sendCounts, int[] sendOffsets, Span<float> receive, int[] receiveCounts,
+        int[] receiveOffsets)
     {
         Meet();
         fixed (float* from = send, to = receive)
         fixed (int* sends = sendCounts, sendsAt = sendOffsets, receives = receiveCounts, receivesAt = receiveOffsets)
-            Check(_library.AllToAll(from, sends, sendsAt, _library.Float, to, receives, receivesAt, _library.Float, _library.World), "MPI_Alltoallv");
+            Check(_library.AllToAll(from, sends, sendsAt, _library.Float, to, receives, receivesAt, _library.Float, _library.World),
+                "MPI_Alltoallv");
     }
 
     public void AllGather<T>(Span<T> buffer, int[] counts, int[] offsets)
         where T : unmanaged
     {
         // Floats and doubles count in their own unit, so that 2^31 of them fit MPI's counts; the rest is few.
-        (nint type, int unit) = typeof(T) == typeof(float) ? (_library.Float, 1) : typeof(T) == typeof(double) ? (_library.Double, 1) : (_library.Byte, Unsafe.SizeOf<T>());
-        int[] sizes = Array.ConvertAll(counts, count => checked(count * unit)), starts = Array.ConvertAll(offsets, offset => checked(offset * unit));
+        (nint type, int unit) = typeof(T) == typeof(float) ? (_library.Float, 1) : typeof(T) == typeof(double)
+            ? (_library.Double, 1) : (_library.Byte, Unsafe.SizeOf<T>());
+        int[] sizes = Array.ConvertAll(counts, count => checked(count * unit)),
+            starts = Array.ConvertAll(offsets, offset => checked(offset * unit));
         Meet();
         fixed (T* all = buffer)
         fixed (int* sizesAt = sizes, startsAt = starts)
@@ -89,5 +94,6 @@ public static class World
 {
     /// <summary>The ranks that a launcher (mpirun, srun) started together with this process; this process alone without one.</summary>
     /// <exception cref="FlywheelException">A launcher started us, but no MPI library loads.</exception>
-    public static ICollectives Join() => Launcher.Find(Environment.GetEnvironmentVariable) is { } launcher ? new Mpi(launcher) : new SingleRank();
+    public static ICollectives Join() =>
+        Launcher.Find(Environment.GetEnvironmentVariable) is { } launcher ? new Mpi(launcher) : new SingleRank();
 }

@@ -13,7 +13,9 @@ internal sealed unsafe partial class MpiLibrary
     private MpiLibrary(string path, nint library)
     {
         Path = path;
-        nint Symbol(string name) => NativeLibrary.TryGetExport(library, name, out nint address) ? address : throw new FlywheelException($"{path}: does not export {name}, expected an MPI library");
+        nint Symbol(string name) =>
+            NativeLibrary.TryGetExport(library, name, out nint address)
+                ? address : throw new FlywheelException($"{path}: does not export {name}, expected an MPI library");
         InitThread = (delegate* unmanaged<int*, void*, int, int*, int>)Symbol("MPI_Init_thread");
         Finalise = (delegate* unmanaged<int>)Symbol("MPI_Finalize");
         Abort = (delegate* unmanaged<nint, int, int>)Symbol("MPI_Abort");
@@ -85,7 +87,8 @@ internal sealed unsafe partial class MpiLibrary
             if (library != 0) return new MpiLibrary(name, library);
             failures.Add(Marshal.PtrToStringUTF8(Error()) ?? name);
         }
-        throw new FlywheelException($"this process was started as one of {launcher.Size} ranks ({launcher.Evidence}), but no MPI library loads: {string.Join("; ", failures)}. {launcher.Advice}");
+        throw new FlywheelException(
+            $"this process was started as one of {launcher.Size} ranks ({launcher.Evidence}), but no MPI library loads: {string.Join("; ", failures)}. {launcher.Advice}");
     }
 
     /// <summary>Whether one of some libraries is on this machine.</summary>

@@ -38,13 +38,15 @@ internal sealed record RankAttempt
     /// <param name="watch">Says when the ranks no longer get on.</param>
     /// <param name="progress">Told of each line.</param>
     /// <param name="cancellation">Asks the ranks to stop in order.</param>
-    public static RankAttempt Run(IReadOnlyList<string> command, RankWatch watch, Action<TrainingProgress> progress, CancellationToken cancellation)
+    public static RankAttempt Run(IReadOnlyList<string> command, RankWatch watch, Action<TrainingProgress> progress,
+        CancellationToken cancellation)
     {
         // A session of their own: the terminal's Ctrl-C reaches us, not the launcher, which would kill ranks that can stop in order.
         string[] words = [.. RankLauncher.Find("setsid") is { } setsid ? [setsid] : Array.Empty<string>(), .. command];
         using Process process = new()
         {
-            StartInfo = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true },
+            StartInfo = new ProcessStartInfo(words[0], words[1..]) { RedirectStandardInput = true, RedirectStandardOutput = true,
+                RedirectStandardError = true },
         };
         Queue<string> errors = [];
         process.ErrorDataReceived += (_, e) =>
@@ -61,7 +63,8 @@ internal sealed record RankAttempt
         using CancellationTokenRegistration stop = cancellation.Register(() =>
         {
             process.StandardInput.Close();
-            _ = Task.Delay(s_stopTime, CancellationToken.None).ContinueWith(_ => End(process), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            _ = Task.Delay(s_stopTime, CancellationToken.None)
+                .ContinueWith(_ => End(process), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
         });
         string? fault = null;
         using var watching = new Timer(_ =>
@@ -92,8 +95,10 @@ internal sealed record RankAttempt
         {
             return new RankAttempt
             {
-                ExitCode = process.ExitCode, NumRanks = numRanks, LastLine = last, SecondsSinceLastLine = Stopwatch.GetElapsedTime(lastAt).TotalSeconds,
-                Error = error, Fault = fault, Forecast = forecast, LastWords = errors.Count == 0 ? "" : $"; the last that they wrote:\n  {string.Join("\n  ", errors)}",
+                ExitCode = process.ExitCode, NumRanks = numRanks, LastLine = last,
+                SecondsSinceLastLine = Stopwatch.GetElapsedTime(lastAt).TotalSeconds,
+                Error = error, Fault = fault, Forecast = forecast,
+                LastWords = errors.Count == 0 ? "" : $"; the last that they wrote:\n  {string.Join("\n  ", errors)}",
             };
         }
     }

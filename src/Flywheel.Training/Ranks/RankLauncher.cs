@@ -9,7 +9,8 @@ public static class RankLauncher
 {
     /// <summary>The command line up to the program that each rank runs.</summary>
     /// <param name="numRanks">How many to start.</param>
-    /// <param name="given">A launcher of the person's choice with its options, such as <c>mpirun --hostfile hosts</c>; found by itself when null.</param>
+    /// <param name="given">A launcher of the person's choice with its options, such as <c>mpirun --hostfile hosts</c>; found by itself when
+    /// null.</param>
     /// <exception cref="FlywheelException">There is none.</exception>
     public static IReadOnlyList<string> Command(int numRanks, string? given = null)
     {
@@ -17,7 +18,8 @@ public static class RankLauncher
         if (given is not null)
         {
             string[] words = given.Split(' ', StringSplitOptions.RemoveEmptyEntries);
-            return words.Length == 0 ? throw new FlywheelException("--launcher is empty, expected a command such as 'mpirun --hostfile hosts'")
+            return words.Length == 0
+                ? throw new FlywheelException("--launcher is empty, expected a command such as 'mpirun --hostfile hosts'")
                 : Path.GetFileName(words[0]) == "srun" ? [.. words, "-n", count]
                 : [.. words[..1], .. MpirunOptions(words[0]), .. words[1..], "-n", count];
         }
@@ -26,7 +28,8 @@ public static class RankLauncher
             return ["srun", "--kill-on-bad-exit=1", $"--mpi={SlurmPlugin()}", "-n", count];
         return Find("mpirun") is not null
             ? ["mpirun", .. MpirunOptions("mpirun"), "-n", count]
-            : throw new FlywheelException($"{numRanks} ranks need mpirun, which is not installed; Debian: apt-get install openmpi-bin (or mpich)");
+            : throw new FlywheelException(
+                $"{numRanks} ranks need mpirun, which is not installed; Debian: apt-get install openmpi-bin (or mpich)");
     }
 
     /// <summary>
@@ -59,7 +62,8 @@ public static class RankLauncher
             if (code == 0) return plugin;
             tried.Add($"{plugin}: {output.ReplaceLineEndings(" ").Trim()}");
         }
-        throw new FlywheelException($"no MPI library fits this cluster ({string.Join("; ", tried)}); pmix needs Open MPI (libopenmpi3), pmi2 needs MPICH (libmpich12)");
+        throw new FlywheelException(
+            $"no MPI library fits this cluster ({string.Join("; ", tried)}); pmix needs Open MPI (libopenmpi3), pmi2 needs MPICH (libmpich12)");
     }
 
     internal static string? Find(string program) => (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator)
@@ -69,7 +73,8 @@ public static class RankLauncher
     {
         try
         {
-            using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+            using Process process =
+                Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
             Task<string> errors = process.StandardError.ReadToEndAsync();
             string output = process.StandardOutput.ReadToEnd() + errors.GetAwaiter().GetResult();
             process.WaitForExit();

@@ -10,7 +10,8 @@ namespace Flywheel.Training;
 /// <param name="Error">What the person outside can mend; no restart would.</param>
 /// <param name="Beat">A sign of life.</param>
 /// <param name="Forecast">What a pilot found.</param>
-public sealed record RankMessage(TrainingProgress? Progress = null, string? Error = null, RankBeat? Beat = null, TrainingForecast? Forecast = null)
+public sealed record RankMessage(TrainingProgress? Progress = null, string? Error = null, RankBeat? Beat = null,
+    TrainingForecast? Forecast = null)
 {
     public void Write(TextWriter output)
     {
@@ -48,6 +49,7 @@ public sealed record RankBeat(int Rank, int Size, double ProcessorSeconds)
     /// <summary>Beats until the process ends.</summary>
     public static void Start(int rank, int size, TextWriter output) => new Thread(() =>
     {
-        for (; ; Thread.Sleep(Interval)) new RankMessage(Beat: new RankBeat(rank, size, Environment.CpuUsage.TotalTime.TotalSeconds)).Write(output);
+        for (; ; Thread.Sleep(Interval))
+            new RankMessage(Beat: new RankBeat(rank, size, Environment.CpuUsage.TotalTime.TotalSeconds)).Write(output);
     }) { IsBackground = true, Name = "heartbeat" }.Start();
 }

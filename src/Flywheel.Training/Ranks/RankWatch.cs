@@ -9,7 +9,8 @@ namespace Flywheel.Training;
 /// <param name="time">The clock.</param>
 public sealed class RankWatch(TimeSpan silence, TimeSpan idle, TimeProvider time)
 {
-    /// <summary>A rank that uses less than this part of one processor waits: waiting for others uses some, to look whether they are there.</summary>
+    /// <summary>A rank that uses less than this part of one processor waits: waiting for others uses some, to look whether they are
+    /// there.</summary>
     private const double WorkingShare = 0.25;
 
     private readonly Lock _lock = new(); // lines come on one thread, the question on another
@@ -27,7 +28,8 @@ public sealed class RankWatch(TimeSpan silence, TimeSpan idle, TimeProvider time
         for (int rank = 0; rank < beat.Size; rank++) _heard.TryAdd(rank, now);
         _heard[beat.Rank] = now;
         if (_worked.TryGetValue(beat.Rank, out var since) && time.GetElapsedTime(since.At, now) < silence / 2) return;
-        if (since.At > 0 && beat.ProcessorSeconds - since.Seconds >= WorkingShare * time.GetElapsedTime(since.At, now).TotalSeconds) _alive = now;
+        if (since.At > 0 && beat.ProcessorSeconds - since.Seconds >= WorkingShare * time.GetElapsedTime(since.At, now).TotalSeconds)
+            _alive = now;
         _worked[beat.Rank] = (now, beat.ProcessorSeconds);
     }
 
@@ -36,7 +38,8 @@ public sealed class RankWatch(TimeSpan silence, TimeSpan idle, TimeProvider time
     {
         using Lock.Scope scope = _lock.EnterScope();
         long now = time.GetTimestamp();
-        bool slept = time.GetElapsedTime(_asked, now) > silence / 2; // we were stopped ourselves: what was said meanwhile is still to be read
+        // we were stopped ourselves: what was said meanwhile is still to be read
+        bool slept = time.GetElapsedTime(_asked, now) > silence / 2;
         _asked = now;
         if (slept)
         {
@@ -44,7 +47,9 @@ public sealed class RankWatch(TimeSpan silence, TimeSpan idle, TimeProvider time
             foreach (int rank in _heard.Keys) _heard[rank] = now;
         }
         foreach ((int rank, long at) in _heard)
-            if (time.GetElapsedTime(at, now) is var quiet && quiet > silence) return $"rank {rank} has not been heard for {quiet.TotalSeconds:F0} s";
-        return time.GetElapsedTime(_alive, now) is var waited && waited > idle ? $"no rank has computed anything for {waited.TotalSeconds:F0} s" : null;
+            if (time.GetElapsedTime(at, now) is var quiet && quiet > silence)
+                return $"rank {rank} has not been heard for {quiet.TotalSeconds:F0} s";
+        return time.GetElapsedTime(_alive, now) is var waited && waited > idle
+            ? $"no rank has computed anything for {waited.TotalSeconds:F0} s" : null;
     }
 }

@@ -22,7 +22,8 @@ public static class SharedTraining
     /// <summary>Every other rank: trains each job of rank 0 until it ends.</summary>
     public static void Follow(ICollectives world, Action<TrainingProgress> progress, CancellationToken cancellation)
     {
-        while (SendText(world, null) is { Length: > 0 } jobFile) TrainingRun.Run(TrainingJobFile.Load(jobFile), world, progress, cancellation);
+        while (SendText(world, null) is { Length: > 0 } jobFile)
+            TrainingRun.Run(TrainingJobFile.Load(jobFile), world, progress, cancellation);
     }
 
     /// <summary>A text of rank 0 to all.</summary>

@@ -30,7 +30,8 @@ public sealed class Supervisor
     /// <summary>Told of ranks that were lost before the run began.</summary>
     public Action<string>? Note { get; init; }
 
-    /// <exception cref="FlywheelException">The ranks met an error that no restart mends, or die again and again without progress.</exception>
+    /// <exception cref="FlywheelException">The ranks met an error that no restart mends, or die again and again without
+    /// progress.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; the ranks wrote a checkpoint, and the same call resumes from it.</exception>
     public TrainedModel Run(TrainingJob job, Action<TrainingProgress> progress, CancellationToken cancellation)
     {
@@ -43,21 +44,26 @@ public sealed class Supervisor
             int before = Checkpoint.NewestOf(job.RunFolder)?.Manifest.Step ?? 0;
             RankAttempt attempt = Start([jobFile], progress, cancellation);
             if (attempt.Error is { } error) throw new FlywheelException(error);
-            if (Result(job) is { } model) // whatever the launcher's exit code: ranks that have written their model may still fall over each other's ends
+            // whatever the launcher's exit code: ranks that have written their model may still fall over each other's ends
+            if (Result(job) is { } model)
             {
                 if (restarts > 0) Say($"{restarts} {(restarts == 1 ? "restart" : "restarts")}, {lost:F1} s of work lost in all");
                 return model;
             }
             cancellation.ThrowIfCancellationRequested();
-            if (attempt is { ExitCode: 0, Fault: null }) throw new OperationCanceledException("the ranks were asked to stop"); // by a scheduler, not through us
+            // by a scheduler, not through us
+            if (attempt is { ExitCode: 0, Fault: null }) throw new OperationCanceledException("the ranks were asked to stop");
 
             CheckpointManifest? checkpoint = Checkpoint.NewestOf(job.RunFolder)?.Manifest;
             withoutProgress = (checkpoint?.Step ?? 0) > before ? 0 : withoutProgress + 1;
-            double seconds = attempt.LastLine is { } line ? Math.Max(0, line.Seconds + attempt.SecondsSinceLastLine - (checkpoint?.Seconds ?? 0)) : 0;
+            double seconds = attempt.LastLine is { } line
+                ? Math.Max(0, line.Seconds + attempt.SecondsSinceLastLine - (checkpoint?.Seconds ?? 0)) : 0;
             lost += seconds;
-            string what = $"ranks were lost ({attempt.Fault ?? $"exit code {attempt.ExitCode}"}) after step {attempt.LastLine?.Step ?? before}";
+            string what =
+                $"ranks were lost ({attempt.Fault ?? $"exit code {attempt.ExitCode}"}) after step {attempt.LastLine?.Step ?? before}";
             if (withoutProgress >= MaxLossesWithoutProgress)
-                throw new RanksLostException($"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up{attempt.LastWords}");
+                throw new RanksLostException(
+                    $"{what}, {MaxLossesWithoutProgress} times without a new checkpoint; giving up{attempt.LastWords}");
             restarts++;
             Say($"{what}: {seconds:F1} s of work lost; starting again {(checkpoint is null ? "from the first step" : $"from the checkpoint of step {checkpoint.Step}")} (restart {restarts}){attempt.LastWords}");
             cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(withoutProgress)); // a machine that is going down needs a moment
@@ -79,13 +85,15 @@ public sealed class Supervisor
             cancellation.ThrowIfCancellationRequested();
             if (attempt.Forecast is { } forecast) return forecast;
             if (attempt.Error is { } error) throw new FlywheelException(error);
-            string what = $"recipe '{job.Recipe.Name}': the first steps were not finished ({attempt.Fault ?? $"exit code {attempt.ExitCode}"})";
+            string what =
+                $"recipe '{job.Recipe.Name}': the first steps were not finished ({attempt.Fault ?? $"exit code {attempt.ExitCode}"})";
             if (losses == MaxLossesWithoutProgress)
             {
                 // Whether the system ended them for want of memory, or who else did, an exit code does not tell.
                 int numRanks = Math.Max(1, attempt.NumRanks);
                 TrainingMemory memory = TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, numRanks);
-                throw new RanksLostException($"{what}, {losses} times; giving up. Memory as counted, for each of {numRanks}: {memory}; free here: {TrainingMemory.Text(TrainingMemory.Available())}{attempt.LastWords}");
+                throw new RanksLostException(
+                    $"{what}, {losses} times; giving up. Memory as counted, for each of {numRanks}: {memory}; free here: {TrainingMemory.Text(TrainingMemory.Available())}{attempt.LastWords}");
             }
             Note?.Invoke($"{what}; starting them again{attempt.LastWords}");
             cancellation.WaitHandle.WaitOne(TimeSpan.FromSeconds(losses));
@@ -96,5 +104,6 @@ public sealed class Supervisor
         TrainingResult.Read(job.RunFolder) is { } result && Directory.Exists(result.ModelPath) ? TrainedModel.Open(result.ModelPath) : null;
 
     private RankAttempt Start(IEnumerable<string> arguments, Action<TrainingProgress> progress, CancellationToken cancellation) =>
-        RankAttempt.Run([.. Launcher, .. RankCommand, .. arguments], new RankWatch(Silence, Idle, TimeProvider.System), progress, cancellation);
+        RankAttempt.Run([.. Launcher, .. RankCommand, .. arguments], new RankWatch(Silence, Idle, TimeProvider.System), progress,
+            cancellation);
 }

@@ -58,13 +58,15 @@ internal sealed partial class Checkpoint : IDisposable
 
     /// <summary>Copies the state and writes it in the background; waits only for a write that is still going on.</summary>
     /// <param name="state">The hash is filled in.</param>
-    /// <param name="syncLog">Puts the log on disk up to <see cref="CheckpointManifest.LogBytes"/>; called before the manifest appears.</param>
+    /// <param name="syncLog">Puts the log on disk up to <see cref="CheckpointManifest.LogBytes"/>; called before the manifest
+    /// appears.</param>
     public void Save(CheckpointManifest state, Action syncLog)
     {
         Wait();
         Copy();
         _writingStep = state.Step;
-        _writing = Task.Factory.StartNew(() => Write(state, syncLog), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        _writing = Task.Factory.StartNew(() => Write(state, syncLog), CancellationToken.None, TaskCreationOptions.LongRunning,
+            TaskScheduler.Default);
     }
 
     /// <summary>What a save holds training up for.</summary>
@@ -86,7 +88,8 @@ internal sealed partial class Checkpoint : IDisposable
         }
         catch (Exception e) when (e is FlywheelException or IOException or UnauthorizedAccessException)
         {
-            string last = Newest(_folder) is { } newest ? $"the last good one is {PartPath(_folder, newest, 0)}" : "there is none before it";
+            string last = Newest(_folder) is { } newest
+                ? $"the last good one is {PartPath(_folder, newest, 0)}" : "there is none before it";
             _report($"the checkpoint of step {_writingStep} was not written ({e.Message}); {last}; training goes on");
         }
         _writing = Task.CompletedTask;
@@ -106,16 +109,21 @@ internal sealed partial class Checkpoint : IDisposable
         }
         catch (FlywheelException e) when (e.InnerException is IOException { HResult: TrainingLogWriter.DiskFull })
         {
-            throw new FlywheelException($"{path}: the disk is full: it needs {_own.Sum(entry => 4L * entry.Copy.Length):N0} bytes, {new DriveInfo(_folder).AvailableFreeSpace:N0} are free", e);
+            throw new FlywheelException(
+                $"{path}: the disk is full: it needs {_own.Sum(entry => 4L * entry.Copy.Length):N0} bytes, {new DriveInfo(_folder).AvailableFreeSpace:N0} are free", e);
         }
-        string hash = Hash(_own.Select(entry => entry.Name), (name, add) => add(MemoryMarshal.AsBytes<float>(_own.First(entry => entry.Name == name).Copy)));
+        string hash = Hash(_own.Select(entry => entry.Name),
+            (name, add) => add(MemoryMarshal.AsBytes<float>(_own.First(entry => entry.Name == name).Copy)));
         syncLog();
-        AtomicFile.WriteText(ManifestPath(_folder, key, _world.Rank), JsonSerializer.Serialize(state with { Sha256 = hash }, JsonText.Indented));
+        AtomicFile.WriteText(ManifestPath(_folder, key, _world.Rank),
+            JsonSerializer.Serialize(state with { Sha256 = hash }, JsonText.Indented));
         if (_world.Rank == 0) Delete(key => key.Step < Whole(_folder).Select(whole => whole.Step).Distinct().ElementAtOrDefault(_keep - 1));
     }
 
     private void WriteTensors(string path) =>
-        SafetensorsWriter.Write(path, [.. _own.Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape, (Action<Stream>)(stream => stream.Write(MemoryMarshal.AsBytes<float>(entry.Copy)))))]);
+        SafetensorsWriter.Write(path,
+            [.. _own.Select(entry => (entry.Name, TensorType.F32, entry.Tensor.shape,
+                (Action<Stream>)(stream => stream.Write(MemoryMarshal.AsBytes<float>(entry.Copy)))))]);
 
     /// <summary>Restores the newest checkpoint that is whole and good; null when there is none. Its successors are removed.</summary>
     /// <param name="wanted">All weights, and the optimiser state that this rank owns.</param>
@@ -134,16 +142,19 @@ internal sealed partial class Checkpoint : IDisposable
         {
             using SafetensorsFile file = SafetensorsFile.Open(PartPath(_folder, found, part));
             foreach (string name in file.Tensors.Keys)
-                if (missing.Remove(name, out Tensor? tensor)) file.ReadBytes(file.Require(name, tensor.shape), 0, MemoryMarshal.AsBytes(Values(tensor)));
+                if (missing.Remove(name, out Tensor? tensor))
+                    file.ReadBytes(file.Require(name, tensor.shape), 0, MemoryMarshal.AsBytes(Values(tensor)));
         }
         return missing.Count == 0
             ? ReadManifest(_folder, found, 0)
-            : throw new FlywheelException($"{PartPath(_folder, found, 0)}: has no '{missing.Keys.First()}'; expected a checkpoint of the same model and optimiser");
+            : throw new FlywheelException(
+                $"{PartPath(_folder, found, 0)}: has no '{missing.Keys.First()}'; expected a checkpoint of the same model and optimiser");
     }
 
     /// <summary>The newest whole checkpoint's manifest and first file, without looking at its content; null when there is none.</summary>
     public static (CheckpointManifest Manifest, string Path)? NewestOf(string runFolder) =>
-        Newest(FolderOf(runFolder)) is { } newest ? (ReadManifest(FolderOf(runFolder), newest, 0), PartPath(FolderOf(runFolder), newest, 0)) : null;
+        Newest(FolderOf(runFolder)) is { } newest
+            ? (ReadManifest(FolderOf(runFolder), newest, 0), PartPath(FolderOf(runFolder), newest, 0)) : null;
 
     public static void DeleteAll(string runFolder)
     {
@@ -203,7 +214,8 @@ internal sealed partial class Checkpoint : IDisposable
     private static List<Key> Whole(string folder) => !Directory.Exists(folder) ? [] :
     [
         .. Directory.GetFiles(folder, "*.json").Select(file => PartName().Match(Path.GetFileName(file))).Where(match => match.Success)
-            .GroupBy(KeyOf).Where(parts => parts.Count() == parts.Key.Parts).Select(parts => parts.Key).OrderByDescending(key => key.Step).ThenBy(key => key.Parts),
+            .GroupBy(KeyOf).Where(parts => parts.Count() == parts.Key.Parts).Select(parts => parts.Key).OrderByDescending(key => key.Step)
+            .ThenBy(key => key.Parts),
     ];
 
     private void Delete(Func<Key, bool> condition)
@@ -217,14 +229,17 @@ internal sealed partial class Checkpoint : IDisposable
     [GeneratedRegex(@"^step-(\d+)\.\d+-of-(\d+)\.(?:json|safetensors)(?:\.[0-9a-f]+\.tmp)?$")]
     private static partial Regex PartName();
 
-    private static Key KeyOf(Match match) => new(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture), int.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture));
+    private static Key KeyOf(Match match) =>
+        new(int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture),
+            int.Parse(match.Groups[2].ValueSpan, CultureInfo.InvariantCulture));
 
     private static CheckpointManifest ReadManifest(string folder, Key key, int part) =>
         JsonSerializer.Deserialize<CheckpointManifest>(File.ReadAllText(ManifestPath(folder, key, part)), JsonText.Compact)!;
 
     private static string FolderOf(string runFolder) => Path.Combine(runFolder, "checkpoints");
 
-    private static string PartPath(string folder, Key key, int part) => Path.Combine(folder, $"step-{key.Step:D7}.{part}-of-{key.Parts}.safetensors");
+    private static string PartPath(string folder, Key key, int part) =>
+        Path.Combine(folder, $"step-{key.Step:D7}.{part}-of-{key.Parts}.safetensors");
 
     private static string ManifestPath(string folder, Key key, int part) => Path.ChangeExtension(PartPath(folder, key, part), ".json");
 

@@ -14,5 +14,6 @@ public sealed record TrainedModel(ModelFolder? Model, AdapterFolder? Adapter)
     public ModelManifest Manifest => Model?.Manifest ?? Adapter!.Manifest;
 
     /// <exception cref="FlywheelException">The folder holds neither, or a damaged one.</exception>
-    public static TrainedModel Open(string path) => AdapterFolder.IsAdapter(path) ? new(null, AdapterFolder.Open(path)) : new(ModelFolder.Open(path), null);
+    public static TrainedModel Open(string path) =>
+        AdapterFolder.IsAdapter(path) ? new(null, AdapterFolder.Open(path)) : new(ModelFolder.Open(path), null);
 }

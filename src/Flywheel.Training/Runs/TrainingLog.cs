@@ -65,25 +65,33 @@ public static class TrainingLog
     public static void Draw(string runFolder, string title)
     {
         IReadOnlyList<LogLine> lines = Read(runFolder);
-        LogLine[] steps = [.. lines.Where(line => line.Loss is not null)], evaluations = [.. lines.Where(line => line.ValidationLoss is not null)];
+        LogLine[] steps = [.. lines.Where(line => line.Loss is not null)],
+            evaluations = [.. lines.Where(line => line.ValidationLoss is not null)];
         if (steps.Length == 0) return;
         double unit = steps[^1].Tokens >= 2_000_000 ? 1e6 : 1e3;
         using var plot = new Plot();
         plot.Title(title);
         plot.XLabel(unit == 1e6 ? "million tokens" : "thousand tokens");
         plot.YLabel(steps[0].Accuracy is null ? "loss (nats per token)" : "loss (per pair or answer)");
-        var raw = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(), steps.Select(line => line.Loss!.Value).ToArray());
+        var raw = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(),
+            steps.Select(line => line.Loss!.Value).ToArray());
         raw.Color = Colors.SteelBlue.WithAlpha(0.25);
-        var smooth = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(), Smooth([.. steps.Select(line => line.Loss!.Value)]));
+        var smooth = plot.Add.ScatterLine(steps.Select(line => line.Tokens / unit).ToArray(),
+            Smooth([.. steps.Select(line => line.Loss!.Value)]));
         (smooth.Color, smooth.LineWidth, smooth.LegendText) = (Colors.SteelBlue, 2, "training");
         if (evaluations.Length > 0)
         {
-            var validation = plot.Add.Scatter(evaluations.Select(line => line.Tokens / unit).ToArray(), evaluations.Select(line => line.ValidationLoss!.Value).ToArray());
-            (validation.Color, validation.LineWidth, validation.MarkerSize, validation.LegendText) = (Colors.DarkOrange, 2, 5, $"validation: {evaluations[^1].ValidationLoss:F3}");
+            var validation = plot.Add.Scatter(evaluations.Select(line => line.Tokens / unit).ToArray(),
+                evaluations.Select(line => line.ValidationLoss!.Value).ToArray());
+            (validation.Color, validation.LineWidth, validation.MarkerSize, validation.LegendText) = (Colors.DarkOrange, 2, 5,
+                $"validation: {evaluations[^1].ValidationLoss:F3}");
         }
         // The first steps fall from the loss of a random guess; they would flatten what is worth seeing.
-        double[] late = [.. steps.Skip(steps.Length / 20).Select(line => line.Loss!.Value).Concat(evaluations.Skip(evaluations.Length / 10).Select(line => line.ValidationLoss!.Value)).Where(double.IsFinite)];
-        if (late.Length > 1 && late.Max() > late.Min()) plot.Axes.SetLimitsY(late.Min() - 0.05 * (late.Max() - late.Min()), late.Max() + 0.05 * (late.Max() - late.Min()));
+        double[] late =
+            [.. steps.Skip(steps.Length / 20).Select(line => line.Loss!.Value)
+                .Concat(evaluations.Skip(evaluations.Length / 10).Select(line => line.ValidationLoss!.Value)).Where(double.IsFinite)];
+        if (late.Length > 1 && late.Max() > late.Min())
+            plot.Axes.SetLimitsY(late.Min() - 0.05 * (late.Max() - late.Min()), late.Max() + 0.05 * (late.Max() - late.Min()));
         plot.ShowLegend(Alignment.UpperRight);
         AtomicFile.WriteText(Path.Combine(runFolder, "curve.svg"), plot.GetSvgXml(900, 500));
         AtomicFile.Write(Path.Combine(runFolder, "curve.png"), stream => stream.Write(plot.GetImageBytes(900, 500, ImageFormat.Png)));

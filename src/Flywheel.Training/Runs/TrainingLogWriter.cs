@@ -22,7 +22,9 @@ internal sealed class TrainingLogWriter : IDisposable
         string path = TrainingLog.PathOf(runFolder);
         _report = report;
         _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
-        if (_stream.Length < length) throw new FlywheelException($"{path}: has {_stream.Length} bytes, the checkpoint was written after {length}; put the log back or remove the run folder's checkpoints to start again");
+        if (_stream.Length < length)
+            throw new FlywheelException(
+                $"{path}: has {_stream.Length} bytes, the checkpoint was written after {length}; put the log back or remove the run folder's checkpoints to start again");
         _stream.SetLength(length);
         _stream.Position = length;
     }
@@ -47,7 +49,8 @@ internal sealed class TrainingLogWriter : IDisposable
         }
         catch (IOException e) when (e.HResult == DiskFull)
         {
-            if (!waited) _report($"{_stream.Name}: the disk is full; training goes on, and what there is to log waits in memory until there is room");
+            if (!waited)
+                _report($"{_stream.Name}: the disk is full; training goes on, and what there is to log waits in memory until there is room");
         }
     }
 

@@ -34,10 +34,12 @@ public sealed class TrainingRun
         _world = world;
         (_job, _recipe, _progress, _cancellation) = (job, job.Recipe.Train, progress, cancellation);
         _config = job.Base?.Config ?? job.Config ?? throw new ArgumentException("neither a base nor a config is given", nameof(job));
-        _tokenizer = job.Base?.Tokenizer ?? job.Tokenizer ?? throw new ArgumentException("neither a base nor a tokenizer is given", nameof(job));
+        _tokenizer =
+            job.Base?.Tokenizer ?? job.Tokenizer ?? throw new ArgumentException("neither a base nor a tokenizer is given", nameof(job));
     }
 
-    /// <exception cref="FlywheelException">The data does not fit the model, the folder holds another run, the loss is no longer finite, or the disk is full.</exception>
+    /// <exception cref="FlywheelException">The data does not fit the model, the folder holds another run, the loss is no longer finite, or
+    /// the disk is full.</exception>
     /// <exception cref="OperationCanceledException">Cancelled; a checkpoint was written, and the same call resumes from it.</exception>
     public static TrainedModel Run(TrainingJob job, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
@@ -46,7 +48,8 @@ public sealed class TrainingRun
     }
 
     /// <summary>The same, shared with other ranks, each of which calls this with the same job.</summary>
-    public static TrainedModel Run(TrainingJob job, ICollectives world, Action<TrainingProgress>? progress = null, CancellationToken cancellation = default)
+    public static TrainedModel Run(TrainingJob job, ICollectives world, Action<TrainingProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         bool done = world.FromFirst(TrainingResult.Read(job.RunFolder) is { } result && Directory.Exists(result.ModelPath));
         if (!done) new TrainingRun(job, world, progress ?? (_ => { }), cancellation).Run();
@@ -70,16 +73,20 @@ public sealed class TrainingRun
         }
         catch (IOException e) when (e.HResult == TrainingLogWriter.DiskFull)
         {
-            throw new FlywheelException($"{_job.RunFolder}: the disk is full; the last whole checkpoint is kept, make room and run the same command again", e);
+            throw new FlywheelException(
+                $"{_job.RunFolder}: the disk is full; the last whole checkpoint is kept, make room and run the same command again", e);
         }
     }
 
     /// <summary>Ranks on one machine share what is free there.</summary>
     internal static void RequireMemory(TrainingJob job, ICollectives world)
     {
-        ulong machine = BitConverter.ToUInt64(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Environment.MachineName)));
+        ulong machine =
+            BitConverter.ToUInt64(
+                System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes(Environment.MachineName)));
         int numLocal = world.Map(world.Size, _ => machine).Count(other => other == machine);
-        TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, world.Size).Require(job.Recipe.Name, TrainingMemory.Available(), numLocal);
+        TrainingMemory.Estimate(job.Base?.Config ?? job.Config!, job.Recipe.Train, world.Size)
+            .Require(job.Recipe.Name, TrainingMemory.Available(), numLocal);
     }
 
     /// <summary>One world at a time: the ranks of one whose launcher died may take a moment to follow it.</summary>
@@ -90,11 +97,13 @@ public sealed class TrainingRun
         {
             try
             {
-                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None); // held until the process ends, however it does
+                // held until the process ends, however it does
+                return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException e) when (e.HResult != TrainingLogWriter.DiskFull)
             {
-                if (Stopwatch.GetElapsedTime(started).TotalSeconds > LockSeconds) throw new FlywheelException($"{_job.RunFolder}: another process is training this run", e);
+                if (Stopwatch.GetElapsedTime(started).TotalSeconds > LockSeconds)
+                    throw new FlywheelException($"{_job.RunFolder}: another process is training this run", e);
             }
         }
     }
@@ -106,7 +115,8 @@ public sealed class TrainingRun
         TokenDataset data = TokenDataset.Open(path);
         DatasetManifest manifest = data.Manifest;
         string? wrong = manifest.TokenizerHash != tokenizer ? $"made with tokenizer {manifest.TokenizerHash}, the model's is {tokenizer}"
-            : !manifest.IsOf(Objective.Named(objective).Form) ? $"{manifest.Content}, which does not suit the recipe's objective '{objective}'"
+            : !manifest.IsOf(Objective.Named(objective).Form)
+            ? $"{manifest.Content}, which does not suit the recipe's objective '{objective}'"
             : null;
         if (wrong is null) return data;
         data.Dispose();
@@ -129,7 +139,9 @@ public sealed class TrainingRun
                 Recipe = RecipeFile.ToYaml(_job.Recipe.WithoutCard()),
                 NumThreads = numThreads = found?.NumThreads ?? _job.NumThreads,
             };
-            if (found is not null && found != identity) throw new FlywheelException($"{_job.RunFolder}: holds another run (its base, data or recipe differ); give another folder or remove it");
+            if (found is not null && found != identity)
+                throw new FlywheelException(
+                    $"{_job.RunFolder}: holds another run (its base, data or recipe differ); give another folder or remove it");
             if (found is null)
             {
                 AtomicFile.WriteText(Path.Combine(_job.RunFolder, "recipe.yaml"), RecipeFile.ToYaml(_job.Recipe));
@@ -148,7 +160,8 @@ public sealed class TrainingRun
         using var checkpoint = new Checkpoint(_job.RunFolder, _recipe.KeepCheckpoints, _world, trainer.Owned, Note);
         bool began = TrainingLog.Read(_job.RunFolder).Count > 0;
         CheckpointManifest? restored = checkpoint.Restore(trainer.Wanted);
-        if (began && _world.Rank == 0) Note(restored is null ? "starting again from the first step" : $"resumed after step {restored.Step}");
+        if (began && _world.Rank == 0)
+            Note(restored is null ? "starting again from the first step" : $"resumed after step {restored.Step}");
         using TrainingLogWriter? log = _world.Rank == 0 ? new TrainingLogWriter(_job.RunFolder, restored?.LogBytes ?? 0, Note) : null;
         LogLine? last = TrainingLog.Read(_job.RunFolder).LastOrDefault(line => line.Loss is not null);
         int step = restored?.Step ?? 0;
@@ -159,20 +172,24 @@ public sealed class TrainingRun
         double Elapsed() => before + Stopwatch.GetElapsedTime(started).TotalSeconds;
         void Save()
         {
-            checkpoint.Save(new CheckpointManifest { Step = step, Tokens = tokens, Seconds = Elapsed(), LogBytes = log?.Length ?? 0 }, () => log?.Sync());
+            checkpoint.Save(new CheckpointManifest { Step = step, Tokens = tokens, Seconds = Elapsed(), LogBytes = log?.Length ?? 0 },
+                () => log?.Sync());
             if (log is not null) Draw();
             checkpointed = Stopwatch.GetTimestamp();
         }
         Score Evaluate(long maxTokens)
         {
             Score score = trainer.Evaluate(maxTokens);
-            Log(log, new LogLine { Step = step, Tokens = tokens, Seconds = Elapsed(), ValidationLoss = score.Loss, ValidationAccuracy = score.Accuracy });
+            Log(log, new LogLine { Step = step, Tokens = tokens, Seconds = Elapsed(), ValidationLoss = score.Loss,
+                ValidationAccuracy = score.Accuracy });
             return score;
         }
         while (true)
         {
-            Wish wish = Agree((_cancellation.IsCancellationRequested ? Wish.Stop : Wish.None) | (checkpoint.IsWriting ? Wish.Busy : Wish.None)
-                | (_world.Rank == 0 && step > (restored?.Step ?? 0) && Stopwatch.GetElapsedTime(checkpointed).TotalSeconds >= _recipe.CheckpointSeconds ? Wish.Checkpoint : Wish.None));
+            Wish wish =
+                Agree((_cancellation.IsCancellationRequested ? Wish.Stop : Wish.None) | (checkpoint.IsWriting ? Wish.Busy : Wish.None)
+                | (_world.Rank == 0 && step > (restored?.Step ?? 0)
+                    && Stopwatch.GetElapsedTime(checkpointed).TotalSeconds >= _recipe.CheckpointSeconds ? Wish.Checkpoint : Wish.None));
             if (!checkpoint.IsWriting) checkpoint.Wait(); // tells of a failure
             if (wish.HasFlag(Wish.Stop))
             {
@@ -186,14 +203,17 @@ public sealed class TrainingRun
 
             long stepStarted = Stopwatch.GetTimestamp();
             List<List<Segment>> micros = order.Step(step);
-            (Score score, double factor, double norm) = trainer.Step(step, micros, (what, value, where) => throw Diverged(what, value, step, where, checkpoint));
+            (Score score, double factor, double norm) =
+                trainer.Step(step, micros, (what, value, where) => throw Diverged(what, value, step, where, checkpoint));
             step++;
             long stepTokens = Trainer.NumInputs(micros);
             tokens += stepTokens;
             last = new LogLine
             {
-                Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = factor * _recipe.LearningRate, GradientNorm = norm, Tokens = tokens,
-                TokensPerSecond = stepTokens / Stopwatch.GetElapsedTime(stepStarted).TotalSeconds, Seconds = Elapsed(), MemoryBytes = ProcessMemory.Resident,
+                Step = step, Loss = score.Loss, Accuracy = score.Accuracy, LearningRate = factor * _recipe.LearningRate,
+                GradientNorm = norm, Tokens = tokens,
+                TokensPerSecond = stepTokens / Stopwatch.GetElapsedTime(stepStarted).TotalSeconds, Seconds = Elapsed(),
+                MemoryBytes = ProcessMemory.Resident,
             };
             double perStep = Stopwatch.GetElapsedTime(looped).TotalSeconds / (step - (restored?.Step ?? 0));
             Log(log, last, TimeSpan.FromSeconds(perStep * (order.NumSteps - step)));
@@ -216,7 +236,8 @@ public sealed class TrainingRun
         _world.Any(false); // nobody leaves before the model is there
     }
 
-    /// <summary>A finished run that finds the disk full waits: its weights are nowhere else, and its last checkpoint may be hours old.</summary>
+    /// <summary>A finished run that finds the disk full waits: its weights are nowhere else, and its last checkpoint may be hours
+    /// old.</summary>
     private void OnceThereIsRoom(Action write)
     {
         for (long? told = null; ;)
@@ -226,7 +247,8 @@ public sealed class TrainingRun
                 write();
                 return;
             }
-            catch (Exception e) when ((e as IOException ?? e.InnerException as IOException)?.HResult == TrainingLogWriter.DiskFull && !_cancellation.IsCancellationRequested)
+            catch (Exception e) when ((e as IOException ?? e.InnerException as IOException)?.HResult == TrainingLogWriter.DiskFull
+                && !_cancellation.IsCancellationRequested)
             {
                 // Said again, because a supervisor takes ranks that do and say nothing for lost.
                 if (told is null || Stopwatch.GetElapsedTime(told.Value).TotalMinutes >= 1)
@@ -278,13 +300,16 @@ public sealed class TrainingRun
         }
     }
 
-    private FlywheelException Diverged(string what, double value, int step, IEnumerable<IReadOnlyList<Segment>> micros, Checkpoint checkpoint)
+    private FlywheelException Diverged(string what, double value, int step, IEnumerable<IReadOnlyList<Segment>> micros,
+        Checkpoint checkpoint)
     {
         const int MaxDocuments = 50;
         checkpoint.Wait();
-        string last = Checkpoint.NewestOf(_job.RunFolder) is { } newest ? $"the last good checkpoint is {newest.Path}" : "there is no checkpoint yet";
+        string last = Checkpoint.NewestOf(_job.RunFolder) is { } newest
+            ? $"the last good checkpoint is {newest.Path}" : "there is no checkpoint yet";
         long[] documents = [.. micros.SelectMany(micro => micro).Select(segment => segment.Document).Distinct().Order()];
-        string batch = string.Join(", ", documents.Take(MaxDocuments)) + (documents.Length > MaxDocuments ? $", ... ({documents.Length} in all)" : "");
+        string batch = string.Join(", ", documents.Take(MaxDocuments))
+            + (documents.Length > MaxDocuments ? $", ... ({documents.Length} in all)" : "");
         return new FlywheelException($"the {what} became {value} at step {step + 1}, documents {batch} of {_job.TrainData}; {last}; "
             + $"a lower train.learning_rate (now {_recipe.LearningRate:g3}) usually helps");
     }
@@ -293,16 +318,19 @@ public sealed class TrainingRun
     private double[] Reference(DecoderModel model, TokenDataset data)
     {
         string path = Path.Combine(_job.RunFolder, data == _train ? "reference.bin" : "reference-validation.bin");
-        if (_world.FromFirst(File.Exists(path))) return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
+        if (_world.FromFirst(File.Exists(path)))
+            return System.Runtime.InteropServices.MemoryMarshal.Cast<byte, double>(File.ReadAllBytes(path)).ToArray();
         // One rank that leaves would let the others wait.
         long told = Stopwatch.GetTimestamp();
-        double[] values = StepLearner.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None, _world, (done, all) =>
+        double[] values = StepLearner.Reference(model, data, _recipe.MicroTokens, _world.Size == 1 ? _cancellation : CancellationToken.None,
+            _world, (done, all) =>
         {
             if (_world.Rank > 0 || Stopwatch.GetElapsedTime(told).TotalSeconds < NoteSeconds) return;
             told = Stopwatch.GetTimestamp();
             Note($"the base's log-probabilities of the {(data == _train ? "training" : "validation")} data: {done:N0} of {all:N0} micro-batches");
         });
-        if (_world.Rank == 0) AtomicFile.Write(path, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>(values)));
+        if (_world.Rank == 0)
+            AtomicFile.Write(path, stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes<double>(values)));
         return values;
     }
 
@@ -326,7 +354,8 @@ public sealed class TrainingRun
         if (_job.Base is { } parent) manifest = manifest.MadeFrom(parent);
         return _recipe.Lora is { } lora
             ? new(null, AdapterFolder.Create(_job.ModelsFolder, lora.ToConfig(_job.Base!.Hash), model.Adapters(), manifest))
-            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32, model.Read, manifest, _job.Base, _job.Codec), null);
+            : new(ModelFolder.Create(_job.ModelsFolder, _config, _tokenizer, _recipe.Save == "bfloat16" ? TensorType.BF16 : TensorType.F32,
+                model.Read, manifest, _job.Base, _job.Codec), null);
     }
 
     private void Finish(TrainedModel made, LogLine last, Score? validation, long memory)
@@ -334,11 +363,13 @@ public sealed class TrainingRun
         TrainingLog.Draw(_job.RunFolder, _job.Recipe.Name);
         AtomicFile.WriteText(Path.Combine(_job.RunFolder, "result.json"), JsonSerializer.Serialize(new TrainingResult
         {
-            Model = made.Hash, ModelPath = made.Path, Steps = last.Step, Tokens = last.Tokens, Seconds = last.Seconds, PeakMemoryBytes = memory,
+            Model = made.Hash, ModelPath = made.Path, Steps = last.Step, Tokens = last.Tokens, Seconds = last.Seconds,
+            PeakMemoryBytes = memory,
             Loss = last.Loss!.Value, ValidationLoss = validation?.Loss, ValidationAccuracy = validation?.Accuracy,
         }, JsonText.Indented));
         Checkpoint.DeleteAll(_job.RunFolder);
     }
 
-    private void Note(string text) => _progress(new TrainingProgress(null, _numSteps, null, _world.Rank == 0 ? text : $"rank {_world.Rank}: {text}"));
+    private void Note(string text) =>
+        _progress(new TrainingProgress(null, _numSteps, null, _world.Rank == 0 ? text : $"rank {_world.Rank}: {text}"));
 }

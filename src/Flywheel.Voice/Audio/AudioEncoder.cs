@@ -22,8 +22,11 @@ public static class AudioEncoder
     public static void Check(string path)
     {
         string ending = EndingOf(path);
-        if (!Codecs.ContainsKey(ending)) throw new FlywheelException($"{path}: is no audio file by its name, expected {NearestName.List([.. Endings.Select(each => "." + each)])}");
-        if (ending != "wav" && !ExternalProgram.Ffmpeg.IsInstalled) throw new FlywheelException($"{path}: {ExternalProgram.Ffmpeg.Missing.Message}; .wav needs nothing");
+        if (!Codecs.ContainsKey(ending))
+            throw new FlywheelException(
+                $"{path}: is no audio file by its name, expected {NearestName.List([.. Endings.Select(each => "." + each)])}");
+        if (ending != "wav" && !ExternalProgram.Ffmpeg.IsInstalled)
+            throw new FlywheelException($"{path}: {ExternalProgram.Ffmpeg.Missing.Message}; .wav needs nothing");
     }
 
     /// <summary>Writes a file of any format from a WAV file that is made for it.</summary>
@@ -49,7 +52,9 @@ public static class AudioEncoder
         {
             // A path is one argument; "file:" keeps a name with a colon from being taken for a protocol.
             await ExternalProgram.Ffmpeg.RunAsync(
-                ["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(wav)}", "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", .. Codecs[EndingOf(path)] is { Length: > 0 } codec ? codec : ["-c:a", "pcm_s16le", "-f", "wav"], $"file:{temporary}"],
+                ["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(wav)}", "-map_metadata", "-1", "-fflags", "+bitexact",
+                    "-flags:a", "+bitexact", .. Codecs[EndingOf(path)] is { Length: > 0 } codec
+                        ? codec : ["-c:a", "pcm_s16le", "-f", "wav"], $"file:{temporary}"],
                 limit: s_limit, cancellation: cancellation);
             File.Move(temporary, path, overwrite: true);
         }
@@ -66,8 +71,10 @@ public static class AudioEncoder
     /// <param name="output">Gets the file as it comes.</param>
     /// <param name="cancellation">Gives up.</param>
     public static Task StreamAsync(string format, int sampleRate, Func<Stream, Task> feed, Stream output, CancellationToken cancellation) =>
-        ExternalProgram.Ffmpeg.PipeAsync(["-v", "error", "-f", "s16le", "-ar", sampleRate.ToString(System.Globalization.CultureInfo.InvariantCulture), "-ac", "1", "-i", "pipe:0",
-            "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-flush_packets", "1", .. Codecs[format], "pipe:1"], feed, output, s_limit, cancellation: cancellation);
+        ExternalProgram.Ffmpeg.PipeAsync(["-v", "error", "-f", "s16le", "-ar",
+            sampleRate.ToString(System.Globalization.CultureInfo.InvariantCulture), "-ac", "1", "-i", "pipe:0",
+            "-map_metadata", "-1", "-fflags", "+bitexact", "-flags:a", "+bitexact", "-flush_packets", "1", .. Codecs[format], "pipe:1"],
+            feed, output, s_limit, cancellation: cancellation);
 
     private static string EndingOf(string path) => Path.GetExtension(path).TrimStart('.').ToLowerInvariant();
 }

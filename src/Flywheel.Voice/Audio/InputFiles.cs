@@ -11,10 +11,12 @@ public static class InputFiles
     /// <exception cref="FlywheelException">A file that is read would be written over, also by another name of it.</exception>
     public static void RefuseOverwriting(IEnumerable<string?> inputs, IEnumerable<string?> outputs)
     {
-        Dictionary<string, string> read = inputs.OfType<string>().GroupBy(RealPath).ToDictionary(same => same.Key, same => same.First(), StringComparer.Ordinal);
+        Dictionary<string, string> read = inputs.OfType<string>().GroupBy(RealPath)
+            .ToDictionary(same => same.Key, same => same.First(), StringComparer.Ordinal);
         foreach (string output in outputs.OfType<string>())
             if (read.TryGetValue(RealPath(output), out string? input))
-                throw new FlywheelException($"{output}: would be written over '{input}', which is read; expected another name for the output");
+                throw new FlywheelException(
+                    $"{output}: would be written over '{input}', which is read; expected another name for the output");
     }
 
     /// <summary>A path without symbolic links, also where what it names does not exist yet.</summary>

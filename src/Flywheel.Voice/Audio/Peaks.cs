@@ -51,7 +51,8 @@ public sealed record Peaks(IReadOnlyList<float> Min, IReadOnlyList<float> Max, T
         public void Add(long frame, float sample)
         {
             int column = (int)(frame * numColumns / numFrames);
-            (_min[column], _max[column]) = _seen[column] ? (Math.Min(_min[column], sample), Math.Max(_max[column], sample)) : (sample, sample);
+            (_min[column], _max[column]) = _seen[column]
+                ? (Math.Min(_min[column], sample), Math.Max(_max[column], sample)) : (sample, sample);
             _seen[column] = true;
         }
 

@@ -4,7 +4,8 @@ using Microsoft.ML.OnnxRuntime;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// Silero VAD (Silero Team, MIT): a small recurrent network that was trained to tell speech from everything else. The file's form is that of
+/// Silero VAD (Silero Team, MIT): a small recurrent network that was trained to tell speech from everything else. The file's form is that
+/// of
 /// its versions 5 and 6: windows of 512 samples at 16 kHz behind the last 64 of the window before, and a state of [2, 1, 128].
 /// </summary>
 public sealed class SileroVad : IDisposable
@@ -35,9 +36,11 @@ public sealed class SileroVad : IDisposable
     /// <param name="clip">Of any rate.</param>
     public float[] Listen(Clip clip)
     {
-        float[] samples = Resampling.Convert(clip, Rate).Samples, heard = new float[Context + Window], state = new float[StateSize], likely = new float[(samples.Length + Window - 1) / Window];
+        float[] samples = Resampling.Convert(clip, Rate).Samples, heard = new float[Context + Window], state = new float[StateSize],
+            likely = new float[(samples.Length + Window - 1) / Window];
         using OrtValue rate = OrtValue.CreateTensorValueFromMemory<long>([Rate], []);
-        using OrtValue input = OrtValue.CreateTensorValueFromMemory(heard, [1, Context + Window]), before = OrtValue.CreateTensorValueFromMemory(state, [2, 1, 128]);
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(heard, [1, Context + Window]),
+            before = OrtValue.CreateTensorValueFromMemory(state, [2, 1, 128]);
         for (int i = 0; i < likely.Length; i++)
         {
             heard.AsSpan(Window, Context).CopyTo(heard);

@@ -33,6 +33,7 @@ public sealed record SoundCheck(double Seconds, long NumClipped, double SilentSe
             if (run > 0) silent += length;
             longest = Math.Max(longest, run);
         }
-        return new SoundCheck(Math.Round(seconds, 3), clipped, Math.Round(silent, 2), Math.Round(longest, 2), Math.Round(Math.Max(-120, 20 * Math.Log10(peak)), 1));
+        return new SoundCheck(Math.Round(seconds, 3), clipped, Math.Round(silent, 2), Math.Round(longest, 2),
+            Math.Round(Math.Max(-120, 20 * Math.Log10(peak)), 1));
     }
 }

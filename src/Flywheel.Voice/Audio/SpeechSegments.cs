@@ -13,7 +13,8 @@ public readonly record struct SpeechSegment(double Start, double End)
 internal sealed record SpeechFrames(double Seconds, IReadOnlyList<bool> IsSpeech, double Edge);
 
 /// <summary>
-/// Where somebody speaks in a recording: by Silero VAD where it is there, else by energy alone, which is louder than the quiet parts by a good
+/// Where somebody speaks in a recording: by Silero VAD where it is there, else by energy alone, which is louder than the quiet parts by a
+/// good
 /// measure and hears no difference between speech and music or noise of that loudness: it is for rooms, booths, telephones.
 /// </summary>
 public static class SpeechSegments
@@ -39,7 +40,8 @@ public static class SpeechSegments
             foreach (float sample in clip.Samples.AsSpan(i * frame, frame)) sum += (double)sample * sample;
             level[i] = 10 * Math.Log10(sum / frame + 1e-12);
         }
-        // The floor is what the quietest tenth does not pass; where somebody speaks all the time it is far below the loud parts all the same.
+        // The floor is what the quietest tenth does not pass; where somebody speaks all the time it is far below the loud parts all the
+        // same.
         double[] sorted = [.. level.Order()];
         double floor = sorted[count / 10], loud = sorted[Math.Min(count - 1, count * 95 / 100)];
         double limit = Math.Max(LeastDb, Math.Min(floor + AboveFloorDb, loud - AboveFloorDb));
@@ -64,7 +66,8 @@ public static class SpeechSegments
     }
 
     /// <summary>
-    /// Gives lines their times: each gets segments that follow each other, in order, so that its share of the speech is as near as can be to its share of
+    /// Gives lines their times: each gets segments that follow each other, in order, so that its share of the speech is as near as can be
+    /// to its share of
     /// the text. A pause in the middle of a line is the line's; lines without a pause between them are divided by their length.
     /// </summary>
     /// <param name="clip">The recording.</param>
@@ -81,8 +84,10 @@ public static class SpeechSegments
             if ((segments = Join(frames, pause, clip.Duration.TotalSeconds)).Count >= 2 * lines.Count) break;
         if (segments.Count == 0) throw new Model.FlywheelException("the recording is silent, so nothing in it can be given to the lines");
         double spoken = segments.Sum(segment => segment.Seconds), letters = lines.Sum(Weight);
-        double[] before = [0, .. Sums(segments.Select(segment => segment.Seconds))], wanted = [0, .. Sums(lines.Select(line => spoken * Weight(line) / letters))];
-        if (segments.Count < lines.Count) return [.. lines.Select((line, i) => Timed(line, At(wanted[i], end: false), At(wanted[i + 1], end: true)))];
+        double[] before = [0, .. Sums(segments.Select(segment => segment.Seconds))],
+            wanted = [0, .. Sums(lines.Select(line => spoken * Weight(line) / letters))];
+        if (segments.Count < lines.Count)
+            return [.. lines.Select((line, i) => Timed(line, At(wanted[i], end: false), At(wanted[i + 1], end: true)))];
 
         // Cuts lie in pauses; long pauses are likelier to be between lines than within one.
         int m = segments.Count, n = lines.Count;
@@ -94,12 +99,14 @@ public static class SpeechSegments
             for (int j = i; j <= m - (n - i); j++)
                 for (int k = i - 1; k < j; k++)
                 {
-                    double have = before[j] - before[k], want = wanted[i] - wanted[i - 1], pause = j < m ? Math.Min(1, segments[j].Start - segments[j - 1].End) : 1;
+                    double have = before[j] - before[k], want = wanted[i] - wanted[i - 1],
+                        pause = j < m ? Math.Min(1, segments[j].Start - segments[j - 1].End) : 1;
                     double total = cost[i - 1, k] + Math.Pow(Math.Log((have + .1) / (want + .1)), 2) - .35 * pause;
                     if (total < cost[i, j]) (cost[i, j], from[i, j]) = (total, k);
                 }
         var timed = new VoiceLine[n];
-        for (int i = n, j = m; i > 0; j = from[i, j], i--) timed[i - 1] = Timed(lines[i - 1], segments[from[i, j]].Start, segments[j - 1].End);
+        for (int i = n, j = m; i > 0; j = from[i, j], i--)
+            timed[i - 1] = Timed(lines[i - 1], segments[from[i, j]].Start, segments[j - 1].End);
         return timed;
 
         // The time at which so much has been spoken.
@@ -113,7 +120,8 @@ public static class SpeechSegments
         static double Weight(VoiceLine line) => 2 + line.Text.Count(char.IsLetterOrDigit);
 
         static VoiceLine Timed(VoiceLine line, double start, double end) =>
-            line with { Start = TimeSpan.FromMilliseconds(Math.Round(1000 * start)), End = TimeSpan.FromMilliseconds(Math.Round(1000 * Math.Max(end, start))) };
+            line with { Start = TimeSpan.FromMilliseconds(Math.Round(1000 * start)),
+                End = TimeSpan.FromMilliseconds(Math.Round(1000 * Math.Max(end, start))) };
 
         static IEnumerable<double> Sums(IEnumerable<double> values)
         {

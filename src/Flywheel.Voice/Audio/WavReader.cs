@@ -200,22 +200,27 @@ public sealed class WavReader : IDisposable
         ushort blockAlign = BinaryPrimitives.ReadUInt16LittleEndian(format[12..]);
         BitsPerSample = BinaryPrimitives.ReadUInt16LittleEndian(format[14..]);
         if (tag == ExtensibleTag && format.Length >= 26) tag = BinaryPrimitives.ReadUInt16LittleEndian(format[24..]);
-        if (NumChannels is 0 or > MaxChannels) throw new FlywheelException($"{_name}: has {NumChannels} channels, expected 1 to {MaxChannels}");
+        if (NumChannels is 0 or > MaxChannels)
+            throw new FlywheelException($"{_name}: has {NumChannels} channels, expected 1 to {MaxChannels}");
         if (rate is 0 or > MaxRate) throw new FlywheelException($"{_name}: has {rate} samples a second, expected 1 to {MaxRate}");
         if (tag is not (PcmTag or FloatTag))
-            throw new FlywheelException($"{_name}: holds samples of format {tag}, expected PCM (1) or float (3); ffmpeg -i IN -c:a pcm_s16le OUT.wav converts it");
+            throw new FlywheelException(
+                $"{_name}: holds samples of format {tag}, expected PCM (1) or float (3); ffmpeg -i IN -c:a pcm_s16le OUT.wav converts it");
         IsFloat = tag == FloatTag;
         if (IsFloat ? BitsPerSample != 32 : BitsPerSample is not (8 or 16 or 24 or 32))
-            throw new FlywheelException($"{_name}: has {(IsFloat ? "float" : "PCM")} samples of {BitsPerSample} bits, expected {(IsFloat ? "32" : "8, 16, 24 or 32")}");
+            throw new FlywheelException(
+                $"{_name}: has {(IsFloat ? "float" : "PCM")} samples of {BitsPerSample} bits, expected {(IsFloat ? "32" : "8, 16, 24 or 32")}");
         if (blockAlign != BytesPerFrame)
-            throw new FlywheelException($"{_name}: says that {NumChannels} samples of {BitsPerSample} bits take {blockAlign} bytes, expected {BytesPerFrame}");
+            throw new FlywheelException(
+                $"{_name}: says that {NumChannels} samples of {BitsPerSample} bits take {blockAlign} bytes, expected {BytesPerFrame}");
         Rate = (int)rate;
     }
 
     /// <summary>A chunk that we read holds a few dozen bytes; one that says more lies.</summary>
     private byte[] ReadChunk(string id, uint size, int least)
     {
-        if (size < least || size > 4096) throw new FlywheelException($"{_name}: its chunk '{id}' has {size} bytes, expected {least} to 4096");
+        if (size < least || size > 4096)
+            throw new FlywheelException($"{_name}: its chunk '{id}' has {size} bytes, expected {least} to 4096");
         byte[] bytes = new byte[size + (size & 1)];
         int read = _stream.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
         return read >= size ? bytes[..(int)size] : throw new FlywheelException($"{_name}: ends within its chunk '{id}'");
@@ -232,5 +237,6 @@ public sealed class WavReader : IDisposable
     }
 
     private static string Printable(ReadOnlySpan<byte> bytes) =>
-        string.Concat(Encoding.Latin1.GetString(bytes[..Math.Min(4, bytes.Length)]).Select(letter => letter is >= ' ' and <= '~' ? letter : '.'));
+        string.Concat(Encoding.Latin1.GetString(bytes[..Math.Min(4, bytes.Length)])
+            .Select(letter => letter is >= ' ' and <= '~' ? letter : '.'));
 }

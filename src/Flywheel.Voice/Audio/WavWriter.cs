@@ -58,7 +58,8 @@ public sealed class WavWriter : IDisposable
     {
         int numBytes = samples.Length * Width;
         if (_numBytes + numBytes > MaxBytes)
-            throw new FlywheelException("a WAV file holds at most 4 GiB; write another format (flac, opus, mp3), fewer channels or a lower rate");
+            throw new FlywheelException(
+                "a WAV file holds at most 4 GiB; write another format (flac, opus, mp3), fewer channels or a lower rate");
         if (_bytes.Length < numBytes) _bytes = new byte[numBytes];
         Encode(samples, _format, _bytes);
         _stream.Write(_bytes, 0, numBytes);
@@ -136,7 +137,8 @@ public sealed class WavWriter : IDisposable
     /// <summary>Of a sound whose length is not known yet: it goes on to the end of the stream.</summary>
     internal static byte[] EndlessHeader(int rate) => Header(rate, 1, SampleFormat.Pcm16, uint.MaxValue);
 
-    private static int WidthOf(SampleFormat format) => format switch { SampleFormat.Pcm8 => 1, SampleFormat.Pcm16 => 2, SampleFormat.Pcm24 => 3, _ => 4 };
+    private static int WidthOf(SampleFormat format) =>
+        format switch { SampleFormat.Pcm8 => 1, SampleFormat.Pcm16 => 2, SampleFormat.Pcm24 => 3, _ => 4 };
 
     private static byte[] Header(int rate, int numChannels, SampleFormat format, uint numBytes)
     {

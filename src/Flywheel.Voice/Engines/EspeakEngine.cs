@@ -39,7 +39,8 @@ public sealed partial class EspeakEngine : ISpeechEngine
     public async Task<string> PhonesAsync(Voice voice, string ipa, CancellationToken cancellation)
     {
         IpaTable table = await _tables.GetOrAdd(Language(voice), TableAsync).WaitAsync(cancellation);
-        return string.Concat(table.Map(ipa, voice.Id).Select(sound => (sound.Stress switch { 1 => "'", 2 => ",", _ => "" }) + sound.Phone + "|"));
+        return string.Concat(table.Map(ipa, voice.Id)
+            .Select(sound => (sound.Stress switch { 1 => "'", 2 => ",", _ => "" }) + sound.Phone + "|"));
     }
 
     public async Task<Clip> SpeakAsync(Utterance utterance, CancellationToken cancellation)
@@ -54,7 +55,9 @@ public sealed partial class EspeakEngine : ISpeechEngine
         (byte[] wav, string errors) = await Program.RunAsync(
             ["--stdin", "-b", "1", "--stdout", "-z", "-v", utterance.Voice.Name, "-s", Text(speed), "-p", Text(pitch)],
             Encoding.UTF8.GetBytes(text.ToString()), cancellation: cancellation);
-        if (wav.Length == 0) throw new FlywheelException($"{Program.Name} made no sound of '{CueReader.Short(text.ToString())}'{(errors.Length > 0 ? $": {errors.Trim()}" : "")}");
+        if (wav.Length == 0)
+            throw new FlywheelException(
+                $"{Program.Name} made no sound of '{CueReader.Short(text.ToString())}'{(errors.Length > 0 ? $": {errors.Trim()}" : "")}");
         using var reader = new WavReader(new MemoryStream(wav), Program.Name);
         return Tempo.Shift(reader.ReadMono(), rest);
     }
@@ -78,7 +81,8 @@ public sealed partial class EspeakEngine : ISpeechEngine
         string[] phones = [.. EspeakPhones.All];
         // Before a vowel: at a word's end some languages lose the voice of consonants.
         string lines = string.Concat(phones.Select(phone => $"[[{phone}]].\n[[{phone}|a]].\n"));
-        (byte[] output, _) = await Program.RunAsync(["--stdin", "-b", "1", "-q", "--ipa", "--sep=_", "-v", language], Encoding.UTF8.GetBytes(lines));
+        (byte[] output, _) = await Program.RunAsync(["--stdin", "-b", "1", "-q", "--ipa", "--sep=_", "-v", language],
+            Encoding.UTF8.GetBytes(lines));
         string[] spoken = Encoding.UTF8.GetString(output).Split('\n');
         var table = new Dictionary<string, string>(StringComparer.Ordinal);
         for (int i = 0; i < phones.Length && 2 * i + 1 < spoken.Length; i++)
@@ -89,7 +93,8 @@ public sealed partial class EspeakEngine : ISpeechEngine
         }
         return new IpaTable(table);
 
-        static string Bare(string ipa) => IpaTable.Normalize(string.Concat(ipa.Where(letter => letter is not ('_' or 'ˈ' or 'ˌ' or ' ' or '\r'))));
+        static string Bare(string ipa) =>
+            IpaTable.Normalize(string.Concat(ipa.Where(letter => letter is not ('_' or 'ˈ' or 'ˌ' or ' ' or '\r'))));
     }
 
     public async Task<Voice?> FindAsync(string name, CancellationToken cancellation)
@@ -107,7 +112,8 @@ public sealed partial class EspeakEngine : ISpeechEngine
 
     private async Task<IReadOnlyList<Voice>> ListVariantsAsync() =>
         [.. (await TableOfVoicesAsync("--voices=variant")).Where(fields => fields[4].StartsWith("!v/", StringComparison.Ordinal))
-            .Select(fields => new Voice(Name, fields[4][3..], "", fields[2].EndsWith("/F", StringComparison.Ordinal) ? "female" : "male", fields[3]))];
+            .Select(fields => new Voice(Name, fields[4][3..], "", fields[2].EndsWith("/F", StringComparison.Ordinal) ? "female" : "male",
+                fields[3]))];
 
     private async Task<IReadOnlyList<string[]>> TableOfVoicesAsync(string argument)
     {

@@ -33,10 +33,12 @@ public sealed record ExternalProgram(string Name, string Package)
     /// <param name="cancellation">Ends the process.</param>
     /// <returns>What it wrote to standard output, and to standard error.</returns>
     /// <exception cref="FlywheelException">It is not installed, failed, or took too long.</exception>
-    public async Task<(byte[] Output, string Errors)> RunAsync(IEnumerable<string> arguments, byte[]? input = null, TimeSpan? limit = null, int success = 0, CancellationToken cancellation = default)
+    public async Task<(byte[] Output, string Errors)> RunAsync(IEnumerable<string> arguments, byte[]? input = null, TimeSpan? limit = null,
+        int success = 0, CancellationToken cancellation = default)
     {
         var output = new MemoryStream();
-        string errors = await PipeAsync(arguments, stdin => stdin.WriteAsync(input ?? [], cancellation).AsTask(), output, limit, success, cancellation);
+        string errors = await PipeAsync(arguments, stdin => stdin.WriteAsync(input ?? [], cancellation).AsTask(), output, limit, success,
+            cancellation);
         return (output.ToArray(), errors);
     }
 
@@ -49,7 +51,8 @@ public sealed record ExternalProgram(string Name, string Package)
     /// <param name="cancellation">Ends the process.</param>
     /// <returns>What it wrote to standard error.</returns>
     /// <exception cref="FlywheelException">It is not installed, failed, or took too long.</exception>
-    public async Task<string> PipeAsync(IEnumerable<string> arguments, Func<Stream, Task> feed, Stream output, TimeSpan? limit = null, int success = 0, CancellationToken cancellation = default)
+    public async Task<string> PipeAsync(IEnumerable<string> arguments, Func<Stream, Task> feed, Stream output, TimeSpan? limit = null,
+        int success = 0, CancellationToken cancellation = default)
     {
         var start = new ProcessStartInfo(Path ?? throw Missing, arguments)
         {

@@ -5,7 +5,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Voice;
 
-/// <summary>festival: the voices that Debian's festvox packages bring, among them Italian, Russian, Finnish, Czech, Catalan and Hindi.</summary>
+/// <summary>festival: the voices that Debian's festvox packages bring, among them Italian, Russian, Finnish, Czech, Catalan and
+/// Hindi.</summary>
 public sealed partial class FestivalEngine : ISpeechEngine
 {
     private const string ListVoices =
@@ -63,18 +64,24 @@ public sealed partial class FestivalEngine : ISpeechEngine
             syllables[^1] = (syllables[^1].Phones, Math.Min(sounds[i].Stress, 1));
             hasVowel = true;
         }
-        return Task.FromResult($"({string.Join(' ', syllables.Select(each => string.Create(CultureInfo.InvariantCulture, $"(({string.Join(' ', each.Phones)}) {each.Stress})")))})");
+        return Task.FromResult(
+            $"({string.Join(' ', syllables.Select(each => string.Create(CultureInfo.InvariantCulture, $"(({string.Join(' ', each.Phones)}) {each.Stress})")))})");
     }
 
     public async Task<Clip> SpeakAsync(Utterance utterance, CancellationToken cancellation)
     {
-        (Voice voice, string coding) = (await _voices.Value.WaitAsync(cancellation)).First(entry => entry.Voice.Name == utterance.Voice.Name);
+        (Voice voice, string coding) =
+            (await _voices.Value.WaitAsync(cancellation)).First(entry => entry.Voice.Name == utterance.Voice.Name);
         (string text, IReadOnlyList<(string Word, string Ipa)> words) = StandIns.Write(utterance.Parts);
         if (voice.Language == "ru")
         {
             text = RussianText.Write(text);
-            if (RussianText.Unspeakable(text) is { } letter) throw new FlywheelException($"the voice {voice.Id} cannot speak '{letter}': it knows Russian and Latin letters, digits and marks");
-            if (!text.Any(char.IsLetterOrDigit)) throw new FlywheelException($"the voice {voice.Id} finds nothing to say in '{CueReader.Short(string.Concat(utterance.Parts.Select(part => part.Text)))}'");
+            if (RussianText.Unspeakable(text) is { } letter)
+                throw new FlywheelException(
+                    $"the voice {voice.Id} cannot speak '{letter}': it knows Russian and Latin letters, digits and marks");
+            if (!text.Any(char.IsLetterOrDigit))
+                throw new FlywheelException(
+                    $"the voice {voice.Id} finds nothing to say in '{CueReader.Short(string.Concat(utterance.Parts.Select(part => part.Text)))}'");
         }
         using var folder = new WorkFolder();
         await File.WriteAllBytesAsync(folder["text"], Encode(text, coding, voice), cancellation);
@@ -83,10 +90,13 @@ public sealed partial class FestivalEngine : ISpeechEngine
         bool hasSpeed = !voice.Name.Contains("clunits", StringComparison.Ordinal); // which joins recordings as they are
         if (hasSpeed) script.Append(CultureInfo.InvariantCulture, $" (Parameter.set 'Duration_Stretch {1 / utterance.Speed:0.####})");
         foreach ((string word, string ipa) in words)
-            script.Append(CultureInfo.InvariantCulture, $" (lex.add.entry '(\"{word}\" nil {await PhonesAsync(voice, ipa, cancellation)}))");
-        (_, string errors) = await Speaker.RunAsync(["-eval", script.Append(')').ToString(), "-o", folder["wav"], folder["text"]], cancellation: cancellation);
+            script.Append(CultureInfo.InvariantCulture,
+                $" (lex.add.entry '(\"{word}\" nil {await PhonesAsync(voice, ipa, cancellation)}))");
+        (_, string errors) = await Speaker.RunAsync(["-eval", script.Append(')').ToString(), "-o", folder["wav"], folder["text"]],
+            cancellation: cancellation);
         if (!File.Exists(folder["wav"]) || new FileInfo(folder["wav"]).Length == 0)
-            throw new FlywheelException($"festival's voice {voice.Name} made no sound of '{CueReader.Short(text)}'{(errors.Length > 0 ? $": {errors.Trim()}" : "")}");
+            throw new FlywheelException(
+                $"festival's voice {voice.Name} made no sound of '{CueReader.Short(text)}'{(errors.Length > 0 ? $": {errors.Trim()}" : "")}");
         Clip clip = WavReader.ReadMono(folder["wav"]);
         return Tempo.Shift(hasSpeed ? clip : Tempo.Change(clip, utterance.Speed), utterance.Pitch);
     }
@@ -104,7 +114,8 @@ public sealed partial class FestivalEngine : ISpeechEngine
         }
         catch (EncoderFallbackException e)
         {
-            throw new FlywheelException($"the voice {voice.Id} cannot speak '{(e.CharUnknown == 0 ? $"{e.CharUnknownHigh}{e.CharUnknownLow}" : $"{e.CharUnknown}")}': its letters are those of {coding}", e);
+            throw new FlywheelException(
+                $"the voice {voice.Id} cannot speak '{(e.CharUnknown == 0 ? $"{e.CharUnknownHigh}{e.CharUnknownLow}" : $"{e.CharUnknown}")}': its letters are those of {coding}", e);
         }
     }
 
@@ -126,7 +137,8 @@ public sealed partial class FestivalEngine : ISpeechEngine
                 "" or "nil" => language == "cs" ? "iso-8859-2" : "iso-8859-1",
                 var named => named,
             };
-            voices.Add((new Voice(Name, Field("name"), language, gender.Length > 0 ? gender : null, Field("name").Replace('_', ' ')), coding));
+            voices.Add((new Voice(Name, Field("name"), language, gender.Length > 0 ? gender : null, Field("name").Replace('_', ' ')),
+                coding));
         }
         return [.. voices.OrderBy(entry => entry.Item1.Name, StringComparer.Ordinal)];
     }

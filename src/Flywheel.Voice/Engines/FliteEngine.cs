@@ -39,7 +39,9 @@ public sealed partial class FliteEngine : ISpeechEngine
 
     public Task<string> PhonesAsync(Voice voice, string ipa, CancellationToken cancellation) =>
         Task.FromResult(string.Join(' ', ArpabetPhones.Stressed(ipa, voice.Id)
-            .Select(sound => sound.Stress < 0 ? sound.Phone : string.Create(CultureInfo.InvariantCulture, $"{sound.Phone}{Math.Min(sound.Stress, 1)}"))));
+            .Select(sound =>
+                sound.Stress < 0
+                    ? sound.Phone : string.Create(CultureInfo.InvariantCulture, $"{sound.Phone}{Math.Min(sound.Stress, 1)}"))));
 
     public async Task<Clip> SpeakAsync(Utterance utterance, CancellationToken cancellation)
     {
@@ -71,7 +73,8 @@ public sealed partial class FliteEngine : ISpeechEngine
     {
         (byte[] output, _) = await Program.RunAsync(["-lv"]);
         string[] names = Encoding.UTF8.GetString(output).Split(':')[^1].Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        return [.. names.Where(Known.ContainsKey).Select(name => new Voice(Name, name, Known[name].Language, Known[name].Gender, Known[name].Title))];
+        return [.. names.Where(Known.ContainsKey)
+            .Select(name => new Voice(Name, name, Known[name].Language, Known[name].Gender, Known[name].Title))];
     }
 
     [GeneratedRegex(@"flite-\S+")]

@@ -31,7 +31,8 @@ internal sealed class IpaTable(IReadOnlyDictionary<string, string> phones)
             int length = Math.Min(_longest, text.Length - at);
             while (length > 0 && !phones.ContainsKey(text.Substring(at, length))) length--;
             if (length == 0)
-                throw new FlywheelException($"pronunciation '{ipa}': the voice {voice} has no sound '{Symbol(text, at)}'; it has {string.Join(' ', phones.Keys.Order(StringComparer.Ordinal))}");
+                throw new FlywheelException(
+                    $"pronunciation '{ipa}': the voice {voice} has no sound '{Symbol(text, at)}'; it has {string.Join(' ', phones.Keys.Order(StringComparer.Ordinal))}");
             sounds.Add((phones[text.Substring(at, length)], stress));
             stress = 0;
             at += length;
@@ -58,7 +59,9 @@ internal sealed class IpaTable(IReadOnlyDictionary<string, string> phones)
     private static string Symbol(string text, int at)
     {
         int end = at + 1;
-        while (end < text.Length && (char.GetUnicodeCategory(text[end]) is System.Globalization.UnicodeCategory.NonSpacingMark or System.Globalization.UnicodeCategory.ModifierLetter)
+        while (end < text.Length
+            && (char.GetUnicodeCategory(text[end]) is System.Globalization.UnicodeCategory.NonSpacingMark
+                or System.Globalization.UnicodeCategory.ModifierLetter)
             && text[end] is not ('ˈ' or 'ˌ')) end++;
         return text[at..end];
     }

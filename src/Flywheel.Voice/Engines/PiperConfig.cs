@@ -15,7 +15,9 @@ namespace Flywheel.Voice;
 /// <param name="Noise">How much chance there is in the sound.</param>
 /// <param name="Length">How long sounds are; 2 is half as fast.</param>
 /// <param name="NoiseWidth">How much chance there is in the lengths.</param>
-internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsText, string Language, IReadOnlyDictionary<string, long[]> Ids, IReadOnlyList<(string Name, int Number)> Speakers, int NumSpeakers, float Noise, float Length, float NoiseWidth)
+internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsText, string Language,
+    IReadOnlyDictionary<string, long[]> Ids, IReadOnlyList<(string Name, int Number)> Speakers, int NumSpeakers, float Noise, float Length,
+    float NoiseWidth)
 {
     public const string Begin = "^", End = "$", Pad = "_";
 
@@ -30,7 +32,9 @@ internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsTe
         JsonObject root;
         try
         {
-            root = JsonNode.Parse(Utf8File.ReadText(path), documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject ?? throw new FlywheelException($"{path}: is no JSON object");
+            root = JsonNode.Parse(Utf8File.ReadText(path),
+                documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new FlywheelException($"{path}: is no JSON object");
         }
         catch (JsonException e)
         {
@@ -40,12 +44,14 @@ internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsTe
         JsonObject scales = fields.Object(root, "inference") ?? [];
         string type = fields.Text(root, "phoneme_type") ?? "espeak";
         if (type is not ("espeak" or "text")) throw fields.Wrong("phoneme_type", root["phoneme_type"], "espeak or text");
-        string espeak = fields.Text(fields.Object(root, "espeak") ?? [], "voice") ?? (type == "text" ? "" : throw fields.Wrong("espeak.voice", null, "a voice of espeak-ng, such as en-us"));
+        string espeak = fields.Text(fields.Object(root, "espeak") ?? [], "voice")
+            ?? (type == "text" ? "" : throw fields.Wrong("espeak.voice", null, "a voice of espeak-ng, such as en-us"));
         string language = (fields.Text(fields.Object(root, "language") ?? [], "code") ?? espeak).Replace('_', '-').ToLowerInvariant();
         if (!VoiceProject.IsLanguage(language)) throw fields.Wrong("language.code", language, "a language such as en_US");
         int speakers = fields.Integer(root, "num_speakers", 1, MaxSpeakers, usual: 1);
         return new PiperConfig(
-            fields.Integer(fields.Object(root, "audio") ?? [], "sample_rate", VoiceProject.MinRate, VoiceProject.MaxRate), espeak, type == "text", language,
+            fields.Integer(fields.Object(root, "audio") ?? [], "sample_rate", VoiceProject.MinRate, VoiceProject.MaxRate), espeak,
+            type == "text", language,
             IdsOf(fields, root), SpeakersOf(fields, root, speakers), speakers,
             fields.Scale(scales, "noise_scale", .667f), fields.Scale(scales, "length_scale", 1), fields.Scale(scales, "noise_w", .8f));
     }
@@ -53,13 +59,18 @@ internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsTe
     private static Dictionary<string, long[]> IdsOf(Fields fields, JsonObject root)
     {
         JsonObject map = fields.Object(root, "phoneme_id_map") ?? throw fields.Wrong("phoneme_id_map", null, "numbers of each sound");
-        if (map.Count > MaxSounds) throw new FlywheelException($"{fields.Path}: phoneme_id_map has {map.Count} entries, expected at most {MaxSounds}");
+        if (map.Count > MaxSounds)
+            throw new FlywheelException($"{fields.Path}: phoneme_id_map has {map.Count} entries, expected at most {MaxSounds}");
         var ids = new Dictionary<string, long[]>(StringComparer.Ordinal);
         foreach ((string sound, JsonNode? numbers) in map)
-            ids[sound] = numbers is JsonArray { Count: > 0 and < 64 } list && list.All(each => each is JsonValue value && value.TryGetValue(out long id) && id is >= 0 and < int.MaxValue) ? [.. list.Select(each => each!.GetValue<long>())]
+            ids[sound] = numbers is JsonArray { Count: > 0 and < 64 } list
+                && list.All(each => each is JsonValue value && value.TryGetValue(out long id) && id is >= 0 and < int.MaxValue)
+                ? [.. list.Select(each => each!.GetValue<long>())]
                 : throw fields.Wrong($"phoneme_id_map['{sound}']", numbers, "a list of numbers");
         foreach (string sign in new[] { Begin, End, Pad })
-            if (!ids.ContainsKey(sign)) throw fields.Wrong($"phoneme_id_map['{sign}']", null, "its number: it marks begin (^), end ($) or the space between sounds (_)");
+            if (!ids.ContainsKey(sign))
+                throw fields.Wrong($"phoneme_id_map['{sign}']", null,
+                    "its number: it marks begin (^), end ($) or the space between sounds (_)");
         return ids;
     }
 
@@ -69,7 +80,8 @@ internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsTe
         if (count == 1) return [];
         var speakers = new List<(string, int)>();
         foreach (string name in map.Select(pair => pair.Key)) speakers.Add((name, fields.Integer(map, name, 0, count - 1)));
-        return speakers.Count > 0 ? [.. speakers.OrderBy(each => each.Item2)] : [.. Enumerable.Range(0, count).Select(number => ($"{number}", number))];
+        return speakers.Count > 0
+            ? [.. speakers.OrderBy(each => each.Item2)] : [.. Enumerable.Range(0, count).Select(number => ($"{number}", number))];
     }
 
     /// <summary>Reads fields of the file; what is wrong is named with it.</summary>
@@ -83,9 +95,12 @@ internal sealed record PiperConfig(int SampleRate, string EspeakVoice, bool IsTe
             return new($"{path}: field '{field}' is {(shown.Length <= 80 ? shown : shown[..80] + "…")}, expected {expected}");
         }
 
-        public JsonObject? Object(JsonObject of, string field) => of[field] switch { null => null, JsonObject value => value, var other => throw Wrong(field, other, "an object") };
+        public JsonObject? Object(JsonObject of, string field) =>
+            of[field] switch { null => null, JsonObject value => value, var other => throw Wrong(field, other, "an object") };
 
-        public string? Text(JsonObject of, string field) => of[field] switch { null => null, JsonValue value when value.TryGetValue(out string? text) && text.Length <= 200 => text, var other => throw Wrong(field, other, "a text") };
+        public string? Text(JsonObject of, string field) =>
+            of[field] switch { null => null, JsonValue value when value.TryGetValue(out string? text) && text.Length <= 200 => text,
+                var other => throw Wrong(field, other, "a text") };
 
         public int Integer(JsonObject of, string field, int min, int max, int? usual = null) => of[field] switch
         {

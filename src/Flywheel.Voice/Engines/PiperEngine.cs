@@ -6,7 +6,8 @@ using Microsoft.ML.OnnxRuntime;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// Voices in Piper's form (VITS, rhasspy/piper, MIT), which people put into a folder: <c>NAME.onnx</c> and <c>NAME.onnx.json</c>. espeak-ng says the
+/// Voices in Piper's form (VITS, rhasspy/piper, MIT), which people put into a folder: <c>NAME.onnx</c> and <c>NAME.onnx.json</c>. espeak-ng
+/// says the
 /// sounds, ONNX Runtime speaks them. A voice of several speakers has each behind a plus: <c>piper:en_US-vctk-medium+p225</c>.
 /// </summary>
 /// <param name="folder">It need not be there.</param>
@@ -20,12 +21,14 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
     /// <summary>Models that stay in memory, some 60 MB each.</summary>
     internal const int MaxModels = 3;
 
-    /// <summary>A call has a model of its own, which computes in some hundred MB: further calls wait, whatever the number of cores.</summary>
+    /// <summary>A call has a model of its own, which computes in some hundred MB: further calls wait, whatever the number of
+    /// cores.</summary>
     private static readonly SemaphoreSlim s_sessions = new(4);
 
     private static readonly TimeSpan s_betweenSentences = TimeSpan.FromMilliseconds(200);
 
-    private readonly ConcurrentDictionary<string, (DateTime Written, long Length, PiperConfig Config)> _configs = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<string, (DateTime Written, long Length, PiperConfig Config)> _configs =
+        new(StringComparer.Ordinal);
     private readonly ConcurrentDictionary<string, (Stamp Stamp, string Hash)> _hashes = new(StringComparer.Ordinal);
 
     /// <summary>The one that was used last stands last.</summary>
@@ -69,9 +72,12 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
     public Task<Voice?> FindAsync(string name, CancellationToken cancellation)
     {
         string[] parts = name.Split('+', 2);
-        if (Path.GetFileName(parts[0]) != parts[0] || !File.Exists(Path.Combine(folder, parts[0] + Ending))) return Task.FromResult<Voice?>(null);
+        if (Path.GetFileName(parts[0]) != parts[0] || !File.Exists(Path.Combine(folder, parts[0] + Ending)))
+            return Task.FromResult<Voice?>(null);
         PiperConfig config = ConfigOf(parts[0]);
-        return Task.FromResult(parts.Length == 1 ? VoiceOf(parts[0], config, null) : config.Speakers.Any(speaker => speaker.Name == parts[1]) ? VoiceOf(parts[0], config, parts[1]) : null);
+        return Task.FromResult(parts.Length == 1
+            ? VoiceOf(parts[0], config, null) : config.Speakers.Any(speaker => speaker.Name == parts[1])
+            ? VoiceOf(parts[0], config, parts[1]) : null);
     }
 
     public Task<string> PhonesAsync(Voice voice, string ipa, CancellationToken cancellation) =>
@@ -82,7 +88,8 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
         string[] name = utterance.Voice.Name.Split('+', 2);
         PiperConfig config = ConfigOf(name[0]);
         string path = Path.Combine(folder, name[0] + Ending);
-        IReadOnlyList<long[]> sentences = await new PiperPhonemes(config, Program).IdsAsync(utterance.Parts, utterance.Voice.Id, cancellation);
+        IReadOnlyList<long[]> sentences = await new PiperPhonemes(config, Program).IdsAsync(utterance.Parts, utterance.Voice.Id,
+            cancellation);
         int speaker = name.Length == 1 ? 0 : config.Speakers.First(each => each.Name == name[1]).Number;
         var samples = new List<float>();
         await s_sessions.WaitAsync(cancellation);
@@ -111,16 +118,19 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
     /// <exception cref="FlywheelException">It is no voice; the message names file and field.</exception>
     public async Task<Voice> AddAsync(string path, CancellationToken cancellation = default)
     {
-        if (!path.EndsWith(Ending, StringComparison.OrdinalIgnoreCase)) throw new FlywheelException($"{path}: expected a voice's model, NAME.onnx, with NAME.onnx.json beside it");
+        if (!path.EndsWith(Ending, StringComparison.OrdinalIgnoreCase))
+            throw new FlywheelException($"{path}: expected a voice's model, NAME.onnx, with NAME.onnx.json beside it");
         string source = Path.GetFullPath(path), name = Path.GetFileNameWithoutExtension(source);
         if (name.Contains('+', StringComparison.Ordinal)) throw new FlywheelException(PlusIn(path));
         PiperConfig config = PiperConfig.Read(Path.ChangeExtension(source, null) + ConfigEnding);
         byte[] model = OnnxSeeds.Fix(OnnxModel.Read(source), source);
         using (InferenceSession session = Open(source, model, config))
-            Run(source, session, config, [.. config.Ids[PiperConfig.Begin], .. config.Ids[PiperConfig.Pad], .. config.Ids[PiperConfig.End]], speaker: 0, speed: 1);
+            Run(source, session, config, [.. config.Ids[PiperConfig.Begin], .. config.Ids[PiperConfig.Pad], .. config.Ids[PiperConfig.End]],
+                speaker: 0, speed: 1);
         Directory.CreateDirectory(folder);
         // The config first: without it the model is no voice.
-        AtomicFile.WriteText(Path.Combine(folder, name + ConfigEnding), Utf8File.ReadText(Path.ChangeExtension(source, null) + ConfigEnding));
+        AtomicFile.WriteText(Path.Combine(folder, name + ConfigEnding),
+            Utf8File.ReadText(Path.ChangeExtension(source, null) + ConfigEnding));
         AtomicFile.Write(Path.Combine(folder, name + Ending), stream =>
         {
             using FileStream from = File.OpenRead(source);
@@ -153,19 +163,22 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
 
     private Voice VoiceOf(string name, PiperConfig config, string? speaker) =>
         new(Name, speaker is null ? name : $"{name}+{speaker}", config.Language, null,
-            speaker is not null ? $"{name}, speaker {speaker}" : config.NumSpeakers > 1 ? $"{name}, {config.NumSpeakers} speakers: +{config.Speakers[0].Name} and so on" : name);
+            speaker is not null ? $"{name}, speaker {speaker}" : config.NumSpeakers > 1
+                ? $"{name}, {config.NumSpeakers} speakers: +{config.Speakers[0].Name} and so on" : name);
 
     private PiperConfig ConfigOf(string name)
     {
         var file = new FileInfo(Path.Combine(folder, name + ConfigEnding));
-        if (file.Exists && _configs.TryGetValue(name, out var known) && known.Written == file.LastWriteTimeUtc && known.Length == file.Length) return known.Config;
+        if (file.Exists && _configs.TryGetValue(name, out var known) && known.Written == file.LastWriteTimeUtc
+            && known.Length == file.Length) return known.Config;
         PiperConfig config = PiperConfig.Read(file.FullName);
         _configs[name] = (file.LastWriteTimeUtc, file.Length, config);
         return config;
     }
 
     /// <summary>Of model and config: another file of that name sounds otherwise.</summary>
-    private string HashOf(string name) => _hashes.TryGetValue(name, out var known) && known.Stamp == StampOf(name) ? known.Hash : Load(name).Hash;
+    private string HashOf(string name) =>
+        _hashes.TryGetValue(name, out var known) && known.Stamp == StampOf(name) ? known.Hash : Load(name).Hash;
 
     private byte[] ModelOf(string name)
     {
@@ -194,7 +207,8 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
         Stamp now = StampOf(name);
         string path = Path.Combine(folder, name + Ending), config = Path.Combine(folder, name + ConfigEnding);
         byte[] read = OnnxModel.Read(path);
-        string hash = Convert.ToHexStringLower(SHA256.HashData([.. SHA256.HashData(read), .. SHA256.HashData(File.ReadAllBytes(config))]))[..16];
+        string hash =
+            Convert.ToHexStringLower(SHA256.HashData([.. SHA256.HashData(read), .. SHA256.HashData(File.ReadAllBytes(config))]))[..16];
         byte[] model = OnnxSeeds.Fix(read, path);
         _hashes[name] = (now, hash);
         lock (_lock)
@@ -206,17 +220,23 @@ public sealed class PiperEngine(string folder) : ISpeechEngine
         return (model, hash);
     }
 
-    private static string[] InputsOf(PiperConfig config) => config.NumSpeakers > 1 ? ["input", "input_lengths", "scales", "sid"] : ["input", "input_lengths", "scales"];
+    private static string[] InputsOf(PiperConfig config) =>
+        config.NumSpeakers > 1 ? ["input", "input_lengths", "scales", "sid"] : ["input", "input_lengths", "scales"];
 
-    private static InferenceSession Open(string path, byte[] model, PiperConfig config) => OnnxModel.Open(path, model, InputsOf(config), [], $"voice of {config.NumSpeakers} speakers in Piper's form");
+    private static InferenceSession Open(string path, byte[] model, PiperConfig config) =>
+        OnnxModel.Open(path, model, InputsOf(config), [], $"voice of {config.NumSpeakers} speakers in Piper's form");
 
     private static float[] Run(string path, InferenceSession session, PiperConfig config, long[] ids, int speaker, double speed)
     {
-        using OrtValue input = OrtValue.CreateTensorValueFromMemory(ids, [1, ids.Length]), length = OrtValue.CreateTensorValueFromMemory<long>([ids.Length], [1]),
-            scales = OrtValue.CreateTensorValueFromMemory([config.Noise, (float)(config.Length / speed), config.NoiseWidth], [3]), number = OrtValue.CreateTensorValueFromMemory<long>([speaker], [1]);
+        using OrtValue input = OrtValue.CreateTensorValueFromMemory(ids, [1, ids.Length]),
+            length = OrtValue.CreateTensorValueFromMemory<long>([ids.Length], [1]),
+            scales = OrtValue.CreateTensorValueFromMemory([config.Noise, (float)(config.Length / speed), config.NoiseWidth], [3]),
+            number = OrtValue.CreateTensorValueFromMemory<long>([speaker], [1]);
         OrtValue[] values = config.NumSpeakers > 1 ? [input, length, scales, number] : [input, length, scales];
-        using IDisposableReadOnlyCollection<OrtValue> made = OnnxModel.Run(path, session, InputsOf(config), values, [session.OutputNames[0]]);
-        if (made[0].GetTensorTypeAndShape().ElementDataType != Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float) throw new FlywheelException($"{path}: gives no samples, expected floats");
+        using IDisposableReadOnlyCollection<OrtValue> made =
+            OnnxModel.Run(path, session, InputsOf(config), values, [session.OutputNames[0]]);
+        if (made[0].GetTensorTypeAndShape().ElementDataType != Microsoft.ML.OnnxRuntime.Tensors.TensorElementType.Float)
+            throw new FlywheelException($"{path}: gives no samples, expected floats");
         float[] samples = made[0].GetTensorDataAsSpan<float>().ToArray();
         for (int i = 0; i < samples.Length; i++) samples[i] = float.IsFinite(samples[i]) ? Math.Clamp(samples[i], -1, 1) : 0;
         return samples;

@@ -5,7 +5,8 @@ using Flywheel.Model;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// Texts as voices in Piper's form read them: sentences of sounds, one Unicode character each, as espeak-ng says them in IPA, with the signs at which
+/// Texts as voices in Piper's form read them: sentences of sounds, one Unicode character each, as espeak-ng says them in IPA, with the
+/// signs at which
 /// voices pause between them (rhasspy/piper-phonemize, MIT).
 /// </summary>
 internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram espeak)
@@ -26,7 +27,8 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
             if (part.Ipa is not null) Say(Spoken(part.Ipa, voice), "");
             else
                 foreach (Match clause in Clauses().Matches(part.Text))
-                    if (clause.Groups["words"].Value is var words && words.Any(char.IsLetterOrDigit)) Say(await SoundsAsync(words, cancellation), Sign(clause.Groups["sign"].Value));
+                    if (clause.Groups["words"].Value is var words && words.Any(char.IsLetterOrDigit))
+                        Say(await SoundsAsync(words, cancellation), Sign(clause.Groups["sign"].Value));
                     else if (isOpen) Say("", Sign(clause.Groups["sign"].Value)); // the sign behind a pronounced word
         }
         return [.. sentences.SelectMany(sentence => Divided(sentence.ToString().TrimEnd())).Select(Numbers)];
@@ -58,11 +60,13 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
                 continue;
             }
             string known = config.Ids.ContainsKey(sound) ? sound : sound == "ɡ" && config.Ids.ContainsKey("g") ? "g"
-                : throw new FlywheelException($"pronunciation '{ipa}': the voice {voice} has no sound '{sound}'; it has {string.Join(' ', config.Ids.Keys.Where(each => each.Any(char.IsLetter)).Order(StringComparer.Ordinal))}");
+                : throw new FlywheelException(
+                    $"pronunciation '{ipa}': the voice {voice} has no sound '{sound}'; it has {string.Join(' ', config.Ids.Keys.Where(each => each.Any(char.IsLetter)).Order(StringComparer.Ordinal))}");
             if (stress.Length > 0 && Vowels.Contains(sound, StringComparison.Ordinal)) (spoken, stress) = (spoken.Append(stress), "");
             spoken.Append(known);
         }
-        return spoken.Length > 0 ? spoken.ToString() : throw new FlywheelException($"pronunciation '{ipa}': has no sound in it, expected IPA");
+        return spoken.Length > 0
+            ? spoken.ToString() : throw new FlywheelException($"pronunciation '{ipa}': has no sound in it, expected IPA");
     }
 
     private async Task<string> SoundsAsync(string words, CancellationToken cancellation)
@@ -72,7 +76,9 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
             Encoding.UTF8.GetBytes(words.Replace("[[", "[ [", StringComparison.Ordinal)), cancellation: cancellation);
         // Words of another language have its name around them.
         string sounds = Flags().Replace(Encoding.UTF8.GetString(output), "");
-        return Decomposed(Spaces().Replace(sounds.Replace("_", "", StringComparison.Ordinal).Replace("\u200D", "", StringComparison.Ordinal), " ").Trim());
+        return Decomposed(
+            Spaces().Replace(sounds.Replace("_", "", StringComparison.Ordinal).Replace("\u200D", "", StringComparison.Ordinal), " ")
+                .Trim());
     }
 
     /// <summary>Between words, where a sentence is too long for the model.</summary>
@@ -81,7 +87,8 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
         while (sounds.Length > MaxSounds)
         {
             int end = sounds.LastIndexOf(' ', MaxSounds);
-            if (end < MaxSounds / 2) end = char.IsLowSurrogate(sounds[MaxSounds]) ? MaxSounds - 1 : MaxSounds; // no word is so long: a script without spaces
+            // no word is so long: a script without spaces
+            if (end < MaxSounds / 2) end = char.IsLowSurrogate(sounds[MaxSounds]) ? MaxSounds - 1 : MaxSounds;
             yield return sounds[..end].TrimEnd();
             sounds = sounds[end..].TrimStart();
         }
@@ -106,7 +113,8 @@ internal sealed partial class PiperPhonemes(PiperConfig config, ExternalProgram 
     };
 
     /// <summary>A point or comma within a number is no end.</summary>
-    [GeneratedRegex(@"(?<words>(?:[^.,;:!?…。，、；：！？]|[.,;:!?…](?=[^\s'""”’)\]]))*)(?<sign>[.,;:!?…。，、；：！？]*)['""”’)\]]*", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"(?<words>(?:[^.,;:!?…。，、；：！？]|[.,;:!?…](?=[^\s'""”’)\]]))*)(?<sign>[.,;:!?…。，、；：！？]*)['""”’)\]]*",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Clauses();
 
     [GeneratedRegex(@"\([a-z-]+\)", RegexOptions.CultureInvariant)]

@@ -32,7 +32,8 @@ public sealed class SpeechEngines(IReadOnlyList<ISpeechEngine> engines)
         if (parts.Length == 2)
         {
             ISpeechEngine engine = engines.FirstOrDefault(engine => engine.Name == parts[0])
-                ?? throw new FlywheelException($"voice '{id}': there is no engine '{parts[0]}'{NearestName.Hint(parts[0], [.. engines.Select(engine => engine.Name)])}");
+                ?? throw new FlywheelException(
+                    $"voice '{id}': there is no engine '{parts[0]}'{NearestName.Hint(parts[0], [.. engines.Select(engine => engine.Name)])}");
             if (!engine.Program.IsInstalled) throw engine.Program.Missing;
             return await engine.FindAsync(parts[1], cancellation) ?? throw await UnknownAsync(id, cancellation);
         }
@@ -43,7 +44,8 @@ public sealed class SpeechEngines(IReadOnlyList<ISpeechEngine> engines)
         {
             1 => found[0],
             0 => throw await UnknownAsync(id, cancellation),
-            _ => throw new FlywheelException($"voice '{id}' is one of several engines, expected {NearestName.List([.. found.Select(voice => voice.Id)])}"),
+            _ => throw new FlywheelException(
+                $"voice '{id}' is one of several engines, expected {NearestName.List([.. found.Select(voice => voice.Id)])}"),
         };
     }
 
@@ -54,7 +56,8 @@ public sealed class SpeechEngines(IReadOnlyList<ISpeechEngine> engines)
         string wanted = language.ToLowerInvariant(), general = wanted.Split('-')[0];
         IReadOnlyList<Voice> voices = await VoicesAsync(cancellation);
         return voices.FirstOrDefault(voice => voice.Language == wanted && !voice.Name.StartsWith("kal", StringComparison.Ordinal))
-            ?? voices.FirstOrDefault(voice => voice.Language.Split('-')[0] == general && !voice.Name.StartsWith("kal", StringComparison.Ordinal))
+            ?? voices.FirstOrDefault(voice => voice.Language.Split('-')[0] == general
+                && !voice.Name.StartsWith("kal", StringComparison.Ordinal))
             ?? throw new FlywheelException(voices.Count == 0
                 ? $"no speech engine is installed; apt-get install {string.Join(" or ", engines.Select(engine => engine.Program.Package))}"
                 : $"no installed voice speaks '{language}'; ./flywheel voice voices lists those that are");
@@ -63,8 +66,11 @@ public sealed class SpeechEngines(IReadOnlyList<ISpeechEngine> engines)
     private async Task<FlywheelException> UnknownAsync(string id, CancellationToken cancellation)
     {
         IReadOnlyList<Voice> voices = await VoicesAsync(cancellation);
-        if (voices.Count == 0) return new($"voice '{id}': no speech engine is installed; apt-get install {string.Join(" or ", engines.Select(engine => engine.Program.Package))}");
-        string hint = voices.Select(voice => id.Contains(':', StringComparison.Ordinal) ? voice.Id : voice.Name).ToArray() is var names && NearestName.Hint(id, names) is var said
+        if (voices.Count == 0)
+            return new(
+                $"voice '{id}': no speech engine is installed; apt-get install {string.Join(" or ", engines.Select(engine => engine.Program.Package))}");
+        string hint = voices.Select(voice => id.Contains(':', StringComparison.Ordinal) ? voice.Id : voice.Name).ToArray() is var names
+            && NearestName.Hint(id, names) is var said
             && said.Length < 80 ? said : "";
         return new($"there is no voice '{id}'{hint}; ./flywheel voice voices lists those that are installed");
     }

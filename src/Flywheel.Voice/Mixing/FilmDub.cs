@@ -11,13 +11,17 @@ public static class FilmDub
     /// <param name="loudness">Of the whole, in LUFS; null: as it comes.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">There is no film, or ffmpeg failed.</exception>
-    public static async Task WriteAsync(Renderer renderer, VoiceProject project, string path, double? loudness = null, CancellationToken cancellation = default)
+    public static async Task WriteAsync(Renderer renderer, VoiceProject project, string path, double? loudness = null,
+        CancellationToken cancellation = default)
     {
-        if (project.Original is not { IsFilm: true } original || renderer.Recordings is not { } recordings) throw new FlywheelException("the project has no film; upload one first");
+        if (project.Original is not { IsFilm: true } original || renderer.Recordings is not { } recordings)
+            throw new FlywheelException("the project has no film; upload one first");
         string film = recordings.PathOf(original);
         using var folder = new WorkFolder();
         await renderer.RenderAsync(project, folder["speech.wav"], cancellation: cancellation);
-        await Mixer.MixAsync(folder["speech.wav"], folder["mixed.wav"], new MixOptions { Bed = original.HasSound ? film : null, IsBedForeign = true, Length = original.Seconds, Loudness = loudness }, cancellation: cancellation);
+        await Mixer.MixAsync(folder["speech.wav"], folder["mixed.wav"],
+            new MixOptions { Bed = original.HasSound ? film : null, IsBedForeign = true, Length = original.Seconds, Loudness = loudness },
+            cancellation: cancellation);
         await VideoFile.MuxAsync(film, folder["mixed.wav"], path, project.Language, cancellation);
     }
 }

@@ -8,7 +8,8 @@ public sealed record MixOptions
 {
     public const double MinLoudness = -40, MaxLoudness = -8;
 
-    /// <summary>Music or the original sound: any file that ffmpeg reads, a film too. It begins again when it is shorter. Null: none.</summary>
+    /// <summary>Music or the original sound: any file that ffmpeg reads, a film too. It begins again when it is shorter. Null:
+    /// none.</summary>
     public string? Bed { get; init; }
 
     /// <summary>The bed is a file that somebody sent (<see cref="VideoFile.Foreign"/>).</summary>
@@ -23,7 +24,8 @@ public sealed record MixOptions
     /// <summary>The bed's, in seconds; it lasts so much longer than the speech.</summary>
     public double FadeOut { get; init; } = 2;
 
-    /// <summary>Seconds of the whole, under which the bed lies once and without fades, as under a film; null: as long as the speech and, with a bed, the fade out.</summary>
+    /// <summary>Seconds of the whole, under which the bed lies once and without fades, as under a film; null: as long as the speech and,
+    /// with a bed, the fade out.</summary>
     public double? Length { get; init; }
 
     /// <summary>Of the whole, in LUFS (EBU R 128): -23 for broadcast, -16 for the web. Null: as it comes.</summary>
@@ -68,7 +70,8 @@ public static class Mixer
     /// <param name="stems">Folder that gets speech.wav and bed.wav; null: none.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">ffmpeg is missing or failed, or an option is wrong.</exception>
-    public static async Task<MixReport> MixAsync(string speech, string path, MixOptions options, string? stems = null, CancellationToken cancellation = default)
+    public static async Task<MixReport> MixAsync(string speech, string path, MixOptions options, string? stems = null,
+        CancellationToken cancellation = default)
     {
         options.Validate();
         AudioEncoder.Check(path);
@@ -78,11 +81,14 @@ public static class Mixer
         List<string> files = [];
         if (options.Bed is not null) await DuckAsync(speech, folder, mixed = folder["mixed.wav"], options, cancellation);
         else if (options.Length is { } length) // a silent film
-            await LoudnessMeter.FilterAsync(speech, mixed = folder["mixed.wav"], string.Create(CultureInfo.InvariantCulture, $"apad=whole_dur={length:0.######},atrim=duration={length:0.######}"), cancellation);
+            await LoudnessMeter.FilterAsync(speech, mixed = folder["mixed.wav"],
+                string.Create(CultureInfo.InvariantCulture, $"apad=whole_dur={length:0.######},atrim=duration={length:0.######}"),
+                cancellation);
         if (stems is not null)
         {
             Directory.CreateDirectory(stems);
-            foreach ((string from, string name) in options.Bed is null ? [(speech, "speech.wav")] : new[] { (folder["speech.wav"], "speech.wav"), (folder["bed.wav"], "bed.wav") })
+            foreach ((string from, string name) in options.Bed is null
+                ? [(speech, "speech.wav")] : new[] { (folder["speech.wav"], "speech.wav"), (folder["bed.wav"], "bed.wav") })
             {
                 files.Add(Path.Combine(stems, name));
                 File.Copy(from, files[^1], overwrite: true);
@@ -123,10 +129,13 @@ public static class Mixer
             "[bed][key]sidechaincompress=threshold=0.015:ratio=10:attack=15:release=400[ducked]",
             "[ducked]asplit=2[under][bedstem]",
             "[over][under]amix=inputs=2:duration=first:dropout_transition=0:normalize=0[mix]");
-        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(speech)}", "-stream_loop", isOnce ? "0" : "-1", .. options.IsBedForeign ? VideoFile.Foreign : [], "-i", $"file:{Path.GetFullPath(options.Bed!)}",
-            "-filter_complex", graph, .. Output("[mix]", mixed, "pcm_f32le"), .. Output("[stem]", folder["speech.wav"], "pcm_s16le"), .. Output("[bedstem]", folder["bed.wav"], "pcm_s16le")],
+        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-nostdin", "-y", "-i", $"file:{Path.GetFullPath(speech)}", "-stream_loop",
+            isOnce ? "0" : "-1", .. options.IsBedForeign ? VideoFile.Foreign : [], "-i", $"file:{Path.GetFullPath(options.Bed!)}",
+            "-filter_complex", graph, .. Output("[mix]", mixed, "pcm_f32le"), .. Output("[stem]", folder["speech.wav"], "pcm_s16le"),
+            .. Output("[bedstem]", folder["bed.wav"], "pcm_s16le")],
             limit: s_limit, cancellation: cancellation);
 
-        string[] Output(string label, string file, string codec) => ["-map", label, "-t", Text(length), "-c:a", codec, "-fflags", "+bitexact", "-flags:a", "+bitexact", $"file:{file}"];
+        string[] Output(string label, string file, string codec) =>
+            ["-map", label, "-t", Text(length), "-c:a", codec, "-fflags", "+bitexact", "-flags:a", "+bitexact", $"file:{file}"];
     }
 }

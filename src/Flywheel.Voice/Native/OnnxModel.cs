@@ -41,17 +41,20 @@ internal static class OnnxModel
         string[] has = [.. session.InputMetadata.Keys], gives = [.. session.OutputMetadata.Keys];
         if (has.Order().SequenceEqual(inputs.Order()) && outputs.All(gives.Contains)) return session;
         session.Dispose();
-        throw new FlywheelException($"{path}: is no {kind}: it takes {NearestName.List(has)} and gives {NearestName.List(gives)}, expected {NearestName.List(inputs)} and {NearestName.List(outputs)}");
+        throw new FlywheelException(
+            $"{path}: is no {kind}: it takes {NearestName.List(has)} and gives {NearestName.List(gives)}, expected {NearestName.List(inputs)} and {NearestName.List(outputs)}");
     }
 
     /// <inheritdoc cref="Open(string, byte[], IReadOnlyList{string}, IReadOnlyList{string}, string)"/>
-    public static InferenceSession Open(string path, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, string kind) => Open(path, Read(path), inputs, outputs, kind);
+    public static InferenceSession Open(string path, IReadOnlyList<string> inputs, IReadOnlyList<string> outputs, string kind) =>
+        Open(path, Read(path), inputs, outputs, kind);
 
     /// <exception cref="FlywheelException">There is no such file, or it is too large to be one.</exception>
     public static byte[] Read(string path)
     {
         using FileStream stream = WavReader.OpenFile(path);
-        if (stream.Length is 0 or > MaxBytes) throw new FlywheelException($"{path}: has {stream.Length} bytes, expected an ONNX model of at most {MaxBytes}");
+        if (stream.Length is 0 or > MaxBytes)
+            throw new FlywheelException($"{path}: has {stream.Length} bytes, expected an ONNX model of at most {MaxBytes}");
         byte[] bytes = new byte[stream.Length];
         stream.ReadExactly(bytes);
         return bytes;
@@ -59,7 +62,8 @@ internal static class OnnxModel
 
     /// <summary>Runs it.</summary>
     /// <exception cref="FlywheelException">It failed.</exception>
-    public static IDisposableReadOnlyCollection<OrtValue> Run(string path, InferenceSession session, IReadOnlyList<string> names, IReadOnlyList<OrtValue> values, IReadOnlyList<string> outputs)
+    public static IDisposableReadOnlyCollection<OrtValue> Run(string path, InferenceSession session, IReadOnlyList<string> names,
+        IReadOnlyList<OrtValue> values, IReadOnlyList<string> outputs)
     {
         try
         {
@@ -82,7 +86,8 @@ internal static class OnnxModel
             if (s_isReady) return;
             string library = FindLibrary();
             OrtEnv.DisableDllImportResolver = true;
-            NativeLibrary.SetDllImportResolver(typeof(InferenceSession).Assembly, (name, _, _) => name == "onnxruntime" ? NativeLibrary.Load(library) : 0);
+            NativeLibrary.SetDllImportResolver(typeof(InferenceSession).Assembly,
+                (name, _, _) => name == "onnxruntime" ? NativeLibrary.Load(library) : 0);
             s_isReady = true;
         }
     }
@@ -90,11 +95,17 @@ internal static class OnnxModel
     private static string FindLibrary()
     {
         const string file = "libonnxruntime.so";
-        string? platform = !OperatingSystem.IsLinux() ? null : RuntimeInformation.OSArchitecture switch { Architecture.X64 => "linux-x64", Architecture.Arm64 => "linux-arm64", _ => null };
-        if (platform is null) throw new FlywheelException($"ONNX models run on Linux on x64 and arm64 only for now; this is {RuntimeInformation.RuntimeIdentifier}");
-        string? recorded = typeof(OnnxModel).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().FirstOrDefault(pair => pair.Key == "OnnxRuntimeFolder")?.Value;
+        string? platform = !OperatingSystem.IsLinux()
+            ? null : RuntimeInformation.OSArchitecture switch { Architecture.X64 => "linux-x64", Architecture.Arm64 => "linux-arm64",
+                _ => null };
+        if (platform is null)
+            throw new FlywheelException(
+                $"ONNX models run on Linux on x64 and arm64 only for now; this is {RuntimeInformation.RuntimeIdentifier}");
+        string? recorded = typeof(OnnxModel).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+            .FirstOrDefault(pair => pair.Key == "OnnxRuntimeFolder")?.Value;
         string[] folders = [AppContext.BaseDirectory, Path.Combine(recorded ?? "", platform, "native")];
         return folders.Select(folder => Path.Combine(folder, file)).FirstOrDefault(File.Exists)
-            ?? throw new FlywheelException($"{file} is not in {string.Join(" nor in ", folders)}; run 'dotnet restore' in the project (it fetches the package Microsoft.ML.OnnxRuntime)");
+            ?? throw new FlywheelException(
+                $"{file} is not in {string.Join(" nor in ", folders)}; run 'dotnet restore' in the project (it fetches the package Microsoft.ML.OnnxRuntime)");
     }
 }

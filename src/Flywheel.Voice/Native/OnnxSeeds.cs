@@ -3,15 +3,18 @@ using Flywheel.Model;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// Gives each drawing of random numbers in an ONNX model a seed. A node without one draws from the clock, and the same text would never sound the same
-/// twice. Of the file only what lies around those nodes is read (onnx.proto: ModelProto.graph 7, GraphProto.node 1, NodeProto.op_type 4 and attribute 5,
+/// Gives each drawing of random numbers in an ONNX model a seed. A node without one draws from the clock, and the same text would never
+/// sound the same
+/// twice. Of the file only what lies around those nodes is read (onnx.proto: ModelProto.graph 7, GraphProto.node 1, NodeProto.op_type 4 and
+/// attribute 5,
 /// AttributeProto.name 1, f 2 and type 20).
 /// </summary>
 internal static class OnnxSeeds
 {
     private const int Graph = 7, Node = 1, OpType = 4, Attribute = 5, AttributeName = 1;
 
-    private static readonly HashSet<string> s_random = ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"];
+    private static readonly HashSet<string> s_random = ["RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
+        "Multinomial", "Bernoulli"];
 
     /// <param name="model">The file.</param>
     /// <param name="path">For messages.</param>
@@ -22,7 +25,8 @@ internal static class OnnxSeeds
         try
         {
             int seed = 0;
-            return Rewrite(model, field => field == Graph, graph => Rewrite(graph, field => field == Node, node => WithSeed(node, ref seed)));
+            return Rewrite(model, field => field == Graph,
+                graph => Rewrite(graph, field => field == Node, node => WithSeed(node, ref seed)));
         }
         catch (Exception e) when (e is IndexOutOfRangeException or ArgumentException or OverflowException)
         {

@@ -30,7 +30,8 @@ public static class CastFile
             throw new FlywheelException($"{name} line {e.Start.Line}: not valid YAML: {e.InnerException?.Message ?? e.Message}", e);
         }
         if (stream.Documents.Count == 0) return cast;
-        if (stream.Documents[0].RootNode is not YamlMappingNode roles) throw new FlywheelException($"{name}: expected a line 'ROLE: VOICE' for each role");
+        if (stream.Documents[0].RootNode is not YamlMappingNode roles)
+            throw new FlywheelException($"{name}: expected a line 'ROLE: VOICE' for each role");
         foreach ((YamlNode role, YamlNode value) in roles.Children)
         {
             string where = $"{name} line {role.Start.Line}: {role}";
@@ -49,7 +50,8 @@ public static class CastFile
     private static VoiceSettings ReadSettings(YamlMappingNode fields, string where)
     {
         foreach (YamlNode field in fields.Children.Keys)
-            if (!Fields.Contains(field.ToString())) throw new FlywheelException($"{where}: the field '{field}' is not known{NearestName.Hint(field.ToString(), Fields)}");
+            if (!Fields.Contains(field.ToString()))
+                throw new FlywheelException($"{where}: the field '{field}' is not known{NearestName.Hint(field.ToString(), Fields)}");
         return new VoiceSettings { Voice = Text("voice"), Speed = Number("speed"), Pitch = Number("pitch"), Volume = Number("volume") };
 
         string? Text(string field) => fields.Children.TryGetValue(new YamlScalarNode(field), out YamlNode? node) ? node.ToString() : null;

@@ -3,7 +3,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Voice;
 
-/// <summary>A project with its sounds in one zip file, which another machine opens: project, report, subtitles, each line, each role's track.</summary>
+/// <summary>A project with its sounds in one zip file, which another machine opens: project, report, subtitles, each line, each role's
+/// track.</summary>
 public static class ProjectArchive
 {
     private const string ProjectFile = "project.json";
@@ -21,7 +22,8 @@ public static class ProjectArchive
     /// <param name="path">Appears when it is whole.</param>
     /// <param name="cancellation">Stops.</param>
     /// <exception cref="FlywheelException">A line cannot be spoken; the message names it.</exception>
-    public static async Task<RenderReport> WriteAsync(Renderer renderer, VoiceProject project, string path, CancellationToken cancellation = default)
+    public static async Task<RenderReport> WriteAsync(Renderer renderer, VoiceProject project, string path,
+        CancellationToken cancellation = default)
     {
         using var folder = new WorkFolder();
         RenderReport report = await renderer.RenderAsync(project, folder["speech.wav"], cancellation: cancellation);
@@ -39,7 +41,8 @@ public static class ProjectArchive
         string temporary = $"{Path.GetFullPath(path)}.{Guid.NewGuid():N}.tmp";
         try
         {
-            await ZipFile.CreateFromDirectoryAsync(folder.Path, temporary, CompressionLevel.Fastest, includeBaseDirectory: false, cancellation);
+            await ZipFile.CreateFromDirectoryAsync(folder.Path, temporary, CompressionLevel.Fastest, includeBaseDirectory: false,
+                cancellation);
             File.Move(temporary, path, overwrite: true);
         }
         finally
@@ -49,7 +52,8 @@ public static class ProjectArchive
         return report;
     }
 
-    /// <summary>The project of an archive. What was rendered can be made again; recorded takes are taken over, and those that the archive lacks are left out.</summary>
+    /// <summary>The project of an archive. What was rendered can be made again; recorded takes are taken over, and those that the archive
+    /// lacks are left out.</summary>
     /// <param name="archive">A zip file.</param>
     /// <param name="name">Of the file, for messages.</param>
     /// <param name="recordings">Gets the recorded takes; null: they are not looked at.</param>
@@ -60,7 +64,8 @@ public static class ProjectArchive
         try
         {
             using var zip = new ZipArchive(archive, ZipArchiveMode.Read, leaveOpen: true);
-            ZipArchiveEntry entry = zip.GetEntry(ProjectFile) ?? throw new FlywheelException($"{name}: holds no {ProjectFile}, expected the archive of a voice project");
+            ZipArchiveEntry entry = zip.GetEntry(ProjectFile)
+                ?? throw new FlywheelException($"{name}: holds no {ProjectFile}, expected the archive of a voice project");
             using MemoryStream text = Unpack(entry, MaxProjectBytes, name);
             VoiceProject project = VoiceProject.Parse(Utf8File.Decode(text.ToArray(), name), name);
             return recordings is null ? project : TakeOver(project, zip, recordings, user, name);
@@ -71,12 +76,14 @@ public static class ProjectArchive
         }
     }
 
-    private static IEnumerable<string> RecordedTakes(VoiceProject project) => project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash).Distinct();
+    private static IEnumerable<string> RecordedTakes(VoiceProject project) =>
+        project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash).Distinct();
 
     /// <summary>An entry in memory, from its start.</summary>
     private static MemoryStream Unpack(ZipArchiveEntry entry, long maxBytes, string name)
     {
-        if (entry.Length > maxBytes) throw new FlywheelException($"{name}: its {entry.FullName} has {entry.Length >> 20} MiB, expected at most {maxBytes >> 20}");
+        if (entry.Length > maxBytes)
+            throw new FlywheelException($"{name}: its {entry.FullName} has {entry.Length >> 20} MiB, expected at most {maxBytes >> 20}");
         long stated = entry.Length;
         var bytes = new MemoryStream();
         using Stream content = entry.Open();
@@ -84,7 +91,9 @@ public static class ProjectArchive
         for (int read; (read = content.Read(piece)) > 0;)
         {
             bytes.Write(piece, 0, read);
-            if (bytes.Length > stated) throw new FlywheelException($"{name}: its {entry.FullName} has more than the {stated} bytes that it states"); // a stated length may lie
+            // a stated length may lie
+            if (bytes.Length > stated)
+                throw new FlywheelException($"{name}: its {entry.FullName} has more than the {stated} bytes that it states");
         }
         bytes.Position = 0;
         return bytes;
@@ -93,9 +102,12 @@ public static class ProjectArchive
     private static VoiceProject TakeOver(VoiceProject project, ZipArchive zip, Recordings recordings, string user, string name)
     {
         var taken = new Dictionary<string, string>(StringComparer.Ordinal);
-        (string Hash, ZipArchiveEntry Entry)[] takes = [.. RecordedTakes(project).Select(hash => (hash, zip.GetEntry($"{TakesFolder}/{hash}.wav"))).Where(take => take.Item2 is not null)!];
+        (string Hash, ZipArchiveEntry Entry)[] takes =
+            [.. RecordedTakes(project).Select(hash => (hash, zip.GetEntry($"{TakesFolder}/{hash}.wav")))
+                .Where(take => take.Item2 is not null)!];
         long bytes = takes.Sum(take => take.Entry.Length);
-        if (bytes > MaxTakesBytes) throw new FlywheelException($"{name}: its recorded takes have {bytes >> 20} MiB, expected at most {MaxTakesBytes >> 20}");
+        if (bytes > MaxTakesBytes)
+            throw new FlywheelException($"{name}: its recorded takes have {bytes >> 20} MiB, expected at most {MaxTakesBytes >> 20}");
         foreach ((string hash, ZipArchiveEntry entry) in takes)
         {
             using var reader = new WavReader(Unpack(entry, Recordings.MaxTakeBytes, name), $"{name}: {entry.FullName}");
@@ -111,7 +123,8 @@ public static class ProjectArchive
                 else if (here != take.Hash)
                     line = line with
                     {
-                        Take = line.Take == take.Hash ? here : line.Take, RenderedHash = line.RenderedHash == take.Hash ? here : line.RenderedHash,
+                        Take = line.Take == take.Hash ? here : line.Take,
+                        RenderedHash = line.RenderedHash == take.Hash ? here : line.RenderedHash,
                         Takes = [.. line.Takes.Select(one => one == take ? take with { Hash = here, Pieces = [here] } : one)],
                     };
             }

@@ -7,7 +7,8 @@ using Flywheel.Model;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// What people recorded: it cannot be made again, so it lies in the home and not in the cache. A folder each, named by the hash of its owner and its
+/// What people recorded: it cannot be made again, so it lies in the home and not in the cache. A folder each, named by the hash of its
+/// owner and its
 /// sound, which is there as a whole or not at all and says whose it is.
 /// </summary>
 /// <param name="folder">Made when missing.</param>
@@ -43,7 +44,10 @@ public sealed class Recordings(string folder)
     public bool Contains(string hash) => VoiceTake.IsHash(hash) && File.Exists(PathOf(hash));
 
     /// <summary>Every recording that is there.</summary>
-    public IReadOnlySet<string> Names() => Directory.Exists(folder) ? Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)).Where(VoiceTake.IsHash).ToHashSet(StringComparer.Ordinal) : new HashSet<string>();
+    public IReadOnlySet<string> Names() =>
+        Directory.Exists(folder)
+            ? Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)).Where(VoiceTake.IsHash)
+                .ToHashSet(StringComparer.Ordinal) : new HashSet<string>();
 
     /// <summary>The sound of a recording.</summary>
     public string PathOf(string hash) => Path.Combine(folder, hash, SoundFile);
@@ -83,15 +87,18 @@ public sealed class Recordings(string folder)
         if (clip.Duration > MaxTake) throw TooLong(clip.Duration.TotalSeconds);
         IReadOnlyList<SpeechSegment> speech = SpeechSegments.Find(clip);
         if (clip.Trim().Samples.Length == 0)
-            throw new RefusedTakeException(RefusedTake.Silent, "nothing is heard in the recording; is the right microphone chosen, and not muted?");
+            throw new RefusedTakeException(RefusedTake.Silent,
+                "nothing is heard in the recording; is the right microphone chosen, and not muted?");
         double edge = s_edge.TotalSeconds;
         if (speech.Count == 0) speech = [new SpeechSegment(0, clip.Duration.TotalSeconds)]; // a click, a breath: kept whole
-        int first = (int)(Math.Max(0, speech[0].Start - edge) * clip.Rate), last = (int)(Math.Min(clip.Duration.TotalSeconds, speech[^1].End + edge) * clip.Rate);
+        int first = (int)(Math.Max(0, speech[0].Start - edge) * clip.Rate),
+            last = (int)(Math.Min(clip.Duration.TotalSeconds, speech[^1].End + edge) * clip.Rate);
         clip = clip with { Samples = clip.Samples[first..Math.Min(clip.Samples.Length, last)] };
         return (AddTake(clip, user), clip.Duration);
 
         static RefusedTakeException TooLong(double seconds) =>
-            new(RefusedTake.TooLong, $"the recording lasts {seconds:0} seconds, expected at most {MaxTake.TotalSeconds:0}; divide the line", Math.Round(seconds), MaxTake.TotalSeconds);
+            new(RefusedTake.TooLong, $"the recording lasts {seconds:0} seconds, expected at most {MaxTake.TotalSeconds:0}; divide the line",
+                Math.Round(seconds), MaxTake.TotalSeconds);
     }
 
     /// <summary>Keeps a take as it is.</summary>
@@ -107,7 +114,8 @@ public sealed class Recordings(string folder)
             Directory.SetLastWriteTimeUtc(Path.Combine(folder, hash), DateTime.UtcNow); // its project is not written yet (Sweep)
             return hash;
         }
-        Put(hash, new { user, seconds = Math.Round(clip.Duration.TotalSeconds, 3) }, unfinished => WavWriter.WriteFile(Path.Combine(unfinished, SoundFile), clip));
+        Put(hash, new { user, seconds = Math.Round(clip.Duration.TotalSeconds, 3) },
+            unfinished => WavWriter.WriteFile(Path.Combine(unfinished, SoundFile), clip));
         return hash;
     }
 
@@ -117,12 +125,14 @@ public sealed class Recordings(string folder)
     /// <param name="user">Whose it is.</param>
     /// <param name="cancellation">Gives up; nothing is left then.</param>
     /// <exception cref="FlywheelException">Of another kind, damaged, too long, or ffmpeg is missing.</exception>
-    public async Task<VoiceOriginal> AddOriginalAsync(string name, Func<Stream, Task> write, string user, CancellationToken cancellation = default)
+    public async Task<VoiceOriginal> AddOriginalAsync(string name, Func<Stream, Task> write, string user,
+        CancellationToken cancellation = default)
     {
         var original = new VoiceOriginal(new string('0', 64), name, 1, HasSound: true);
         original.Validate("the upload");
         if (!ExternalProgram.Ffmpeg.IsInstalled) throw ExternalProgram.Ffmpeg.Missing;
-        string unfinished = Path.Combine(folder, $"{Guid.NewGuid():N}.tmp"), file = Path.Combine(unfinished, $"original{original.Ending}"), sound = Path.Combine(unfinished, SoundFile);
+        string unfinished = Path.Combine(folder, $"{Guid.NewGuid():N}.tmp"), file = Path.Combine(unfinished, $"original{original.Ending}"),
+            sound = Path.Combine(unfinished, SoundFile);
         Directory.CreateDirectory(unfinished);
         try
         {
@@ -153,9 +163,11 @@ public sealed class Recordings(string folder)
                 if (seconds == 0) throw new FlywheelException($"{name}: has no sound in it");
                 if (seconds > MaxOriginal.TotalSeconds) throw TooLong(seconds);
                 if (!original.IsFilm) original = original with { Seconds = Math.Round(seconds, 3) };
-                File.WriteAllBytes(Path.Combine(unfinished, PeaksFile), Peaks.OfFile(sound, (int)Math.Ceiling(seconds * PeaksPerSecond)).ToBytes());
+                File.WriteAllBytes(Path.Combine(unfinished, PeaksFile),
+                    Peaks.OfFile(sound, (int)Math.Ceiling(seconds * PeaksPerSecond)).ToBytes());
             }
-            AtomicFile.WriteText(Path.Combine(unfinished, "file.json"), JsonSerializer.Serialize(new { user, name, seconds = original.Seconds }, JsonText.Compact));
+            AtomicFile.WriteText(Path.Combine(unfinished, "file.json"),
+                JsonSerializer.Serialize(new { user, name, seconds = original.Seconds }, JsonText.Compact));
             string kept = Path.Combine(folder, original.Hash);
             if (!Directory.Exists(kept)) Directory.Move(unfinished, kept);
             else Directory.SetLastWriteTimeUtc(kept, DateTime.UtcNow); // its project is not written yet (Sweep)
@@ -170,19 +182,22 @@ public sealed class Recordings(string folder)
             if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
         }
 
-        FlywheelException TooLong(double seconds) => new($"{name}: lasts {(seconds < MaxOriginal.TotalSeconds + 60 ? "longer than that" : $"{seconds / 3600:0.0} hours")}, expected at most {MaxOriginal.TotalHours:0} hours; cut it");
+        FlywheelException TooLong(double seconds) =>
+            new($"{name}: lasts {(seconds < MaxOriginal.TotalSeconds + 60 ? "longer than that" : $"{seconds / 3600:0.0} hours")}, expected at most {MaxOriginal.TotalHours:0} hours; cut it");
     }
 
     /// <summary>The file of a recording or film as it was uploaded.</summary>
     /// <exception cref="FlywheelException">It is not on this machine.</exception>
-    public string PathOf(VoiceOriginal original) => Path.Combine(folder, original.Hash, $"original{original.Ending}") is var path && File.Exists(path) ? path
+    public string PathOf(VoiceOriginal original) =>
+        Path.Combine(folder, original.Hash, $"original{original.Ending}") is var path && File.Exists(path) ? path
         : throw new FlywheelException($"{original.Name}: is not on this machine; upload it again");
 
     /// <summary>Its sound in one channel; null when it has none, or is not on this machine.</summary>
     public string? SoundOf(VoiceOriginal original) => original.HasSound && Contains(original.Hash) ? PathOf(original.Hash) : null;
 
     /// <summary>The outline of its sound (<see cref="Peaks.ToBytes"/>); null as <see cref="SoundOf"/>.</summary>
-    public string? PeaksOf(VoiceOriginal original) => Path.Combine(folder, original.Hash, PeaksFile) is var path && File.Exists(path) ? path : null;
+    public string? PeaksOf(VoiceOriginal original) =>
+        Path.Combine(folder, original.Hash, PeaksFile) is var path && File.Exists(path) ? path : null;
 
     /// <summary>What ffmpeg says names the upload and not our folder.</summary>
     private static async Task<T> NamedAsync<T>(string name, string file, Task<T> work)
@@ -193,23 +208,30 @@ public sealed class Recordings(string folder)
         }
         catch (FlywheelException e)
         {
-            throw new FlywheelException($"{name}: cannot be read as a recording or film: {e.Message.Replace(Path.GetFullPath(file), name, StringComparison.Ordinal).Replace("file:", "", StringComparison.Ordinal)}", e);
+            throw new FlywheelException(
+                $"{name}: cannot be read as a recording or film: {e.Message.Replace(Path.GetFullPath(file), name, StringComparison.Ordinal).Replace("file:", "", StringComparison.Ordinal)}", e);
         }
     }
 
     /// <summary>Whether a recording is a person's own.</summary>
-    public bool IsOf(string hash, string user) => VoiceTake.IsHash(hash) && Path.Combine(folder, hash, "file.json") is var path && File.Exists(path)
+    public bool IsOf(string hash, string user) =>
+        VoiceTake.IsHash(hash) && Path.Combine(folder, hash, "file.json") is var path && File.Exists(path)
         && JsonDocument.Parse(File.ReadAllBytes(path)).RootElement.GetProperty("user").GetString() == user;
 
     /// <summary>
-    /// The project without what somebody else recorded or uploaded: whoever reads a hash in a project's file gets no sound by it. What is not on this machine
+    /// The project without what somebody else recorded or uploaded: whoever reads a hash in a project's file gets no sound by it. What is
+    /// not on this machine
     /// stays, and is named where it is needed.
     /// </summary>
     public VoiceProject Own(VoiceProject project, string user)
     {
         if (project.Original is { } original && IsAnothers(original.Hash)) project = project with { Original = null };
-        string[] others = [.. project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash).Distinct().Where(IsAnothers)];
-        return others.Length == 0 ? project : project with { Lines = [.. project.Lines.Select(line => others.Aggregate(line, (left, hash) => left.Without(hash)))] };
+        string[] others =
+            [.. project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash).Distinct()
+                .Where(IsAnothers)];
+        return others.Length == 0
+            ? project : project
+                with { Lines = [.. project.Lines.Select(line => others.Aggregate(line, (left, hash) => left.Without(hash)))] };
 
         bool IsAnothers(string hash) => Directory.Exists(Path.Combine(folder, hash)) && !IsOf(hash, user);
     }
@@ -222,7 +244,9 @@ public sealed class Recordings(string folder)
     {
         if (!Directory.Exists(folder)) return 0;
         string[] lost = [.. Directory.EnumerateDirectories(folder)
-            .Where(path => Path.GetFileName(path) is var name && (VoiceTake.IsHash(name) ? !named.Contains(name) : name.EndsWith(".tmp", StringComparison.Ordinal)) && Directory.GetLastWriteTimeUtc(path) < before)];
+            .Where(path => Path.GetFileName(path) is var name
+                && (VoiceTake.IsHash(name) ? !named.Contains(name) : name.EndsWith(".tmp", StringComparison.Ordinal))
+                && Directory.GetLastWriteTimeUtc(path) < before)];
         foreach (string path in lost) Directory.Delete(path, recursive: true);
         return lost.Length;
     }

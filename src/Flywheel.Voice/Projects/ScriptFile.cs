@@ -43,10 +43,12 @@ public static class ScriptFile
         {
             IReadOnlyList<(string? Role, string Text)> spoken = SpeakerLabels.Split(cue.Text, roles);
             double all = spoken.Sum(part => part.Text.Length), before = 0;
-            TimeSpan At(double letters) => TimeSpan.FromMilliseconds(Math.Round((cue.Start + (cue.End - cue.Start) * (letters / all)).TotalMilliseconds));
+            TimeSpan At(double letters) =>
+                TimeSpan.FromMilliseconds(Math.Round((cue.Start + (cue.End - cue.Start) * (letters / all)).TotalMilliseconds));
             foreach ((string? role, string text) in spoken)
             {
-                lines.Add(new VoiceLine { Id = Id(lines.Count), Start = At(before), End = At(before + text.Length), Role = role ?? cue.Role, Text = text });
+                lines.Add(new VoiceLine { Id = Id(lines.Count), Start = At(before), End = At(before + text.Length), Role = role ?? cue.Role,
+                    Text = text });
                 before += text.Length;
             }
         }

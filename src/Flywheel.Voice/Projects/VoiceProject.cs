@@ -55,7 +55,8 @@ public sealed record VoiceProject
         VoiceProject project;
         try
         {
-            project = JsonSerializer.Deserialize<VoiceProject>(json, Json) ?? throw new FlywheelException($"{name}: is null, expected a project");
+            project = JsonSerializer.Deserialize<VoiceProject>(json, Json)
+                ?? throw new FlywheelException($"{name}: is null, expected a project");
         }
         catch (JsonException e)
         {
@@ -71,13 +72,15 @@ public sealed record VoiceProject
 
     /// <summary>The line of an id.</summary>
     /// <exception cref="FlywheelException">There is none.</exception>
-    public VoiceLine Line(string id) => Lines.FirstOrDefault(line => line.Id == id) ?? throw new FlywheelException($"there is no line '{id}' in the project");
+    public VoiceLine Line(string id) =>
+        Lines.FirstOrDefault(line => line.Id == id) ?? throw new FlywheelException($"there is no line '{id}' in the project");
 
     /// <summary>The project with a line in place of the one of its id.</summary>
     public VoiceProject With(VoiceLine line) => this with { Lines = [.. Lines.Select(each => each.Id == line.Id ? line : each)] };
 
     /// <summary>A language is part of files' names, so it holds nothing but letters, digits, '-' and '_'.</summary>
-    public static bool IsLanguage(string text) => text.Length is > 0 and <= MaxLanguageLength && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
+    public static bool IsLanguage(string text) =>
+        text.Length is > 0 and <= MaxLanguageLength && text.All(letter => char.IsAsciiLetterOrDigit(letter) || letter is '-' or '_');
 
     /// <summary>What holds for a line: its own, else its role's, else the project's.</summary>
     public VoiceSettings SettingsOf(VoiceLine line) =>
@@ -88,9 +91,12 @@ public sealed record VoiceProject
     public void Validate(string where)
     {
         if (Lines.Count > MaxLines) throw new FlywheelException($"{where}: has {Lines.Count} lines, expected at most {MaxLines}");
-        if (SampleRate is < MinRate or > MaxRate) throw new FlywheelException($"{where}: sample_rate is {SampleRate}, expected {MinRate} to {MaxRate}");
+        if (SampleRate is < MinRate or > MaxRate)
+            throw new FlywheelException($"{where}: sample_rate is {SampleRate}, expected {MinRate} to {MaxRate}");
         if (Language.Length == 0) throw new FlywheelException($"{where}: language is empty, expected one such as en-us");
-        if (!IsLanguage(Language)) throw new FlywheelException($"{where}: language is '{Language}', expected one such as en-us: at most {MaxLanguageLength} letters, digits, '-' and '_'");
+        if (!IsLanguage(Language))
+            throw new FlywheelException(
+                $"{where}: language is '{Language}', expected one such as en-us: at most {MaxLanguageLength} letters, digits, '-' and '_'");
         CheckFilled($"{where}: lines", Lines);
         CheckFilled($"{where}: dictionary", Dictionary);
         foreach ((string role, VoiceSettings? settings) in Cast)
@@ -102,7 +108,9 @@ public sealed record VoiceProject
         var ids = new HashSet<string>(StringComparer.Ordinal);
         foreach (VoiceLine line in Lines)
         {
-            if (line.Id.Length == 0 || !ids.Add(line.Id)) throw new FlywheelException($"{where}: the id '{line.Id}' is {(line.Id.Length == 0 ? "empty" : "that of two lines")}, expected one of its own for each line");
+            if (line.Id.Length == 0 || !ids.Add(line.Id))
+                throw new FlywheelException(
+                    $"{where}: the id '{line.Id}' is {(line.Id.Length == 0 ? "empty" : "that of two lines")}, expected one of its own for each line");
             line.Validate($"{where}: line '{line.Id}'");
         }
     }
@@ -180,7 +188,8 @@ public sealed record VoiceLine
     /// <summary>The line with one more take that was heard; one that is there already becomes the latest.</summary>
     public VoiceLine With(VoiceTake take) => WithUnheard(take) with { RenderedHash = take.Hash };
 
-    /// <summary>The line with one more take. What is rendered makes way in time, since it can be rendered again; what was recorded never does.</summary>
+    /// <summary>The line with one more take. What is rendered makes way in time, since it can be rendered again; what was recorded never
+    /// does.</summary>
     /// <exception cref="FlywheelException">More are recorded than a line keeps.</exception>
     public VoiceLine WithUnheard(VoiceTake take)
     {
@@ -193,31 +202,44 @@ public sealed record VoiceLine
     /// <exception cref="FlywheelException">As many takes are recorded as a line keeps.</exception>
     public void CheckRoomForTake()
     {
-        if (Takes.Count(take => take.IsRecorded) >= MaxRecorded) throw new RefusedTakeException(RefusedTake.Full, $"line '{Id}' has {MaxRecorded} recorded takes; delete one first", MaxRecorded);
+        if (Takes.Count(take => take.IsRecorded) >= MaxRecorded)
+            throw new RefusedTakeException(RefusedTake.Full, $"line '{Id}' has {MaxRecorded} recorded takes; delete one first",
+                MaxRecorded);
     }
 
     /// <summary>The line without a take. Where that was heard, a voice speaks again.</summary>
-    public VoiceLine Without(string take) => this with { Take = Take == take ? null : Take, Takes = [.. Takes.Where(known => known.Hash != take)] };
+    public VoiceLine Without(string take) =>
+        this with { Take = Take == take ? null : Take, Takes = [.. Takes.Where(known => known.Hash != take)] };
 
     internal void Validate(string where)
     {
-        if (Start > s_longest || End > s_longest) throw new FlywheelException($"{where}: its time is {(End ?? Start)!.Value.TotalHours:0.#} hours, expected at most {s_longest.TotalHours:0}");
-        if (Text.Length > MaxTextLength) throw new FlywheelException($"{where}: text has {Text.Length} characters, expected at most {MaxTextLength}; divide it");
+        if (Start > s_longest || End > s_longest)
+            throw new FlywheelException(
+                $"{where}: its time is {(End ?? Start)!.Value.TotalHours:0.#} hours, expected at most {s_longest.TotalHours:0}");
+        if (Text.Length > MaxTextLength)
+            throw new FlywheelException($"{where}: text has {Text.Length} characters, expected at most {MaxTextLength}; divide it");
         if (Start < TimeSpan.Zero) throw new FlywheelException($"{where}: start is {Start.Value.TotalSeconds:0.###}, expected at least 0");
-        if (End is not null && (Start is null || End < Start)) throw new FlywheelException($"{where}: end is {End.Value.TotalSeconds:0.###}, expected it only with a start and not before it");
-        if (Pause < TimeSpan.Zero || Pause > TimeSpan.FromMinutes(10)) throw new FlywheelException($"{where}: pause is {Pause.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
-        if (PauseBefore < TimeSpan.Zero || PauseBefore > TimeSpan.FromMinutes(10)) throw new FlywheelException($"{where}: pause_before is {PauseBefore.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
+        if (End is not null && (Start is null || End < Start))
+            throw new FlywheelException($"{where}: end is {End.Value.TotalSeconds:0.###}, expected it only with a start and not before it");
+        if (Pause < TimeSpan.Zero || Pause > TimeSpan.FromMinutes(10))
+            throw new FlywheelException($"{where}: pause is {Pause.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
+        if (PauseBefore < TimeSpan.Zero || PauseBefore > TimeSpan.FromMinutes(10))
+            throw new FlywheelException($"{where}: pause_before is {PauseBefore.Value.TotalSeconds:0.###} seconds, expected 0 to 600");
         VoiceProject.CheckFilled($"{where}: alternates", Alternates);
         VoiceProject.CheckFilled($"{where}: takes", Takes);
-        if (Alternates.Count > MaxAlternates) throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
+        if (Alternates.Count > MaxAlternates)
+            throw new FlywheelException($"{where}: has {Alternates.Count} alternates, expected at most {MaxAlternates}");
         foreach (string text in Alternates)
-            if (text.Length > MaxTextLength) throw new FlywheelException($"{where}: an alternate has {text.Length} characters, expected at most {MaxTextLength}");
+            if (text.Length > MaxTextLength)
+                throw new FlywheelException($"{where}: an alternate has {text.Length} characters, expected at most {MaxTextLength}");
         int recorded = Takes.Count(take => take.IsRecorded);
-        if (Takes.Count - recorded > MaxTakes) throw new FlywheelException($"{where}: has {Takes.Count - recorded} rendered takes, expected at most {MaxTakes}");
+        if (Takes.Count - recorded > MaxTakes)
+            throw new FlywheelException($"{where}: has {Takes.Count - recorded} rendered takes, expected at most {MaxTakes}");
         if (recorded > MaxRecorded) throw new FlywheelException($"{where}: has {recorded} recorded takes, expected at most {MaxRecorded}");
         foreach (VoiceTake take in Takes) take.Validate(where);
         if (Take is not null && !Takes.Any(take => take.IsRecorded && take.Hash == Take))
-            throw new FlywheelException($"{where}: take is '{(Take.Length <= 80 ? Take : Take[..80])}', expected the hash of one of its recorded takes");
+            throw new FlywheelException(
+                $"{where}: take is '{(Take.Length <= 80 ? Take : Take[..80])}', expected the hash of one of its recorded takes");
         Settings.Validate(where);
     }
 }
@@ -248,20 +270,27 @@ public sealed record VoiceTake(string Hash, double Seconds, string Text, VoiceSe
     internal void Validate(string where)
     {
         Settings.Validate($"{where}: take");
-        if (!IsHash(Hash)) throw new FlywheelException($"{where}: a take's hash is '{Shown(Hash)}', expected {HashLength} digits 0-9 and a-f");
+        if (!IsHash(Hash))
+            throw new FlywheelException($"{where}: a take's hash is '{Shown(Hash)}', expected {HashLength} digits 0-9 and a-f");
         if (!(Seconds is >= 0 and <= 86_400)) throw new FlywheelException($"{where}: a take's seconds are {Seconds}, expected 0 to 86400");
-        if (Text.Length > VoiceLine.MaxTextLength) throw new FlywheelException($"{where}: a take's text has {Text.Length} characters, expected at most {VoiceLine.MaxTextLength}");
-        if (Pieces.Count > MaxPieces) throw new FlywheelException($"{where}: a take has {Pieces.Count} pieces, expected at most {MaxPieces}");
+        if (Text.Length > VoiceLine.MaxTextLength)
+            throw new FlywheelException($"{where}: a take's text has {Text.Length} characters, expected at most {VoiceLine.MaxTextLength}");
+        if (Pieces.Count > MaxPieces)
+            throw new FlywheelException($"{where}: a take has {Pieces.Count} pieces, expected at most {MaxPieces}");
         VoiceProject.CheckFilled($"{where}: a take's pieces", Pieces);
-        if (IsRecorded && !(Pieces is [var sound] && sound == Hash)) throw new FlywheelException($"{where}: a recorded take's pieces are {string.Join(", ", Pieces.Take(3).Select(Shown))}, expected its hash alone");
+        if (IsRecorded && !(Pieces is [var sound] && sound == Hash))
+            throw new FlywheelException(
+                $"{where}: a recorded take's pieces are {string.Join(", ", Pieces.Take(3).Select(Shown))}, expected its hash alone");
         long silence = 0;
         foreach (string piece in Pieces.Where(piece => !IsHash(piece)))
         {
             if (piece.Length is 0 or > 8 || !piece.All(char.IsAsciiDigit))
-                throw new FlywheelException($"{where}: a take's piece is '{Shown(piece)}', expected the hash of a sound ({HashLength} digits 0-9 and a-f) or a number of samples");
+                throw new FlywheelException(
+                    $"{where}: a take's piece is '{Shown(piece)}', expected the hash of a sound ({HashLength} digits 0-9 and a-f) or a number of samples");
             silence += int.Parse(piece, System.Globalization.CultureInfo.InvariantCulture);
         }
-        if (silence > MaxSilence) throw new FlywheelException($"{where}: a take's silences have {silence} samples, expected at most {MaxSilence}");
+        if (silence > MaxSilence)
+            throw new FlywheelException($"{where}: a take's silences have {silence} samples, expected at most {MaxSilence}");
     }
 
     private static string Shown(string text) => text.Length <= 80 ? text : text[..80] + "…";
@@ -289,10 +318,13 @@ public sealed record VoiceOriginal(string Hash, string Name, double Seconds, boo
 
     internal void Validate(string where)
     {
-        if (!VoiceTake.IsHash(Hash)) throw new FlywheelException($"{where}: hash is '{(Hash.Length <= 80 ? Hash : Hash[..80])}', expected 64 digits 0-9 and a-f");
+        if (!VoiceTake.IsHash(Hash))
+            throw new FlywheelException($"{where}: hash is '{(Hash.Length <= 80 ? Hash : Hash[..80])}', expected 64 digits 0-9 and a-f");
         if (Name.Length > MaxNameLength || !(IsFilm || SoundEndings.Contains(Ending)))
-            throw new FlywheelException($"{where}: name is '{(Name.Length <= 80 ? Name : Name[..80])}', expected at most {MaxNameLength} letters that end with {NearestName.List([.. SoundEndings, .. VideoFile.Endings])}");
-        if (!(Seconds is > 0 and <= 86_400)) throw new FlywheelException($"{where}: seconds is {Seconds}, expected more than 0 and at most 86400");
+            throw new FlywheelException(
+                $"{where}: name is '{(Name.Length <= 80 ? Name : Name[..80])}', expected at most {MaxNameLength} letters that end with {NearestName.List([.. SoundEndings, .. VideoFile.Endings])}");
+        if (!(Seconds is > 0 and <= 86_400))
+            throw new FlywheelException($"{where}: seconds is {Seconds}, expected more than 0 and at most 86400");
     }
 }
 
@@ -322,7 +354,8 @@ public sealed record VoiceSettings
     /// <summary>These where they say something, else the others.</summary>
     public VoiceSettings Over(VoiceSettings others) => new()
     {
-        Voice = Voice ?? others.Voice, Speed = Speed ?? others.Speed, Pitch = Pitch ?? others.Pitch, Volume = Volume ?? others.Volume, Emphasis = Emphasis ?? others.Emphasis, SayAs = SayAs ?? others.SayAs,
+        Voice = Voice ?? others.Voice, Speed = Speed ?? others.Speed, Pitch = Pitch ?? others.Pitch, Volume = Volume ?? others.Volume,
+        Emphasis = Emphasis ?? others.Emphasis, SayAs = SayAs ?? others.SayAs,
     };
 
     /// <exception cref="FlywheelException">A value is out of bounds.</exception>
@@ -337,12 +370,15 @@ public sealed record VoiceSettings
 
         void Known(string field, string? value, IReadOnlyCollection<string> known)
         {
-            if (value is not null && !known.Contains(value)) throw new FlywheelException($"{where}: {field} is '{(value.Length <= 80 ? value : value[..80])}', expected {NearestName.List([.. known])}");
+            if (value is not null && !known.Contains(value))
+                throw new FlywheelException(
+                    $"{where}: {field} is '{(value.Length <= 80 ? value : value[..80])}', expected {NearestName.List([.. known])}");
         }
 
         void Check(string field, double? value, double min, double max)
         {
-            if (value is { } number && !(number >= min && number <= max)) throw new FlywheelException($"{where}: {field} is {number}, expected {min} to {max}");
+            if (value is { } number && !(number >= min && number <= max))
+                throw new FlywheelException($"{where}: {field} is {number}, expected {min} to {max}");
         }
     }
 }

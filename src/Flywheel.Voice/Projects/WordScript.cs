@@ -8,8 +8,10 @@ using Flywheel.Model;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// Scripts of word processors (DOCX): screenplays, in which a name in capitals stands above what is said; tables with a column of names; else a line a
-/// paragraph, with labels as in subtitles. What stands in a screenplay for the reader (scenes, action, how something is said) is not spoken.
+/// Scripts of word processors (DOCX): screenplays, in which a name in capitals stands above what is said; tables with a column of names;
+/// else a line a
+/// paragraph, with labels as in subtitles. What stands in a screenplay for the reader (scenes, action, how something is said) is not
+/// spoken.
 /// </summary>
 public static partial class WordScript
 {
@@ -29,25 +31,37 @@ public static partial class WordScript
             Guard(bytes, name);
             using WordprocessingDocument document = WordprocessingDocument.Open(bytes, isEditable: false);
             if (document.MainDocumentPart?.Document?.Body is not { } body) throw new FlywheelException($"{name}: holds no text");
-            var styles = (document.MainDocumentPart.StyleDefinitionsPart?.Styles?.Elements<Style>() ?? []).Where(style => style.StyleId?.Value is not null)
-                .GroupBy(style => style.StyleId!.Value!).ToDictionary(style => style.Key, style => style.First().StyleName?.Val?.Value ?? style.Key);
-            List<ScriptParagraph> paragraphs = [.. body.Elements().SelectMany(element => element is Table table ? Rows(table) : element.Descendants<Paragraph>().Prepend(element as Paragraph).OfType<Paragraph>().Distinct().Select(OfParagraph))];
-            return Number(paragraphs.Any(paragraph => paragraph.Kind == "character" || Scene().IsMatch(paragraph.Text)) ? Screenplay(paragraphs) : Plain(paragraphs, roles));
+            var styles =
+                (document.MainDocumentPart.StyleDefinitionsPart?.Styles?.Elements<Style>() ?? [])
+                    .Where(style => style.StyleId?.Value is not null)
+                .GroupBy(style => style.StyleId!.Value!)
+                .ToDictionary(style => style.Key, style => style.First().StyleName?.Val?.Value ?? style.Key);
+            List<ScriptParagraph> paragraphs =
+                [.. body.Elements()
+                    .SelectMany(element => element is Table table
+                        ? Rows(table) : element.Descendants<Paragraph>().Prepend(element as Paragraph).OfType<Paragraph>().Distinct()
+                            .Select(OfParagraph))];
+            return Number(paragraphs.Any(paragraph => paragraph.Kind == "character" || Scene().IsMatch(paragraph.Text))
+                ? Screenplay(paragraphs) : Plain(paragraphs, roles));
 
             ScriptParagraph OfParagraph(Paragraph paragraph)
             {
-                string style = paragraph.ParagraphProperties?.ParagraphStyleId?.Val?.Value is { } id ? styles.GetValueOrDefault(id, id) : "";
+                string style = paragraph.ParagraphProperties?.ParagraphStyleId?.Val?.Value is { } id
+                    ? styles.GetValueOrDefault(id, id) : "";
                 return new ScriptParagraph(TextOf(paragraph), style.ToLowerInvariant() switch
                 {
                     var known when known.Contains("character", StringComparison.Ordinal) => "character",
                     var known when known.Contains("dialog", StringComparison.Ordinal) => "dialogue",
                     var known when known.Contains("parenthetical", StringComparison.Ordinal) => "parenthetical",
-                    var known when known.Contains("scene", StringComparison.Ordinal) || known.Contains("action", StringComparison.Ordinal) || known.Contains("transition", StringComparison.Ordinal) || known.Contains("slug", StringComparison.Ordinal) => "action",
+                    var known when known.Contains("scene", StringComparison.Ordinal) || known.Contains("action", StringComparison.Ordinal)
+                        || known.Contains("transition", StringComparison.Ordinal) || known.Contains("slug", StringComparison.Ordinal) =>
+                        "action",
                     _ => "",
                 }, null);
             }
         }
-        catch (Exception e) when (e is OpenXmlPackageException or InvalidDataException or System.Xml.XmlException or InvalidOperationException or ArgumentException or NotSupportedException or EndOfStreamException or FileFormatException)
+        catch (Exception e) when (e is OpenXmlPackageException or InvalidDataException or System.Xml.XmlException
+            or InvalidOperationException or ArgumentException or NotSupportedException or EndOfStreamException or FileFormatException)
         {
             throw new FlywheelException($"{name}: is no DOCX file that can be opened: {e.Message}", e);
         }
@@ -70,8 +84,10 @@ public static partial class WordScript
         foreach ((int number, TableRow row) in table.Elements<TableRow>().Index())
         {
             string[] cells = [.. row.Elements<TableCell>().Select(TextOf)];
-            if (cells.Length == 0 || cells[^1].Length == 0 || number == 0 && cells.Any(cell => Headings.Contains(cell.ToLowerInvariant()))) continue;
-            string? role = cells.Length > 1 && cells[0].Length is > 0 and <= MaxNameLength && !Time().IsMatch(cells[0]) ? cells[0] : cells.Length > 2 && cells[^2].Length is > 0 and <= MaxNameLength ? cells[^2] : null;
+            if (cells.Length == 0 || cells[^1].Length == 0 || number == 0 && cells.Any(cell => Headings.Contains(cell.ToLowerInvariant())))
+                continue;
+            string? role = cells.Length > 1 && cells[0].Length is > 0 and <= MaxNameLength && !Time().IsMatch(cells[0])
+                ? cells[0] : cells.Length > 2 && cells[^2].Length is > 0 and <= MaxNameLength ? cells[^2] : null;
             yield return new ScriptParagraph(cells[^1], "", role);
         }
     }
@@ -84,7 +100,8 @@ public static partial class WordScript
         {
             string text = paragraph.Text;
             // Without a blank paragraph between them, a name stands between what one says and what the next one does.
-            bool isName = paragraph.Kind.Length == 0 && IsName(text) && (role is null || isSaid && i + 1 < paragraphs.Count && IsSpoken(paragraphs[i + 1]));
+            bool isName = paragraph.Kind.Length == 0 && IsName(text)
+                && (role is null || isSaid && i + 1 < paragraphs.Count && IsSpoken(paragraphs[i + 1]));
             isSaid = false;
             if (paragraph.Role is not null) yield return new VoiceLine { Id = "", Role = paragraph.Role, Text = text };
             else if (text.Length == 0 || paragraph.Kind == "action" || Scene().IsMatch(text)) role = null;
@@ -97,10 +114,13 @@ public static partial class WordScript
             }
         }
 
-        static bool IsSpoken(ScriptParagraph next) => next is { Role: null, Kind: "", Text.Length: > 0 } && !Scene().IsMatch(next.Text) && !IsName(next.Text);
+        static bool IsSpoken(ScriptParagraph next) =>
+            next is { Role: null, Kind: "", Text.Length: > 0 } && !Scene().IsMatch(next.Text) && !IsName(next.Text);
     }
 
-    private static bool IsName(string text) => text.Length is > 0 and <= MaxNameLength && text[0] != '(' && !text.Any(char.IsLower) && text.Any(char.IsLetter) && text[^1] is not ('.' or '!' or '?' or ':');
+    private static bool IsName(string text) =>
+        text.Length is > 0 and <= MaxNameLength && text[0] != '(' && !text.Any(char.IsLower) && text.Any(char.IsLetter)
+            && text[^1] is not ('.' or '!' or '?' or ':');
 
     private static IEnumerable<VoiceLine> Plain(List<ScriptParagraph> paragraphs, IReadOnlyCollection<string>? roles)
     {
@@ -108,12 +128,14 @@ public static partial class WordScript
         {
             if (paragraph.Role is not null) yield return new VoiceLine { Id = "", Role = paragraph.Role, Text = paragraph.Text };
             else
-                foreach ((string? role, string text) in SpeakerLabels.Split(paragraph.Text, roles)) yield return new VoiceLine { Id = "", Role = role, Text = text };
+                foreach ((string? role, string text) in SpeakerLabels.Split(paragraph.Text, roles)) yield return new VoiceLine { Id = "",
+                    Role = role, Text = text };
         }
     }
 
     private static IReadOnlyList<VoiceLine> Number(IEnumerable<VoiceLine> lines) =>
-        [.. lines.Where(line => line.Text.Length > 0).Select((line, i) => line with { Id = (i + 1).ToString(System.Globalization.CultureInfo.InvariantCulture) })];
+        [.. lines.Where(line => line.Text.Length > 0)
+            .Select((line, i) => line with { Id = (i + 1).ToString(System.Globalization.CultureInfo.InvariantCulture) })];
 
     /// <summary>What the directory says of lengths may be a lie: it is counted.</summary>
     private static void Guard(MemoryStream file, string name)
@@ -126,7 +148,8 @@ public static partial class WordScript
         {
             using Stream stream = entry.Open();
             for (int read; (read = stream.Read(piece)) > 0;)
-                if ((all += read) > MaxUnpacked) throw new FlywheelException($"{name}: unpacks to more than {MaxUnpacked >> 20} MiB; it is not opened");
+                if ((all += read) > MaxUnpacked)
+                    throw new FlywheelException($"{name}: unpacks to more than {MaxUnpacked >> 20} MiB; it is not opened");
         }
         file.Position = 0;
     }

@@ -1,7 +1,8 @@
 namespace Flywheel.Voice;
 
 /// <summary>
-/// How long a voice takes for a text, before it is rendered: a line through what it took for others (least squares with a little ridge) over letters, groups of
+/// How long a voice takes for a text, before it is rendered: a line through what it took for others (least squares with a little ridge)
+/// over letters, groups of
 /// vowels, words, digits, and signs at which it pauses.
 /// </summary>
 public sealed class DurationModel
@@ -34,9 +35,12 @@ public sealed class DurationModel
 
     /// <summary>Of the takes of a project's lines, by the id of the voice; empty: the voice by language.</summary>
     public static IReadOnlyDictionary<string, DurationModel> OfProject(VoiceProject project) => project.Lines.Where(line => !line.IsMarkup)
-        .SelectMany(line => line.Takes.Where(take => !take.IsRecorded).Select(take => (Settings: project.SettingsOf(line with { Settings = take.Settings }), take.Text, take.Seconds)))
+        .SelectMany(line =>
+            line.Takes.Where(take => !take.IsRecorded)
+                .Select(take => (Settings: project.SettingsOf(line with { Settings = take.Settings }), take.Text, take.Seconds)))
         .GroupBy(take => take.Settings.Voice ?? "")
-        .Select(voice => (voice.Key, Model: Learn([.. voice.Select(take => (take.Text, take.Seconds * (take.Settings.Speed ?? 1))).Distinct()])))
+        .Select(voice =>
+            (voice.Key, Model: Learn([.. voice.Select(take => (take.Text, take.Seconds * (take.Settings.Speed ?? 1))).Distinct()])))
         .Where(voice => voice.Model is not null).ToDictionary(voice => voice.Key, voice => voice.Model!);
 
     /// <summary>In seconds, at speed 1.</summary>
@@ -55,11 +59,13 @@ public sealed class DurationModel
             if (isVowel && (!wasVowel || letter >= '\u3040')) groups++;
             wasVowel = isVowel;
         }
-        return [1, plain.Count(char.IsLetter), groups, plain.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length, plain.Count(char.IsDigit), plain.Count(sign => sign is ',' or ';' or ':' or '–' or '—' or '、' or '，'),
+        return [1, plain.Count(char.IsLetter), groups, plain.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries).Length,
+            plain.Count(char.IsDigit), plain.Count(sign => sign is ',' or ';' or ':' or '–' or '—' or '、' or '，'),
             plain.Count(sign => sign is '.' or '!' or '?' or '。')];
     }
 
-    private static IEnumerable<char> UnicodeFold(string text) => Model.UnicodeNormalizer.Normalize(text, compatible: false, compose: false).ToLowerInvariant()
+    private static IEnumerable<char> UnicodeFold(string text) =>
+        Model.UnicodeNormalizer.Normalize(text, compatible: false, compose: false).ToLowerInvariant()
         .Where(letter => char.GetUnicodeCategory(letter) != System.Globalization.UnicodeCategory.NonSpacingMark);
 
     /// <summary>The normal equations, by elimination with pivots.</summary>

@@ -35,7 +35,8 @@ internal sealed class Fit
     private Fit(IReadOnlyList<FitLine> lines, int sampleRate)
     {
         _lines = lines;
-        (_minGap, _blockGap, _blockLength, _tail) = (Time.ToSamples(MinGap, sampleRate), Time.ToSamples(BlockGap, sampleRate), Time.ToSamples(BlockLength, sampleRate), Time.ToSamples(Tail, sampleRate));
+        (_minGap, _blockGap, _blockLength, _tail) = (Time.ToSamples(MinGap, sampleRate), Time.ToSamples(BlockGap, sampleRate),
+            Time.ToSamples(BlockLength, sampleRate), Time.ToSamples(Tail, sampleRate));
         _starts = Starts();
         _limits = [.. lines.Select((_, i) => Limit(i))];
         _choices = [.. lines.Select((_, i) => Choice(i))];
@@ -95,7 +96,8 @@ internal sealed class Fit
 
     private static double Speed(int thousandths) => 1 + thousandths / 1000.0;
 
-    private static long Spoken(long natural, int thousandths) => thousandths == 0 ? natural : (long)Math.Round(natural / Speed(thousandths));
+    private static long Spoken(long natural, int thousandths) =>
+        thousandths == 0 ? natural : (long)Math.Round(natural / Speed(thousandths));
 
     /// <summary>What a line may take; null when nothing bounds it.</summary>
     private long? Slot(int i) => _starts[i] is { } start && _limits[i] < Never ? Math.Max(0, _limits[i] - start) : null;
@@ -126,7 +128,8 @@ internal sealed class Fit
             long beforeEnd = _lines[i - 1].End ?? before;
             if (start >= beforeEnd) continue;
             long own = _lines[i].Lengths[0], others = _lines[i - 1].Lengths[0];
-            long share = before + (long)Math.Round((Math.Max(_lines[i].End ?? start, beforeEnd) - before) * (others / Math.Max(1.0, own + others)));
+            long share =
+                before + (long)Math.Round((Math.Max(_lines[i].End ?? start, beforeEnd) - before) * (others / Math.Max(1.0, own + others)));
             starts[i] = Math.Max(start, Math.Min(share, beforeEnd));
         }
         return starts;

@@ -15,7 +15,8 @@ public sealed record LinePlan(string LineId, Voice Voice, IReadOnlyList<PlanPiec
     /// Names the sound: it changes when anything does that can be heard (text, pronunciation, voice, settings, the engine's version), and
     /// with nothing else.
     /// </summary>
-    public string Hash { get; } = Pieces is [PlannedRecording recorded] ? recorded.Hash : Hashes.Of(string.Join('\n', Pieces.Select(piece => piece switch
+    public string Hash { get; } = Pieces is [PlannedRecording recorded]
+        ? recorded.Hash : Hashes.Of(string.Join('\n', Pieces.Select(piece => piece switch
     {
         PlannedSpeech speech => speech.Hash,
         PlannedPause pause => string.Create(CultureInfo.InvariantCulture, $"pause {pause.NumSamples} {SampleRate}"),
@@ -26,7 +27,9 @@ public sealed record LinePlan(string LineId, Voice Voice, IReadOnlyList<PlanPiec
     public VoiceTake Take(VoiceLine line, Clip clip) => new(Hash, Math.Round(clip.Duration.TotalSeconds, 3), line.Text, line.Settings)
     {
         IsMarkup = line.IsMarkup,
-        Pieces = [.. Pieces.Select(piece => piece is PlannedSpeech speech ? speech.Hash : ((PlannedPause)piece).NumSamples.ToString(CultureInfo.InvariantCulture))],
+        Pieces = [
+            .. Pieces.Select(piece => piece is PlannedSpeech speech
+                ? speech.Hash : ((PlannedPause)piece).NumSamples.ToString(CultureInfo.InvariantCulture))],
     };
 }
 
@@ -45,7 +48,8 @@ public sealed record PlannedSpeech(Utterance Utterance, double Volume, string Ha
     internal static PlannedSpeech Create(Utterance utterance, double volume, int sampleRate, string engineVersion)
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"speech {Version}\n{utterance.Voice.Id}\n{engineVersion}\n{utterance.Speed:0.####} {utterance.Pitch:0.####} {volume:0.####} {sampleRate}\n");
+        text.Append(CultureInfo.InvariantCulture,
+            $"speech {Version}\n{utterance.Voice.Id}\n{engineVersion}\n{utterance.Speed:0.####} {utterance.Pitch:0.####} {volume:0.####} {sampleRate}\n");
         // Lengths first, so that no text can look like another's parts.
         foreach (SpeechPart part in utterance.Parts)
             text.Append(CultureInfo.InvariantCulture, $"{part.Text.Length} {part.Ipa?.Length ?? -1}\n{part.Text}\n{part.Ipa}\n");

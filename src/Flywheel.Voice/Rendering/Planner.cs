@@ -10,7 +10,8 @@ namespace Flywheel.Voice;
 /// <param name="project">Its lines are planned.</param>
 /// <param name="scopes">Dictionaries beyond the project's own, the widest first (system, team).</param>
 /// <param name="recordings">Where recorded takes lie.</param>
-internal sealed partial class Planner(SpeechEngines engines, VoiceProject project, IReadOnlyList<IReadOnlyList<Pronunciation>> scopes, Recordings? recordings)
+internal sealed partial class Planner(SpeechEngines engines, VoiceProject project, IReadOnlyList<IReadOnlyList<Pronunciation>> scopes,
+    Recordings? recordings)
 {
     /// <summary>Signs that voices say by name.</summary>
     private static readonly SearchValues<char> s_spokenSigns = SearchValues.Create("%&+=@€$£#*/<>^~|°§±×÷");
@@ -22,8 +23,11 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
     public Task<LinePlan> PlanAsync(VoiceLine line, CancellationToken cancellation)
     {
         if (line.Take is not { } take) return PlanAsync(line, line.Text, line.IsMarkup, cancellation);
-        if (recordings?.Contains(take) != true) throw new FlywheelException($"line '{line.Id}': the recorded take that it is heard by is not on this machine; choose another take");
-        return Task.FromResult(new LinePlan(line.Id, PlannedRecording.VoiceOf(project.Language), [new PlannedRecording(take)], project.SampleRate));
+        if (recordings?.Contains(take) != true)
+            throw new FlywheelException(
+                $"line '{line.Id}': the recorded take that it is heard by is not on this machine; choose another take");
+        return Task.FromResult(new LinePlan(line.Id, PlannedRecording.VoiceOf(project.Language), [new PlannedRecording(take)],
+            project.SampleRate));
     }
 
     /// <exception cref="FlywheelException">Markup, voice or pronunciation is wrong; the message names the line.</exception>
@@ -33,10 +37,13 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
         try
         {
             VoiceSettings settings = project.SettingsOf(line);
-            Voice voice = await _voices.GetOrAdd(settings.Voice ?? "", id => id.Length > 0 ? engines.FindAsync(id, CancellationToken.None) : engines.ForLanguageAsync(project.Language, CancellationToken.None));
+            Voice voice = await _voices.GetOrAdd(settings.Voice ?? "",
+                id => id.Length > 0
+                    ? engines.FindAsync(id, CancellationToken.None) : engines.ForLanguageAsync(project.Language, CancellationToken.None));
             string version = await _versions.GetOrAdd(voice.Id, _ => engines[voice].VersionAsync(voice, CancellationToken.None));
             string language = settings.Voice is null ? project.Language : voice.Language;
-            Lexicon lexicon = _lexicons.GetOrAdd($"{voice.Id} {language}", _ => new Lexicon([.. scopes, project.Dictionary], language, voice.Id));
+            Lexicon lexicon = _lexicons.GetOrAdd($"{voice.Id} {language}",
+                _ => new Lexicon([.. scopes, project.Dictionary], language, voice.Id));
             IReadOnlyList<MarkupPiece> pieces = isMarkup ? Ssml.Parse(text, where, language) : [Said(text, settings.SayAs, language)];
             Prosody emphasis = Ssml.ProsodyOf(settings.Emphasis);
             var plan = new List<PlanPiece>();
@@ -67,10 +74,13 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
             void Flush()
             {
                 // What no voice can say (dashes, dots, a space between two pauses) is no call.
-                if (parts.Any(part => part.Ipa is not null || part.Text.EnumerateRunes().Any(System.Text.Rune.IsLetterOrDigit) || part.Text.AsSpan().ContainsAny(s_spokenSigns)))
+                if (parts.Any(part => part.Ipa is not null || part.Text.EnumerateRunes().Any(System.Text.Rune.IsLetterOrDigit)
+                    || part.Text.AsSpan().ContainsAny(s_spokenSigns)))
                 {
-                    double speed = Math.Clamp(Math.Round((settings.Speed ?? 1) * prosody.Speed, 4), VoiceSettings.MinSpeed, VoiceSettings.MaxSpeed);
-                    double pitch = Math.Clamp(Math.Round((settings.Pitch ?? 0) + prosody.Pitch, 4), -VoiceSettings.MaxPitch, VoiceSettings.MaxPitch);
+                    double speed = Math.Clamp(Math.Round((settings.Speed ?? 1) * prosody.Speed, 4), VoiceSettings.MinSpeed,
+                        VoiceSettings.MaxSpeed);
+                    double pitch = Math.Clamp(Math.Round((settings.Pitch ?? 0) + prosody.Pitch, 4), -VoiceSettings.MaxPitch,
+                        VoiceSettings.MaxPitch);
                     double volume = Math.Round((settings.Volume ?? 0) + prosody.Volume, 4);
                     plan.Add(PlannedSpeech.Create(new Utterance(voice, Joined(parts), speed, pitch), volume, project.SampleRate, version));
                 }
@@ -84,8 +94,13 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
     }
 
     /// <summary>A text as it is said: as characters or a telephone number are no words of a dictionary.</summary>
-    private static SpokenPiece Said(string text, string? kind, string language) => kind is null ? new SpokenPiece(text, null, IsLiteral: false, Prosody.Plain)
-        : new SpokenPiece((SayAs.Find(kind, language) ?? throw new FlywheelException($"say_as is '{kind}', which is not for '{language}'; expected {NearestName.List(SayAs.Kinds(language))}"))(text), null, IsLiteral: true, Prosody.Plain);
+    private static SpokenPiece Said(string text, string? kind, string language) =>
+        kind is null ? new SpokenPiece(text, null, IsLiteral: false, Prosody.Plain)
+        : new SpokenPiece(
+            (SayAs.Find(kind, language)
+                ?? throw new FlywheelException(
+                    $"say_as is '{kind}', which is not for '{language}'; expected {NearestName.List(SayAs.Kinds(language))}"))(text), null,
+                    IsLiteral: true, Prosody.Plain);
 
     /// <summary>One spelling of the same words: texts side by side are one text, without space at the ends.</summary>
     private static List<SpeechPart> Joined(List<SpeechPart> parts)
@@ -93,7 +108,8 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
         var joined = new List<SpeechPart>();
         foreach (SpeechPart part in parts)
         {
-            if (part.Ipa is null && joined.Count > 0 && joined[^1].Ipa is null) joined[^1] = new SpeechPart(Spaces().Replace(joined[^1].Text + part.Text, " "));
+            if (part.Ipa is null && joined.Count > 0 && joined[^1].Ipa is null)
+                joined[^1] = new SpeechPart(Spaces().Replace(joined[^1].Text + part.Text, " "));
             else joined.Add(part);
         }
         if (joined[0].Ipa is null) joined[0] = new SpeechPart(joined[0].Text.TrimStart());

@@ -17,12 +17,17 @@ public sealed record RenderReport(double Seconds, int NumLines, long NumEngineCa
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.Indented);
 
     /// <summary>What is spoken, at the times at which it is.</summary>
-    public IEnumerable<Cue> Cues(VoiceProject project) => Lines.Zip(project.Lines, (at, line) => new Cue(TimeSpan.FromSeconds(at.Start), TimeSpan.FromSeconds(at.End), Plain(at.Text ?? line.Text, line.IsMarkup, project.Language), line.Role));
+    public IEnumerable<Cue> Cues(VoiceProject project) =>
+        Lines.Zip(project.Lines,
+            (at, line) => new Cue(TimeSpan.FromSeconds(at.Start), TimeSpan.FromSeconds(at.End),
+                Plain(at.Text ?? line.Text, line.IsMarkup, project.Language), line.Role));
 
     /// <summary>What is read under a film: without tags.</summary>
-    private static string Plain(string text, bool isMarkup, string language) => !isMarkup ? text : string.Concat(Ssml.Parse(text, "markup", language).OfType<SpokenPiece>().Select(piece => piece.Text)).Trim();
+    private static string Plain(string text, bool isMarkup, string language) =>
+        !isMarkup ? text : string.Concat(Ssml.Parse(text, "markup", language).OfType<SpokenPiece>().Select(piece => piece.Text)).Trim();
 
-    internal static RenderReport Create(VoiceProject project, IReadOnlyList<LinePlan> plans, IReadOnlyList<Placement> placements, long numCalls)
+    internal static RenderReport Create(VoiceProject project, IReadOnlyList<LinePlan> plans, IReadOnlyList<Placement> placements,
+        long numCalls)
     {
         double Seconds(long samples) => Math.Round((double)samples / project.SampleRate, 6);
         LineReport[] lines = [.. plans.Select((plan, i) =>
@@ -40,7 +45,8 @@ public sealed record RenderReport(double Seconds, int NumLines, long NumEngineCa
                 Flag = at.Over > 0 ? TooLong : null,
             };
         })];
-        return new RenderReport(placements.Count == 0 ? 0 : Seconds(placements.Max(at => at.End)), plans.Count, numCalls, FitSummary.Of(project, lines), lines);
+        return new RenderReport(placements.Count == 0 ? 0 : Seconds(placements.Max(at => at.End)), plans.Count, numCalls,
+            FitSummary.Of(project, lines), lines);
     }
 }
 
@@ -92,6 +98,7 @@ public sealed record FitSummary(int NumTimed, int NumShortened, int NumFaster, d
         if (timed.Length == 0) return null;
         double drift = lines[timed[^1]].End - project.Lines[timed[^1]].End!.Value.TotalSeconds;
         return new FitSummary(timed.Length, timed.Count(i => lines[i].Text is not null), timed.Count(i => lines[i].Speed > 1),
-            Math.Round(timed.Count(i => lines[i].Flag is not null) / (double)timed.Length, 4), timed.Max(i => lines[i].Overrun), Math.Round(Math.Max(0, drift), 6));
+            Math.Round(timed.Count(i => lines[i].Flag is not null) / (double)timed.Length, 4), timed.Max(i => lines[i].Overrun),
+            Math.Round(Math.Max(0, drift), 6));
     }
 }

@@ -11,7 +11,8 @@ namespace Flywheel.Voice;
 /// <param name="cache">Where sounds are kept.</param>
 /// <param name="scopes">Dictionaries beyond the projects' own, as they are when a line is planned.</param>
 /// <param name="recordings">Where recorded takes lie; null: there are none.</param>
-public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, DictionaryScopes? scopes = null, Recordings? recordings = null)
+public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, DictionaryScopes? scopes = null,
+    Recordings? recordings = null)
 {
     /// <summary>Engines at a time, of all renderers: each takes a core.</summary>
     private static readonly SemaphoreSlim s_places = new(Environment.ProcessorCount);
@@ -64,7 +65,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
     /// <param name="progress">Told after each line.</param>
     /// <param name="cancellation">Stops; what was rendered stays in the cache.</param>
     /// <exception cref="FlywheelException">A line cannot be spoken; the message names it.</exception>
-    public async Task<RenderReport> RenderAsync(VoiceProject project, string path, IProgress<RenderProgress>? progress = null, CancellationToken cancellation = default)
+    public async Task<RenderReport> RenderAsync(VoiceProject project, string path, IProgress<RenderProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         long before = NumEngineCalls;
         FittedProject fitted = await FitAsync(project, progress, cancellation);
@@ -97,7 +99,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
 
     /// <summary>Where all lines of the project lie and how they fit, without writing a file.</summary>
     /// <exception cref="FlywheelException">A line cannot be spoken; the message names it.</exception>
-    public async Task<RenderReport> FitReportAsync(VoiceProject project, IProgress<RenderProgress>? progress = null, CancellationToken cancellation = default)
+    public async Task<RenderReport> FitReportAsync(VoiceProject project, IProgress<RenderProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         long before = NumEngineCalls;
         FittedProject fitted = await FitAsync(project, progress, cancellation);
@@ -132,7 +135,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
         FittedProject fitted = await FitAsync(project, null, cancellation);
         Directory.CreateDirectory(folder);
         var paths = new List<string>();
-        foreach (IGrouping<string, int> role in Enumerable.Range(0, project.Lines.Count).GroupBy(i => FileName(project.Lines[i].Role ?? "line"), StringComparer.OrdinalIgnoreCase))
+        foreach (IGrouping<string, int> role in Enumerable.Range(0, project.Lines.Count)
+            .GroupBy(i => FileName(project.Lines[i].Role ?? "line"), StringComparer.OrdinalIgnoreCase))
         {
             paths.Add(Path.Combine(folder, $"{role.Key}.wav"));
             await using var stream = new FileStream(paths[^1], FileMode.Create, FileAccess.ReadWrite, FileShare.None, 1 << 16);
@@ -170,7 +174,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
         {
             if (!needsShorter[i] || project.Lines[i].Alternates.Count == 0 || project.Lines[i].Take is not null) continue;
             var alternates = new List<LinePlan>();
-            foreach (string text in project.Lines[i].Alternates) alternates.Add(await planner.PlanAsync(project.Lines[i], text, project.Lines[i].IsMarkup, cancellation));
+            foreach (string text in project.Lines[i].Alternates)
+                alternates.Add(await planner.PlanAsync(project.Lines[i], text, project.Lines[i].IsMarkup, cancellation));
             shorter[i] = alternates;
             lines[i] = lines[i] with { Lengths = [lengths[i], .. await RenderAllAsync(alternates, null, cancellation)] };
         }
@@ -183,7 +188,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
     private static FitLine FitLineOf(VoiceProject project, int i, long length)
     {
         VoiceLine line = project.Lines[i];
-        return new FitLine(At(line.Start), At(line.End), [length], At((i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero) + (line.PauseBefore ?? TimeSpan.Zero))!.Value);
+        return new FitLine(At(line.Start), At(line.End), [length],
+            At((i > 0 ? project.Lines[i - 1].Pause ?? UsualPause : TimeSpan.Zero) + (line.PauseBefore ?? TimeSpan.Zero))!.Value);
 
         long? At(TimeSpan? time) => time is { } set ? Time.ToSamples(set, project.SampleRate) : null;
     }
@@ -199,7 +205,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
 
     /// <summary>Renders several plans at a time, and keeps of each only how long it is.</summary>
     /// <returns>Samples of each.</returns>
-    internal async Task<long[]> RenderAllAsync(IReadOnlyList<LinePlan> plans, IProgress<RenderProgress>? progress, CancellationToken cancellation)
+    internal async Task<long[]> RenderAllAsync(IReadOnlyList<LinePlan> plans, IProgress<RenderProgress>? progress,
+        CancellationToken cancellation)
     {
         long[] lengths = new long[plans.Count];
         int numDone = 0;
@@ -233,13 +240,15 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
             pieces.Add(piece switch
             {
                 PlannedSpeech speech => (await SpeechAsync(plan, speech, cancellation)).Samples,
-                PlannedRecording recorded => recordings?.Find(recorded.Hash, plan.SampleRate)?.Samples ?? throw new FlywheelException($"line '{plan.LineId}': its recorded take cannot be read; choose another take"),
+                PlannedRecording recorded => recordings?.Find(recorded.Hash, plan.SampleRate)?.Samples
+                    ?? throw new FlywheelException($"line '{plan.LineId}': its recorded take cannot be read; choose another take"),
                 _ => new float[((PlannedPause)piece).NumSamples],
             });
         return new Clip(pieces.Count == 1 ? pieces[0] : [.. pieces.SelectMany(samples => samples)], plan.SampleRate);
     }
 
-    internal async Task<Planner> PlannerOfAsync(VoiceProject project, CancellationToken cancellation) => new(engines, project, scopes is null ? [] : await scopes(cancellation), recordings);
+    internal async Task<Planner> PlannerOfAsync(VoiceProject project, CancellationToken cancellation) =>
+        new(engines, project, scopes is null ? [] : await scopes(cancellation), recordings);
 
     /// <summary>From the cache, else made; the same sound is made once, however many ask for it at a time.</summary>
     private async Task<Clip> SpeechAsync(LinePlan plan, PlannedSpeech speech, CancellationToken cancellation)
@@ -258,7 +267,8 @@ public sealed partial class Renderer(SpeechEngines engines, SegmentCache cache, 
             {
                 if (cache.Find(speech.Hash) is { } just) return just;
                 await MakeAsync(speech, plan.SampleRate, cancellation);
-                return cache.Find(speech.Hash) ?? throw new FlywheelException($"{cache.PathOf(speech.Hash)}: what was just written cannot be read");
+                return cache.Find(speech.Hash)
+                    ?? throw new FlywheelException($"{cache.PathOf(speech.Hash)}: what was just written cannot be read");
             }
             catch (FlywheelException e)
             {

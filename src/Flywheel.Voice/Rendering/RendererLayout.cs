@@ -15,7 +15,8 @@ public sealed partial class Renderer
     private readonly ConcurrentDictionary<string, long> _lengths = new(StringComparer.Ordinal);
 
     /// <summary>
-    /// Where each line lies: exactly where everything is rendered, else by the length that is expected. Nothing is rendered for it; a line that cannot be
+    /// Where each line lies: exactly where everything is rendered, else by the length that is expected. Nothing is rendered for it; a line
+    /// that cannot be
     /// spoken has its fault and an expected length.
     /// </summary>
     public async Task<IReadOnlyList<LaidLine>> LayAsync(VoiceProject project, CancellationToken cancellation = default)
@@ -50,7 +51,9 @@ public sealed partial class Renderer
                 var alternates = new List<LinePlan>();
                 foreach (string text in line.Alternates) alternates.Add(await planner.PlanAsync(line, text, line.IsMarkup, cancellation));
                 shorter[i] = alternates;
-                fits[i] = fits[i] with { Lengths = [.. fits[i].Lengths, .. alternates.Select((plan, n) => LengthOf(plan) ?? Expected(line, line.Alternates[n]))] };
+                fits[i] =
+                    fits[i] with { Lengths = [.. fits[i].Lengths,
+                        .. alternates.Select((plan, n) => LengthOf(plan) ?? Expected(line, line.Alternates[n]))] };
             }
             catch (FlywheelException e)
             {
@@ -72,7 +75,8 @@ public sealed partial class Renderer
         long Expected(VoiceLine line, string text)
         {
             VoiceSettings settings = project.SettingsOf(line);
-            double natural = durations.TryGetValue(settings.Voice ?? "", out DurationModel? model) && !line.IsMarkup ? model.Predict(text) : text.Length / UsualRate;
+            double natural = durations.TryGetValue(settings.Voice ?? "", out DurationModel? model) && !line.IsMarkup
+                ? model.Predict(text) : text.Length / UsualRate;
             return (long)Math.Round(natural / (settings.Speed ?? 1) * project.SampleRate);
         }
     }
@@ -83,14 +87,17 @@ public sealed partial class Renderer
     /// <param name="length">Of the stretch; after the last line there is silence.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>The sound, and the lines of it that had not been rendered.</returns>
-    public async Task<(Clip Clip, IReadOnlyList<RenderedLine> Rendered)> PartAsync(VoiceProject project, TimeSpan from, TimeSpan length, CancellationToken cancellation = default)
+    public async Task<(Clip Clip, IReadOnlyList<RenderedLine> Rendered)> PartAsync(VoiceProject project, TimeSpan from, TimeSpan length,
+        CancellationToken cancellation = default)
     {
         long first = Time.ToSamples(from, project.SampleRate), count = Time.ToSamples(length, project.SampleRate);
         var rendered = new List<RenderedLine>();
         LaidLine[] heard;
         for (; ; )
         {
-            heard = [.. (await LayAsync(project, cancellation)).Where(line => line.Plan is not null && line.Placement.Start < first + count && line.Placement.End > first)];
+            heard = [
+                .. (await LayAsync(project, cancellation)).Where(line =>
+                    line.Plan is not null && line.Placement.Start < first + count && line.Placement.End > first)];
             LaidLine[] waiting = [.. heard.Where(line => !line.IsReady)];
             if (waiting.Length == 0) break;
             // What is rendered has another length than was expected, and what follows moves.
@@ -120,16 +127,19 @@ public sealed partial class Renderer
     {
         Planner planner = await PlannerOfAsync(project, cancellation);
         VoiceLine line = project.Line(lineId);
-        if (await planner.PlanAsync(line, cancellation) is var own && own.Hash == hash) return IsReady(own) ? await RenderAsync(own, cancellation) : null;
+        if (await planner.PlanAsync(line, cancellation) is var own && own.Hash == hash)
+            return IsReady(own) ? await RenderAsync(own, cancellation) : null;
         foreach (string text in line.Alternates)
-            if (await planner.PlanAsync(line, text, line.IsMarkup, cancellation) is var plan && plan.Hash == hash) return IsReady(plan) ? await RenderAsync(plan, cancellation) : null;
+            if (await planner.PlanAsync(line, text, line.IsMarkup, cancellation) is var plan && plan.Hash == hash)
+                return IsReady(plan) ? await RenderAsync(plan, cancellation) : null;
         return null;
     }
 
     private bool IsReady(LinePlan plan) => plan.Pieces.OfType<PlannedSpeech>().All(speech => cache.Contains(speech.Hash));
 
     /// <summary>Something else was heard last; a recording is of another text.</summary>
-    private static bool IsStale(VoiceLine line, LinePlan? plan) => line.Take is { } recorded ? line.Takes.First(take => take.Hash == recorded).Text != line.Text
+    private static bool IsStale(VoiceLine line, LinePlan? plan) =>
+        line.Take is { } recorded ? line.Takes.First(take => take.Hash == recorded).Text != line.Text
         : line.RenderedHash is not null && line.RenderedHash != plan?.Hash;
 
     /// <summary>Samples of a line that is rendered; null of one that is not.</summary>
@@ -171,7 +181,8 @@ public sealed class LaidLine
     internal LaidLine(string id, Placement placement, LinePlan? plan, int sampleRate)
     {
         (Id, Placement, Plan) = (id, placement, plan);
-        (Start, End, Overrun, Delay) = (Seconds(placement.Start), Seconds(placement.End), Seconds(placement.Over), Seconds(placement.Delay));
+        (Start, End, Overrun, Delay) = (Seconds(placement.Start), Seconds(placement.End), Seconds(placement.Over),
+            Seconds(placement.Delay));
 
         double Seconds(long samples) => Math.Round((double)samples / sampleRate, 6);
     }

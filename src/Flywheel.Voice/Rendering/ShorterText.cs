@@ -25,7 +25,8 @@ public static partial class ShorterText
         shorter = Blanks().Replace(BeforeSign().Replace(shorter, "$1"), " ").Trim().TrimStart(',', ';', ' ');
         int first = shorter.AsSpan().IndexOfAnyExcept(s_opening);
         // What now begins the text begins as the text did.
-        if (first >= 0 && text.FirstOrDefault(char.IsLetter) is var began && char.IsUpper(began)) shorter = string.Concat(shorter.AsSpan(0, first), char.ToUpperInvariant(shorter[first]).ToString(), shorter.AsSpan(first + 1));
+        if (first >= 0 && text.FirstOrDefault(char.IsLetter) is var began && char.IsUpper(began))
+            shorter = string.Concat(shorter.AsSpan(0, first), char.ToUpperInvariant(shorter[first]).ToString(), shorter.AsSpan(first + 1));
         return shorter.Length < text.Trim().Length && Fault(text, shorter) is null ? shorter : null;
     }
 
@@ -41,8 +42,10 @@ public static partial class ShorterText
         string[] numbers = Numbers(text), left = Numbers(shorter);
         if (numbers.Except(left).FirstOrDefault() is { } number) return $"the number {number} is not in it";
         if (left.Except(numbers).FirstOrDefault() is { } added) return $"it has the number {added}, which the line has not";
-        if (Names(text).FirstOrDefault(name => !shorter.Contains(name, StringComparison.Ordinal)) is { } missing) return $"the name {missing} is not in it";
-        if (kept?.FirstOrDefault(term => text.Contains(term, StringComparison.OrdinalIgnoreCase) && !shorter.Contains(term, StringComparison.OrdinalIgnoreCase)) is { } lost) return $"the term {lost} is not in it";
+        if (Names(text).FirstOrDefault(name => !shorter.Contains(name, StringComparison.Ordinal)) is { } missing)
+            return $"the name {missing} is not in it";
+        if (kept?.FirstOrDefault(term => text.Contains(term, StringComparison.OrdinalIgnoreCase)
+            && !shorter.Contains(term, StringComparison.OrdinalIgnoreCase)) is { } lost) return $"the term {lost} is not in it";
         return Ends(text) && !Ends(shorter) ? "it does not end as a sentence" : null;
     }
 
@@ -56,9 +59,12 @@ public static partial class ShorterText
     private static Dictionary<string, (Regex, string)[]> Read()
     {
         using Stream file = typeof(ShorterText).Assembly.GetManifestResourceStream("shorter.json")!;
-        return JsonSerializer.Deserialize<Dictionary<string, string[][]>>(file)!.ToDictionary(language => language.Key, language => language.Value
+        return JsonSerializer.Deserialize<Dictionary<string, string[][]>>(file)!.ToDictionary(language => language.Key,
+            language => language.Value
             // A comma behind what is left out goes with it.
-            .Select(rule => (new Regex($@"(?<![\p{{L}}\p{{M}}]){Regex.Escape(rule[0])}(?![\p{{L}}\p{{M}}]){(rule[1].Length == 0 ? ",?" : "")}", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant), rule[1])).ToArray());
+            .Select(rule =>
+                (new Regex($@"(?<![\p{{L}}\p{{M}}]){Regex.Escape(rule[0])}(?![\p{{L}}\p{{M}}]){(rule[1].Length == 0 ? ",?" : "")}",
+                    RegexOptions.IgnoreCase | RegexOptions.CultureInvariant), rule[1])).ToArray());
     }
 
     [GeneratedRegex(@"\s*[(\[][^)\]]*[)\]]", RegexOptions.CultureInvariant)]

@@ -28,12 +28,14 @@ public sealed partial class SpeechStream(Renderer renderer, VoiceSettings settin
     /// <param name="format">One of <see cref="Formats"/>.</param>
     /// <param name="begin">Called when the first sound is there, and nothing wrong was found; gives where the file goes.</param>
     /// <param name="cancellation">Gives up.</param>
-    /// <exception cref="Model.FlywheelException">The text cannot be spoken, or a program is missing. After <paramref name="begin"/>: an engine failed.</exception>
+    /// <exception cref="Model.FlywheelException">The text cannot be spoken, or a program is missing. After <paramref name="begin"/>: an
+    /// engine failed.</exception>
     public async Task RunAsync(string text, bool isMarkup, string format, Func<Stream> begin, CancellationToken cancellation)
     {
         if (format is not ("wav" or "pcm") && !ExternalProgram.Ffmpeg.IsInstalled) throw ExternalProgram.Ffmpeg.Missing;
         IReadOnlyList<string> sentences = isMarkup ? [text] : Sentences(text);
-        var project = new VoiceProject { Voice = settings, Lines = [.. sentences.Select((sentence, i) => new VoiceLine { Id = $"{i + 1}", Text = sentence, IsMarkup = isMarkup })] };
+        var project = new VoiceProject { Voice = settings,
+            Lines = [.. sentences.Select((sentence, i) => new VoiceLine { Id = $"{i + 1}", Text = sentence, IsMarkup = isMarkup })] };
         project.Validate("the text");
         IReadOnlyList<LinePlan> plans = await renderer.PlanAllAsync(project, cancellation);
         Clip? first = plans.Count > 0 ? await renderer.RenderAsync(plans[0], cancellation) : null;
@@ -61,7 +63,8 @@ public sealed partial class SpeechStream(Renderer renderer, VoiceSettings settin
                 Clip clip = await next!;
                 LinePlan? after = i + 1 < plans.Count ? plans[i + 1] : null;
                 next = after is null ? null : Task.Run(() => renderer.RenderAsync(after, cancellation), cancellation);
-                float[] all = after is null ? clip.Samples : [.. clip.Samples, .. new float[Time.ToSamples(Renderer.UsualPause, SampleRate)]];
+                float[] all = after is null ? clip.Samples : [.. clip.Samples,
+                    .. new float[Time.ToSamples(Renderer.UsualPause, SampleRate)]];
                 byte[] bytes = new byte[2 * all.Length];
                 WavWriter.Encode(all, SampleFormat.Pcm16, bytes);
                 await samples.WriteAsync(bytes, cancellation);

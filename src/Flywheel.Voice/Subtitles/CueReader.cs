@@ -42,7 +42,8 @@ internal sealed partial class CueReader(string text, string name)
         string line = Take();
         Match match = Times().Match(line);
         string form = needsHours ? "00:00:01,500 --> 00:00:04,000" : "00:01.500 --> 00:04.000";
-        if (!match.Success || needsHours && !match.Groups["h1"].Success) throw Wrong(number, $"'{Short(line)}' are no times, expected {form}");
+        if (!match.Success || needsHours && !match.Groups["h1"].Success)
+            throw Wrong(number, $"'{Short(line)}' are no times, expected {form}");
         TimeSpan start = Clock(match, "1", number), end = Clock(match, "2", number);
         if (end < start) throw Wrong(number, $"the cue ends at {match.Groups["t2"].Value}, before it begins at {match.Groups["t1"].Value}");
         return (start, end);
@@ -52,13 +53,16 @@ internal sealed partial class CueReader(string text, string name)
 
     private TimeSpan Clock(Match match, string which, int line)
     {
-        int Part(string name) => match.Groups[name + which] is { Success: true } group ? int.Parse(group.Value, CultureInfo.InvariantCulture) : 0;
+        int Part(string name) =>
+            match.Groups[name + which] is { Success: true } group ? int.Parse(group.Value, CultureInfo.InvariantCulture) : 0;
         int minutes = Part("m"), seconds = Part("s");
-        if (minutes > 59 || seconds > 59) throw Wrong(line, $"'{match.Groups["t" + which].Value}' is no time: minutes and seconds go to 59");
+        if (minutes > 59 || seconds > 59)
+            throw Wrong(line, $"'{match.Groups["t" + which].Value}' is no time: minutes and seconds go to 59");
         return new TimeSpan(0, Part("h"), minutes, seconds, Part("f"));
     }
 
     [GeneratedRegex(@"^\s*(?<t1>((?<h1>\d{1,4}):)?(?<m1>\d{1,2}):(?<s1>\d{1,2})[,.](?<f1>\d{3}))\s*-->\s*"
-        + @"(?<t2>((?<h2>\d{1,4}):)?(?<m2>\d{1,2}):(?<s2>\d{1,2})[,.](?<f2>\d{3}))(\s.*)?$", RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
+        + @"(?<t2>((?<h2>\d{1,4}):)?(?<m2>\d{1,2}):(?<s2>\d{1,2})[,.](?<f2>\d{3}))(\s.*)?$",
+        RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex Times();
 }

@@ -53,7 +53,8 @@ public static partial class SpeakerLabels
     [GeneratedRegex(@"^[-–—]\s*(?=\S)", RegexOptions.CultureInvariant)]
     private static partial Regex Dash();
 
-    [GeneratedRegex(@"^(?:(?<bracket>[\[(])(?<name>[^\[\]()]{1,40})[\])]:?|(?<name>[\p{L}\p{M}][\p{L}\p{M}\p{N} .'’#-]{0,39}):)(?=\s|$)\s*", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(?:(?<bracket>[\[(])(?<name>[^\[\]()]{1,40})[\])]:?|(?<name>[\p{L}\p{M}][\p{L}\p{M}\p{N} .'’#-]{0,39}):)(?=\s|$)\s*",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Label();
 
     [GeneratedRegex(@"\[[^\[\]]*\]|^\([^()]*\)$|[♪♫][^♪♫]*[♪♫]|[♪♫].*$", RegexOptions.CultureInvariant)]

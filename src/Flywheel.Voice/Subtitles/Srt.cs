@@ -25,7 +25,8 @@ public static partial class Srt
             {
                 int number = reader.Number;
                 string counter = reader.Take();
-                if (reader.IsAtEnd) throw reader.Wrong(number, $"the file ends after the number {counter.Trim()}, expected the cue's times");
+                if (reader.IsAtEnd)
+                    throw reader.Wrong(number, $"the file ends after the number {counter.Trim()}, expected the cue's times");
             }
             int line = reader.Number;
             (TimeSpan start, TimeSpan end) = reader.TakeTimes(needsHours: true);
@@ -47,7 +48,8 @@ public static partial class Srt
     }
 
     /// <summary>A blank line would end the cue.</summary>
-    internal static IEnumerable<string> Lines(string text) => text.ReplaceLineEndings("\n").Split('\n').Where(line => !string.IsNullOrWhiteSpace(line));
+    internal static IEnumerable<string> Lines(string text) =>
+        text.ReplaceLineEndings("\n").Split('\n').Where(line => !string.IsNullOrWhiteSpace(line));
 
     private static string Plain(IEnumerable<string> lines) =>
         string.Join('\n', lines.Select(line => Markup().Replace(line, "").Trim()).Where(line => line.Length > 0));
@@ -55,6 +57,7 @@ public static partial class Srt
     [GeneratedRegex(@"^\s*\d+\s*$", RegexOptions.CultureInvariant)]
     private static partial Regex Counter();
 
-    [GeneratedRegex(@"</?(i|b|u|s|font|v|c|ruby|rt)(\s[^<>]*)?>|\{\\[^{}]*\}", RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture)]
+    [GeneratedRegex(@"</?(i|b|u|s|font|v|c|ruby|rt)(\s[^<>]*)?>|\{\\[^{}]*\}",
+        RegexOptions.CultureInvariant | RegexOptions.IgnoreCase | RegexOptions.ExplicitCapture)]
     private static partial Regex Markup();
 }

@@ -4,14 +4,16 @@ using System.Text.RegularExpressions;
 
 namespace Flywheel.Voice;
 
-/// <summary>WebVTT subtitles (W3C, 2019): cues with text and the speaker of <c>&lt;v Name&gt;</c>; style, region and position are left out.</summary>
+/// <summary>WebVTT subtitles (W3C, 2019): cues with text and the speaker of <c>&lt;v Name&gt;</c>; style, region and position are left
+/// out.</summary>
 public static partial class WebVtt
 {
     /// <inheritdoc cref="Srt.Parse"/>
     public static IReadOnlyList<Cue> Parse(string text, string name)
     {
         var reader = new CueReader(text, name);
-        if (!Signature().IsMatch(reader.Peek)) throw reader.Wrong(1, $"the file begins with '{CueReader.Short(reader.Peek)}', expected WEBVTT");
+        if (!Signature().IsMatch(reader.Peek))
+            throw reader.Wrong(1, $"the file begins with '{CueReader.Short(reader.Peek)}', expected WEBVTT");
         reader.TakeBlock();
         var cues = new List<Cue>();
         for (reader.SkipBlank(); !reader.IsAtEnd; reader.SkipBlank())

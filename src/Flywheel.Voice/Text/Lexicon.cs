@@ -53,7 +53,10 @@ internal sealed class Lexicon
         return parts;
     }
 
-    private static string Key(string word) => string.Join(' ', UnicodeNormalizer.Normalize(word, compatible: false, compose: true).ToLowerInvariant().Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+    private static string Key(string word) =>
+        string.Join(' ',
+            UnicodeNormalizer.Normalize(word, compatible: false, compose: true).ToLowerInvariant()
+                .Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 
     /// <summary>
     /// Words: letters, marks and digits in a row, an apostrophe within; each other sign that is no space is one of its own, and so is each
@@ -87,8 +90,11 @@ internal sealed class Lexicon
         }
 
         static bool IsWord(Rune rune) => Rune.IsLetterOrDigit(rune)
-            || Rune.GetUnicodeCategory(rune) is System.Globalization.UnicodeCategory.NonSpacingMark or System.Globalization.UnicodeCategory.SpacingCombiningMark;
+            || Rune.GetUnicodeCategory(rune) is System.Globalization.UnicodeCategory.NonSpacingMark
+                or System.Globalization.UnicodeCategory.SpacingCombiningMark;
 
-        static bool IsUnspaced(Rune rune) => rune.Value is (>= 0x3040 and <= 0x30FF) or (>= 0x3400 and <= 0x9FFF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x20000 and <= 0x3FFFF) or (>= 0xE00 and <= 0xEFF);
+        static bool IsUnspaced(Rune rune) =>
+            rune.Value is (>= 0x3040 and <= 0x30FF) or (>= 0x3400 and <= 0x9FFF) or (>= 0xF900 and <= 0xFAFF) or (>= 0x20000 and <= 0x3FFFF)
+                or (>= 0xE00 and <= 0xEFF);
     }
 }

@@ -32,13 +32,18 @@ public sealed record Pronunciation
     public void Validate(string where)
     {
         if (Word.Trim().Length == 0) throw new FlywheelException($"{where}: the word is empty");
-        if (Word.Length > MaxWordLength) throw new FlywheelException($"{where}: the word has {Word.Length} characters, expected at most {MaxWordLength}");
+        if (Word.Length > MaxWordLength)
+            throw new FlywheelException($"{where}: the word has {Word.Length} characters, expected at most {MaxWordLength}");
         if (string.IsNullOrWhiteSpace(Ipa) == string.IsNullOrWhiteSpace(Respelling))
-            throw new FlywheelException($"{where}: '{Word}' has {(string.IsNullOrWhiteSpace(Ipa) ? "neither IPA nor a respelling" : "IPA and a respelling")}, expected one of both");
-        if ((Ipa ?? Respelling)!.Length > MaxSpokenLength) throw new FlywheelException($"{where}: '{Word}' is said in {(Ipa ?? Respelling)!.Length} characters, expected at most {MaxSpokenLength}");
+            throw new FlywheelException(
+                $"{where}: '{Word}' has {(string.IsNullOrWhiteSpace(Ipa) ? "neither IPA nor a respelling" : "IPA and a respelling")}, expected one of both");
+        if ((Ipa ?? Respelling)!.Length > MaxSpokenLength)
+            throw new FlywheelException(
+                $"{where}: '{Word}' is said in {(Ipa ?? Respelling)!.Length} characters, expected at most {MaxSpokenLength}");
     }
 
     internal bool IsFor(string language, string voice) =>
         (Voice.Length == 0 || Voice == voice)
-        && (Language.Length == 0 || language.Equals(Language, StringComparison.OrdinalIgnoreCase) || language.StartsWith(Language + "-", StringComparison.OrdinalIgnoreCase));
+        && (Language.Length == 0 || language.Equals(Language, StringComparison.OrdinalIgnoreCase)
+            || language.StartsWith(Language + "-", StringComparison.OrdinalIgnoreCase));
 }

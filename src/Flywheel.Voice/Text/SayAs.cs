@@ -7,7 +7,8 @@ namespace Flywheel.Voice;
 public static class SayAs
 {
     /// <summary>What a text may be said as in a language.</summary>
-    public static IReadOnlyList<string> Kinds(string language) => ["characters", "spell-out", "digits", "telephone", "cardinal", .. IsEnglish(language) ? new[] { "ordinal" } : []];
+    public static IReadOnlyList<string> Kinds(string language) =>
+        ["characters", "spell-out", "digits", "telephone", "cardinal", .. IsEnglish(language) ? new[] { "ordinal" } : []];
 
     /// <summary>Null when the kind is not known, or not for the language.</summary>
     internal static Func<string, string>? Find(string kind, string language) => kind switch
@@ -37,12 +38,14 @@ public static class SayAs
 
     /// <summary>Digit by digit, with a short pause between groups.</summary>
     private static string Telephone(string text) => string.Join(", ", text.Replace("+", " + ", StringComparison.Ordinal)
-        .Split([' ', '-', '/', '(', ')', '.'], StringSplitOptions.RemoveEmptyEntries).Select(group => group == "+" ? "plus" : Separate(group, char.IsDigit)));
+        .Split([' ', '-', '/', '(', ')', '.'], StringSplitOptions.RemoveEmptyEntries)
+        .Select(group => group == "+" ? "plus" : Separate(group, char.IsDigit)));
 
     private static string Ordinal(string text)
     {
         if (!long.TryParse(text.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out long number)) return text;
-        string end = (number % 100 is >= 11 and <= 13, number % 10) switch { (false, 1) => "st", (false, 2) => "nd", (false, 3) => "rd", _ => "th" };
+        string end = (number % 100 is >= 11 and <= 13, number % 10) switch { (false, 1) => "st", (false, 2) => "nd", (false, 3) => "rd",
+            _ => "th" };
         return string.Create(CultureInfo.InvariantCulture, $"{number}{end}");
     }
 }

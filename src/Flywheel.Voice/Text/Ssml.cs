@@ -19,7 +19,8 @@ public static class Ssml
 
     private static readonly Dictionary<string, TimeSpan> Strengths = new(StringComparer.Ordinal)
     {
-        ["none"] = TimeSpan.Zero, ["x-weak"] = TimeSpan.FromMilliseconds(100), ["weak"] = TimeSpan.FromMilliseconds(200), ["medium"] = TimeSpan.FromMilliseconds(400),
+        ["none"] = TimeSpan.Zero, ["x-weak"] = TimeSpan.FromMilliseconds(100), ["weak"] = TimeSpan.FromMilliseconds(200),
+        ["medium"] = TimeSpan.FromMilliseconds(400),
         ["strong"] = TimeSpan.FromMilliseconds(700), ["x-strong"] = TimeSpan.FromMilliseconds(1200),
     };
 
@@ -28,11 +29,14 @@ public static class Ssml
         ["none"] = Prosody.Plain, ["reduced"] = new(1.05, -1, -3), ["moderate"] = new(.95, 1, 2), ["strong"] = new(.88, 2, 4),
     };
 
-    private static readonly Dictionary<string, double> Rates = new(StringComparer.Ordinal) { ["x-slow"] = .5, ["slow"] = .75, ["medium"] = 1, ["default"] = 1, ["fast"] = 1.25, ["x-fast"] = 1.5 };
+    private static readonly Dictionary<string, double> Rates = new(StringComparer.Ordinal) { ["x-slow"] = .5, ["slow"] = .75,
+        ["medium"] = 1, ["default"] = 1, ["fast"] = 1.25, ["x-fast"] = 1.5 };
 
-    private static readonly Dictionary<string, double> Pitches = new(StringComparer.Ordinal) { ["x-low"] = -6, ["low"] = -3, ["medium"] = 0, ["default"] = 0, ["high"] = 3, ["x-high"] = 6 };
+    private static readonly Dictionary<string, double> Pitches = new(StringComparer.Ordinal) { ["x-low"] = -6, ["low"] = -3, ["medium"] = 0,
+        ["default"] = 0, ["high"] = 3, ["x-high"] = 6 };
 
-    private static readonly Dictionary<string, double> Volumes = new(StringComparer.Ordinal) { ["x-soft"] = -12, ["soft"] = -6, ["medium"] = 0, ["default"] = 0, ["loud"] = 6, ["x-loud"] = 12 };
+    private static readonly Dictionary<string, double> Volumes = new(StringComparer.Ordinal) { ["x-soft"] = -12, ["soft"] = -6,
+        ["medium"] = 0, ["default"] = 0, ["loud"] = 6, ["x-loud"] = 12 };
 
     /// <summary>From none to strong.</summary>
     public static IReadOnlyCollection<string> EmphasisLevels => Levels.Keys;
@@ -46,7 +50,8 @@ public static class Ssml
     /// <exception cref="FlywheelException">Not well formed, or not understood; the message says line and column.</exception>
     public static IReadOnlyList<MarkupPiece> Parse(string text, string name, string language)
     {
-        if (text.Length > MaxLength) throw new FlywheelException($"{name}: the markup has {text.Length} characters, expected at most {MaxLength}");
+        if (text.Length > MaxLength)
+            throw new FlywheelException($"{name}: the markup has {text.Length} characters, expected at most {MaxLength}");
         var settings = new XmlReaderSettings
         {
             ConformanceLevel = ConformanceLevel.Fragment,
@@ -63,7 +68,8 @@ public static class Ssml
         }
         catch (XmlException e)
         {
-            string what = e.Message.Contains("DTD", StringComparison.Ordinal) ? "a document type is not taken, and no entities but &amp; &lt; &gt; &quot; &apos;" : Sentence(e.Message);
+            string what = e.Message.Contains("DTD", StringComparison.Ordinal)
+                ? "a document type is not taken, and no entities but &amp; &lt; &gt; &quot; &apos;" : Sentence(e.Message);
             throw new FlywheelException($"{name}: line {e.LineNumber}, column {e.LinePosition}: {what}", e);
         }
     }
@@ -128,12 +134,14 @@ public static class Ssml
                 case "emphasis":
                     Allow("level");
                     string level = reader.GetAttribute("level") ?? "moderate";
-                    Enter(Levels.TryGetValue(level, out Prosody change) ? change : throw WrongValue("level", level, NearestName.List(Levels.Keys)));
+                    Enter(Levels.TryGetValue(level, out Prosody change)
+                        ? change : throw WrongValue("level", level, NearestName.List(Levels.Keys)));
                     break;
                 case "say-as":
                     Allow("interpret-as", "format", "detail");
                     string kind = reader.GetAttribute("interpret-as") ?? throw Wrong("'say-as' lacks its attribute 'interpret-as'");
-                    Func<string, string> say = SayAs.Find(kind, language) ?? throw WrongValue("interpret-as", kind, NearestName.List(SayAs.Kinds(language)));
+                    Func<string, string> say = SayAs.Find(kind, language)
+                        ?? throw WrongValue("interpret-as", kind, NearestName.List(SayAs.Kinds(language)));
                     Speak(say(Content()), ipa: null, isLiteral: true);
                     break;
                 case "phoneme":
@@ -170,7 +178,9 @@ public static class Ssml
             string element = reader.Name;
             var text = new System.Text.StringBuilder();
             while (reader.Read() && reader.NodeType != XmlNodeType.EndElement)
-                text.Append(reader.NodeType is XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace ? reader.Value
+                text.Append(
+                    reader.NodeType is XmlNodeType.Text or XmlNodeType.CDATA or XmlNodeType.Whitespace or XmlNodeType.SignificantWhitespace
+                        ? reader.Value
                     : throw Wrong($"'{element}' holds '{reader.Name}', expected text alone"));
             return text.ToString();
         }
@@ -180,9 +190,11 @@ public static class Ssml
             if (reader.GetAttribute("time") is not { } time)
             {
                 string strength = reader.GetAttribute("strength") ?? "medium";
-                return Strengths.TryGetValue(strength, out TimeSpan length) ? length : throw WrongValue("strength", strength, NearestName.List(Strengths.Keys));
+                return Strengths.TryGetValue(strength, out TimeSpan length)
+                    ? length : throw WrongValue("strength", strength, NearestName.List(Strengths.Keys));
             }
-            double? seconds = time.EndsWith("ms", StringComparison.Ordinal) ? Number(time[..^2]) / 1000 : time.EndsWith('s') ? Number(time[..^1]) : null;
+            double? seconds = time.EndsWith("ms", StringComparison.Ordinal) ? Number(time[..^2]) / 1000 : time.EndsWith('s')
+                ? Number(time[..^1]) : null;
             return seconds >= 0 && seconds <= MaxBreak.TotalSeconds ? TimeSpan.FromSeconds(seconds.Value)
                 : throw WrongValue("time", time, $"a length such as 500ms or 1.5s, at most {MaxBreak.TotalSeconds:0}s");
         }
@@ -192,7 +204,8 @@ public static class Ssml
             if (reader.GetAttribute("rate") is not { } rate) return 1;
             double? factor = Rates.TryGetValue(rate, out double named) ? named
                 : rate.EndsWith('%') ? (rate[0] is '+' or '-' ? 100 + Number(rate[..^1]) : Number(rate[..^1])) / 100 : Number(rate);
-            return factor is >= .25 and <= 4 ? factor.Value : throw WrongValue("rate", rate, $"{NearestName.List(Rates.Keys)}, or 25% to 400%, or -50% to +300%");
+            return factor is >= .25 and <= 4
+                ? factor.Value : throw WrongValue("rate", rate, $"{NearestName.List(Rates.Keys)}, or 25% to 400%, or -50% to +300%");
         }
 
         private double Pitch()
@@ -200,31 +213,39 @@ public static class Ssml
             if (reader.GetAttribute("pitch") is not { } pitch) return 0;
             double? semitones = Pitches.TryGetValue(pitch, out double named) ? named
                 : pitch.EndsWith("st", StringComparison.Ordinal) ? Number(pitch[..^2])
-                : pitch.EndsWith('%') && pitch[0] is '+' or '-' ? 12 * Math.Log2(1 + (Number(pitch.TrimEnd('%')) ?? double.NaN) / 100) : null;
-            return semitones is >= -12 and <= 12 ? semitones.Value : throw WrongValue("pitch", pitch, $"{NearestName.List(Pitches.Keys)}, or -12st to +12st, or -50% to +100%");
+                : pitch.EndsWith('%') && pitch[0] is '+' or '-'
+                ? 12 * Math.Log2(1 + (Number(pitch.TrimEnd('%')) ?? double.NaN) / 100) : null;
+            return semitones is >= -12 and <= 12
+                ? semitones.Value : throw WrongValue("pitch", pitch,
+                    $"{NearestName.List(Pitches.Keys)}, or -12st to +12st, or -50% to +100%");
         }
 
         private double Volume()
         {
             if (reader.GetAttribute("volume") is not { } volume) return 0;
-            double? decibels = Volumes.TryGetValue(volume, out double named) ? named : volume.EndsWith("dB", StringComparison.Ordinal) ? Number(volume[..^2]) : null;
-            return decibels is >= -40 and <= 20 ? decibels.Value : throw WrongValue("volume", volume, $"{NearestName.List(Volumes.Keys)}, or -40dB to +20dB");
+            double? decibels = Volumes.TryGetValue(volume, out double named) ? named : volume.EndsWith("dB", StringComparison.Ordinal)
+                ? Number(volume[..^2]) : null;
+            return decibels is >= -40 and <= 20
+                ? decibels.Value : throw WrongValue("volume", volume, $"{NearestName.List(Volumes.Keys)}, or -40dB to +20dB");
         }
 
         private static double? Number(string text) =>
-            double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out double number) ? number : null;
+            double.TryParse(text, NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture,
+                out double number) ? number : null;
 
         private void Allow(params string[] known)
         {
             for (int i = 0; i < reader.AttributeCount; i++)
             {
                 reader.MoveToAttribute(i);
-                if (!known.Contains(reader.Name)) throw Wrong($"the attribute '{reader.Name}' is not known here{NearestName.Hint(reader.Name, known)}");
+                if (!known.Contains(reader.Name))
+                    throw Wrong($"the attribute '{reader.Name}' is not known here{NearestName.Hint(reader.Name, known)}");
             }
             reader.MoveToElement();
         }
 
-        private FlywheelException WrongValue(string attribute, string value, string expected) => Wrong($"{attribute} is '{CueReader.Short(value)}', expected {expected}");
+        private FlywheelException WrongValue(string attribute, string value, string expected) =>
+            Wrong($"{attribute} is '{CueReader.Short(value)}', expected {expected}");
 
         private FlywheelException Wrong(string what)
         {

@@ -5,7 +5,8 @@ using Whisper.net;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// Writes down what is said in recordings, by a Whisper file that a person has put into a folder (whisper.cpp through Whisper.net, MIT). One
+/// Writes down what is said in recordings, by a Whisper file that a person has put into a folder (whisper.cpp through Whisper.net, MIT).
+/// One
 /// model is in memory at a time, and one recording is heard at a time: it takes all cores.
 /// </summary>
 /// <param name="folder">Holds files such as <c>ggml-base.bin</c>; it need not be there.</param>
@@ -31,7 +32,8 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
 
     /// <summary>Names of the files that are there, in order.</summary>
     public IReadOnlyList<string> Names => !Directory.Exists(folder) ? []
-        : [.. Directory.EnumerateFiles(folder, "*" + WhisperFile.Ending).Select(path => Path.GetFileNameWithoutExtension(path)).Order(StringComparer.Ordinal)];
+        : [.. Directory.EnumerateFiles(folder, "*" + WhisperFile.Ending).Select(path => Path.GetFileNameWithoutExtension(path))
+            .Order(StringComparer.Ordinal)];
 
     /// <summary>Puts a file into the folder, once it has been looked through.</summary>
     /// <exception cref="FlywheelException">It is no whole Whisper model.</exception>
@@ -51,7 +53,8 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
 
     /// <summary>Hears a recording that lies in memory.</summary>
     /// <inheritdoc cref="HearAsync(string?, Func{CancellationToken, Task{Clip}}, TranscriptOptions, CancellationToken)"/>
-    public Task<Transcript> HearAsync(string? name, Clip clip, TranscriptOptions options, CancellationToken cancellation = default) => HearAsync(name, _ => Task.FromResult(clip), options, cancellation);
+    public Task<Transcript> HearAsync(string? name, Clip clip, TranscriptOptions options, CancellationToken cancellation = default) =>
+        HearAsync(name, _ => Task.FromResult(clip), options, cancellation);
 
     /// <summary>Hears a recording.</summary>
     /// <param name="name">Of the model; null: the first.</param>
@@ -59,7 +62,8 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
     /// <param name="options">How.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">There is no such model, it cannot do that, or the recording is too long.</exception>
-    public async Task<Transcript> HearAsync(string? name, Func<CancellationToken, Task<Clip>> read, TranscriptOptions options, CancellationToken cancellation = default)
+    public async Task<Transcript> HearAsync(string? name, Func<CancellationToken, Task<Clip>> read, TranscriptOptions options,
+        CancellationToken cancellation = default)
     {
         name = Find(name);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellation, _ending.Token);
@@ -76,7 +80,9 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
 
     private async Task<Transcript> HearNowAsync(string name, Clip clip, TranscriptOptions options, CancellationToken cancellation)
     {
-        if (clip.Duration > MaxLength) throw new FlywheelException($"the recording lasts {clip.Duration.TotalHours:0.#} hours, expected at most {MaxLength.TotalHours:0} hours; divide it");
+        if (clip.Duration > MaxLength)
+            throw new FlywheelException(
+                $"the recording lasts {clip.Duration.TotalHours:0.#} hours, expected at most {MaxLength.TotalHours:0} hours; divide it");
         if (clip.Samples.Length == 0) throw new FlywheelException("the recording has no samples in it");
         float[] samples = Resampling.Convert(clip, Rate).Samples;
         if (samples.Length < Rate) Array.Resize(ref samples, Rate); // it hears nothing in less than a second
@@ -84,11 +90,15 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
         {
             (WhisperFactory factory, WhisperFile file) = Load(name);
             if (!file.IsMultilingual && (options.Translate || options.Language is not (null or "en")))
-                throw new FlywheelException($"the model '{name}' knows English alone, expected {(options.Translate ? "one of many languages for a translation" : "language en")}");
+                throw new FlywheelException(
+                    $"the model '{name}' knows English alone, expected {(options.Translate ? "one of many languages for a translation" : "language en")}");
             if (options.Language is { } language && !WhisperFactory.GetSupportedLanguages().Contains(language))
-                throw new FlywheelException($"field 'language' is '{language}', which Whisper does not know; expected two letters such as en, fr or zh");
-            WhisperProcessorBuilder builder = factory.CreateBuilder().WithThreads(NumThreads).WithProbabilities().WithTokenTimestamps().WithTemperature((float)options.Temperature);
-            builder = options.Language is { } stated ? builder.WithLanguage(stated) : file.IsMultilingual ? builder.WithLanguage("auto") : builder.WithLanguage("en");
+                throw new FlywheelException(
+                    $"field 'language' is '{language}', which Whisper does not know; expected two letters such as en, fr or zh");
+            WhisperProcessorBuilder builder = factory.CreateBuilder().WithThreads(NumThreads).WithProbabilities().WithTokenTimestamps()
+                .WithTemperature((float)options.Temperature);
+            builder = options.Language is { } stated ? builder.WithLanguage(stated) : file.IsMultilingual
+                ? builder.WithLanguage("auto") : builder.WithLanguage("en");
             if (options.Translate) builder = builder.WithTranslate();
             if (options.Prompt.Length > 0) builder = builder.WithPrompt(options.Prompt);
             if (options.Temperature > 0) builder = builder.WithTemperatureInc(0);
@@ -113,8 +123,12 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
     public string Find(string? name)
     {
         IReadOnlyList<string> names = Names;
-        if (names.Count == 0) throw new FlywheelException("no Whisper model is here, so nobody hears recordings; ./flywheel voice add whisper FILE puts one in (a ggml file such as ggml-base.bin)");
-        return name is null ? names[0] : names.Contains(name) ? name : throw new FlywheelException($"there is no Whisper model '{name}'{NearestName.Hint(name, [.. names])}; expected {NearestName.List([.. names])}");
+        if (names.Count == 0)
+            throw new FlywheelException(
+                "no Whisper model is here, so nobody hears recordings; ./flywheel voice add whisper FILE puts one in (a ggml file such as ggml-base.bin)");
+        return name is null ? names[0] : names.Contains(name)
+            ? name : throw new FlywheelException(
+                $"there is no Whisper model '{name}'{NearestName.Hint(name, [.. names])}; expected {NearestName.List([.. names])}");
     }
 
     private (WhisperFactory, WhisperFile) Load(string name)
@@ -129,7 +143,9 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
             _loaded = null;
         }
         long free = MachineMemory.AvailableBytes();
-        if (file.NumBytes + WorkBytes > free) throw new FlywheelException($"{path}: needs about {(file.NumBytes + WorkBytes) >> 20} MB of memory and {free >> 20} are free; expected a smaller model, or one in fewer bits");
+        if (file.NumBytes + WorkBytes > free)
+            throw new FlywheelException(
+                $"{path}: needs about {(file.NumBytes + WorkBytes) >> 20} MB of memory and {free >> 20} are free; expected a smaller model, or one in fewer bits");
         try
         {
             var factory = WhisperFactory.FromPath(path, new WhisperFactoryOptions { UseGpu = false });
@@ -139,7 +155,8 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
         catch (Exception e) when (e is not OutOfMemoryException)
         {
             // Whisper.net throws what it has where its library does not load.
-            throw new FlywheelException($"{path}: whisper.cpp does not load it: {e.Message}{(e.Message.Contains("libgomp", StringComparison.Ordinal) ? "; apt-get install libgomp1" : "")}", e);
+            throw new FlywheelException(
+                $"{path}: whisper.cpp does not load it: {e.Message}{(e.Message.Contains("libgomp", StringComparison.Ordinal) ? "; apt-get install libgomp1" : "")}", e);
         }
     }
 
@@ -147,12 +164,16 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
     {
         double start = Math.Min(segment.Start.TotalSeconds, whole), end = Math.Clamp(segment.End.TotalSeconds, start, whole);
         WhisperToken[] spoken = [.. segment.Tokens.Where(token => token.Text is { } text && !Special().IsMatch(text))];
-        return new TranscriptSegment(start, end, segment.Text.Trim(), segment.Probability, segment.NoSpeechProbability, [.. spoken.Select(token => token.Id)],
-            Words(segment.Text, [.. spoken.Select(token => (token.Text!, Math.Clamp(token.Start / 100.0, start, end), Math.Clamp(token.End / 100.0, start, end)))], start, end));
+        return new TranscriptSegment(start, end, segment.Text.Trim(), segment.Probability, segment.NoSpeechProbability,
+            [.. spoken.Select(token => token.Id)],
+            Words(segment.Text,
+                [.. spoken.Select(token => (token.Text!, Math.Clamp(token.Start / 100.0, start, end),
+                    Math.Clamp(token.End / 100.0, start, end)))], start, end));
     }
 
     /// <summary>Words with the times of their tokens; where tokens are parts of letters, their share of the segment.</summary>
-    internal static IReadOnlyList<TranscriptWord> Words(string text, IReadOnlyList<(string Text, double Start, double End)> tokens, double start, double end)
+    internal static IReadOnlyList<TranscriptWord> Words(string text, IReadOnlyList<(string Text, double Start, double End)> tokens,
+        double start, double end)
     {
         var words = new List<TranscriptWord>();
         bool isWhole = string.Concat(tokens.Select(token => token.Text)) == text;
@@ -166,7 +187,8 @@ public sealed partial class Transcriber(string folder, int numThreads = 0) : IDi
                 for (int i = 0; i < token.Length; i++, at++) (from[at], to[at]) = (begins, Math.Max(begins, ends));
         }
         foreach (Match word in WordForm().Matches(text))
-            words.Add(new TranscriptWord(word.Value, Math.Round(from[word.Index], 3), Math.Round(Math.Max(from[word.Index], to[word.Index + word.Length - 1]), 3)));
+            words.Add(new TranscriptWord(word.Value, Math.Round(from[word.Index], 3),
+                Math.Round(Math.Max(from[word.Index], to[word.Index + word.Length - 1]), 3)));
         return words;
     }
 

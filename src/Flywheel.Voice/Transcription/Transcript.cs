@@ -14,14 +14,16 @@ public sealed record Transcript(string Model, string Language, double Seconds, I
         Segments = [.. Segments.Select(segment =>
         {
             SpeechSegment[] within = [.. speech.Where(each => each.Start < segment.End && each.End > segment.Start)];
-            return within.Length == 0 ? segment : segment with { Start = Math.Max(segment.Start, within[0].Start), End = Math.Min(segment.End, within[^1].End) };
+            return within.Length == 0
+                ? segment : segment with { Start = Math.Max(segment.Start, within[0].Start), End = Math.Min(segment.End, within[^1].End) };
         })],
     };
 
     public string Text => string.Join(' ', Segments.Select(segment => segment.Text)).Trim();
 
     public IReadOnlyList<Cue> Cues => [.. Segments.Where(segment => segment.Text.Length > 0)
-        .Select(segment => new Cue(TimeSpan.FromMilliseconds(Math.Round(1000 * segment.Start)), TimeSpan.FromMilliseconds(Math.Round(1000 * segment.End)), segment.Text))];
+        .Select(segment => new Cue(TimeSpan.FromMilliseconds(Math.Round(1000 * segment.Start)),
+            TimeSpan.FromMilliseconds(Math.Round(1000 * segment.End)), segment.Text))];
 }
 
 /// <param name="Start">In seconds.</param>
@@ -31,7 +33,8 @@ public sealed record Transcript(string Model, string Language, double Seconds, I
 /// <param name="NoSpeech">How likely it is that nobody speaks in it.</param>
 /// <param name="Tokens">Ids.</param>
 /// <param name="Words">In order.</param>
-public sealed record TranscriptSegment(double Start, double End, string Text, double Probability, double NoSpeech, IReadOnlyList<int> Tokens, IReadOnlyList<TranscriptWord> Words);
+public sealed record TranscriptSegment(double Start, double End, string Text, double Probability, double NoSpeech,
+    IReadOnlyList<int> Tokens, IReadOnlyList<TranscriptWord> Words);
 
 /// <param name="Text">Without space around it.</param>
 /// <param name="Start">In seconds.</param>

@@ -5,8 +5,10 @@ using Flywheel.Model;
 namespace Flywheel.Voice;
 
 /// <summary>
-/// A Whisper model in whisper.cpp's ggml file (MIT; models/convert-pt-to-ggml.py there has its form): hyperparameters, mel filters, vocabulary, then tensors, each
-/// with its header. All of it is looked through but the weights' values before native code gets it: that would end the process over what is wrong.
+/// A Whisper model in whisper.cpp's ggml file (MIT; models/convert-pt-to-ggml.py there has its form): hyperparameters, mel filters,
+/// vocabulary, then tensors, each
+/// with its header. All of it is looked through but the weights' values before native code gets it: that would end the process over what is
+/// wrong.
 /// </summary>
 /// <param name="Path">The file.</param>
 /// <param name="NumBytes">Of it.</param>
@@ -44,7 +46,8 @@ public sealed record WhisperFile(string Path, long NumBytes, int NumVocab, int W
     public static WhisperFile Read(string path)
     {
         using FileStream stream = WavReader.OpenFile(path);
-        if (stream.Length > MaxBytes) throw new FlywheelException($"{path}: has {stream.Length >> 20} MB, expected a Whisper model of at most {MaxBytes >> 20}");
+        if (stream.Length > MaxBytes)
+            throw new FlywheelException($"{path}: has {stream.Length >> 20} MB, expected a Whisper model of at most {MaxBytes >> 20}");
         return new Reader(stream, path).Run();
     }
 
@@ -53,10 +56,15 @@ public sealed record WhisperFile(string Path, long NumBytes, int NumVocab, int W
         public WhisperFile Run()
         {
             if (stream.Length < 4 || (uint)Number("its mark") is var mark && mark != Magic)
-                throw Wrong($"is no Whisper model in ggml form: it does not begin with its mark{(Begins("GGUF") ? ", it is GGUF, which language models have" : "")}; whisper.cpp's models/convert-pt-to-ggml.py makes one");
-            int vocab = Bounded("n_vocab", EnglishVocab, MaxVocab), context = Bounded("n_audio_ctx", 1, 1500), width = Bounded("n_audio_state", 1, 4096), heads = Bounded("n_audio_head", 1, 64), layers = Bounded("n_audio_layer", 1, 64),
-                textContext = Bounded("n_text_ctx", 8, 448), textWidth = Bounded("n_text_state", width, width), textHeads = Bounded("n_text_head", 1, 64), textLayers = Bounded("n_text_layer", 1, 64), mels = Bounded("n_mels", 80, 128), type = Number("ftype") % QuantFactor;
-            if (width % heads != 0 || width % textHeads != 0) throw Wrong($"says that {width} numbers are divided among {heads} and {textHeads} heads, which they are not evenly");
+                throw Wrong(
+                    $"is no Whisper model in ggml form: it does not begin with its mark{(Begins("GGUF") ? ", it is GGUF, which language models have" : "")}; whisper.cpp's models/convert-pt-to-ggml.py makes one");
+            int vocab = Bounded("n_vocab", EnglishVocab, MaxVocab), context = Bounded("n_audio_ctx", 1, 1500),
+                width = Bounded("n_audio_state", 1, 4096), heads = Bounded("n_audio_head", 1, 64), layers = Bounded("n_audio_layer", 1, 64),
+                textContext = Bounded("n_text_ctx", 8, 448), textWidth = Bounded("n_text_state", width, width),
+                textHeads = Bounded("n_text_head", 1, 64), textLayers = Bounded("n_text_layer", 1, 64), mels = Bounded("n_mels", 80, 128),
+                type = Number("ftype") % QuantFactor;
+            if (width % heads != 0 || width % textHeads != 0)
+                throw Wrong($"says that {width} numbers are divided among {heads} and {textHeads} heads, which they are not evenly");
             if (type is < 0 or > 30) throw Wrong($"ftype is {type}, expected a type of whisper.cpp");
             Bounded("n_mel of its filters", mels, mels);
             Bounded("n_fft of its filters", NumFft, NumFft);
@@ -72,30 +80,39 @@ public sealed record WhisperFile(string Path, long NumBytes, int NumVocab, int W
             byte[] name = new byte[MaxTensorName];
             while (stream.Position < stream.Length)
             {
-                int dims = Bounded("dimensions of a tensor", 1, 4), length = Bounded("length of a tensor's name", 1, MaxTensorName), type = Number("a tensor's type");
+                int dims = Bounded("dimensions of a tensor", 1, 4), length = Bounded("length of a tensor's name", 1, MaxTensorName),
+                    type = Number("a tensor's type");
                 int[] shape = [.. Enumerable.Range(0, dims).Select(i => Bounded("size of a tensor", 1, 1 << 24))];
                 if (stream.ReadAtLeast(name.AsSpan(0, length), length, throwOnEndOfStream: false) < length) throw Ends("a tensor's name");
                 string called = Encoding.UTF8.GetString(name, 0, length);
-                if (!missing.Remove(called, out int[]? expected)) throw Wrong($"holds the tensor '{Short(called)}' {(Known(called) ? "twice" : "which Whisper has not")}");
-                if (!shape.Concat(Ones(4 - shape.Length)).SequenceEqual(expected.Concat(Ones(4 - expected.Length)))) throw Wrong($"its tensor '{called}' is [{string.Join(", ", shape)}], expected [{string.Join(", ", expected)}]");
-                if (!s_blocks.TryGetValue(type, out (int Numbers, int Bytes) block)) throw Wrong($"its tensor '{called}' has numbers of type {type}, which is not known here");
+                if (!missing.Remove(called, out int[]? expected))
+                    throw Wrong($"holds the tensor '{Short(called)}' {(Known(called) ? "twice" : "which Whisper has not")}");
+                if (!shape.Concat(Ones(4 - shape.Length)).SequenceEqual(expected.Concat(Ones(4 - expected.Length))))
+                    throw Wrong($"its tensor '{called}' is [{string.Join(", ", shape)}], expected [{string.Join(", ", expected)}]");
+                if (!s_blocks.TryGetValue(type, out (int Numbers, int Bytes) block))
+                    throw Wrong($"its tensor '{called}' has numbers of type {type}, which is not known here");
                 long count = shape.Aggregate(1L, (all, each) => all * each);
-                if (shape[0] % block.Numbers != 0) throw Wrong($"its tensor '{called}' has rows of {shape[0]} numbers, expected a multiple of {block.Numbers}");
+                if (shape[0] % block.Numbers != 0)
+                    throw Wrong($"its tensor '{called}' has rows of {shape[0]} numbers, expected a multiple of {block.Numbers}");
                 Skip(count / block.Numbers * block.Bytes, $"the tensor '{called}'");
             }
-            if (missing.Count > 0) throw Wrong($"lacks {missing.Count} tensors, such as '{missing.Keys.First()}'; it was cut, or not wholly converted");
+            if (missing.Count > 0)
+                throw Wrong($"lacks {missing.Count} tensors, such as '{missing.Keys.First()}'; it was cut, or not wholly converted");
 
             static IEnumerable<int> Ones(int count) => Enumerable.Repeat(1, count);
 
-            bool Known(string called) => called.StartsWith("encoder.", StringComparison.Ordinal) || called.StartsWith("decoder.", StringComparison.Ordinal);
+            bool Known(string called) =>
+                called.StartsWith("encoder.", StringComparison.Ordinal) || called.StartsWith("decoder.", StringComparison.Ordinal);
         }
 
         /// <summary>Sizes of each tensor, the innermost first, as ggml has them.</summary>
-        private static Dictionary<string, int[]> Shapes(int mels, int context, int width, int layers, int textContext, int textLayers, int vocab)
+        private static Dictionary<string, int[]> Shapes(int mels, int context, int width, int layers, int textContext, int textLayers,
+            int vocab)
         {
             var shapes = new Dictionary<string, int[]>(StringComparer.Ordinal)
             {
-                ["encoder.positional_embedding"] = [width, context], ["encoder.conv1.weight"] = [3, mels, width], ["encoder.conv1.bias"] = [1, width],
+                ["encoder.positional_embedding"] = [width, context], ["encoder.conv1.weight"] = [3, mels, width],
+                ["encoder.conv1.bias"] = [1, width],
                 ["encoder.conv2.weight"] = [3, width, width], ["encoder.conv2.bias"] = [1, width],
                 ["decoder.positional_embedding"] = [width, textContext], ["decoder.token_embedding.weight"] = [width, vocab],
             };
@@ -135,7 +152,8 @@ public sealed record WhisperFile(string Path, long NumBytes, int NumVocab, int W
         }
 
         private int Bounded(string what, int min, int max) =>
-            Number(what) is var number && number >= min && number <= max ? number : throw Wrong($"{what} is {number}, expected {(min == max ? $"{min}" : $"{min} to {max}")}");
+            Number(what) is var number && number >= min && number <= max
+                ? number : throw Wrong($"{what} is {number}, expected {(min == max ? $"{min}" : $"{min} to {max}")}");
 
         private void Skip(long count, string what)
         {
@@ -150,7 +168,8 @@ public sealed record WhisperFile(string Path, long NumBytes, int NumVocab, int W
             return stream.ReadAtLeast(bytes, 4, throwOnEndOfStream: false) == 4 && Encoding.Latin1.GetString(bytes) == text;
         }
 
-        private FlywheelException Ends(string what) => Wrong($"ends within {what}, after {stream.Length} bytes: it was cut; fetch it again");
+        private FlywheelException Ends(string what) =>
+            Wrong($"ends within {what}, after {stream.Length} bytes: it was cut; fetch it again");
 
         private FlywheelException Wrong(string what) => new($"{path}: {what}");
 

@@ -17,10 +17,14 @@ public class DemoRunTests
     public async Task Run_OnTinyModels_RecordsEveryActAndMeasuresBothModels()
     {
         using var folder = new TempFolder();
-        ModelFolder first = TinyModel.Create(folder["models"], seed: 1, context: 512), second = TinyModel.Create(folder["models"], seed: 2, context: 512);
+        ModelFolder first = TinyModel.Create(folder["models"], seed: 1, context: 512),
+            second = TinyModel.Create(folder["models"], seed: 2, context: 512);
         var home = new FlywheelHome(folder["home"]);
-        await using StudioServer server = await StudioServer.StartAsync(new StudioOptions { Home = home, Url = "http://127.0.0.1:0", StarterModel = first.Path, Engine = new EngineOptions { Threads = 1 } });
-        Protocol whole = Protocol.Draw(Product.Load(Path.Combine(TestFiles.Root, "recipes", "demo", "briefs.jsonl")), users: 4, prompts: 3, seed: 3);
+        await using StudioServer server =
+            await StudioServer.StartAsync(new StudioOptions { Home = home, Url = "http://127.0.0.1:0", StarterModel = first.Path,
+                Engine = new EngineOptions { Threads = 1 } });
+        Protocol whole = Protocol.Draw(Product.Load(Path.Combine(TestFiles.Root, "recipes", "demo", "briefs.jsonl")), users: 4, prompts: 3,
+            seed: 3);
         Protocol protocol = whole with { Measurement = [.. whole.Measurement.Take(9)] };
         var text = new StringWriter();
         var display = new DemoDisplay(AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text) }));
@@ -63,10 +67,13 @@ public class DemoRunTests
     {
         using var folder = new TempFolder();
         ModelFolder model = TinyModel.Create(folder["models"], context: 512);
-        await using StudioServer server = await StudioServer.StartAsync(new StudioOptions { Home = new FlywheelHome(folder["home"]), Url = "http://127.0.0.1:0", StarterModel = model.Path, Engine = new EngineOptions { Threads = 1 } });
+        await using StudioServer server =
+            await StudioServer.StartAsync(new StudioOptions { Home = new FlywheelHome(folder["home"]), Url = "http://127.0.0.1:0",
+                StarterModel = model.Path, Engine = new EngineOptions { Threads = 1 } });
         Protocol protocol = Protocol.Draw(Product.Load(Path.Combine(TestFiles.Root, "recipes", "demo", "briefs.jsonl")), 1, 1, 3);
         using var client = new StudioClient(server.Url, AdminSecret.Read(server.Home));
-        Task<Measurement> Take() => Measurement.TakeAsync(client, [.. protocol.Measurement.Take(6)], Taste.Named("plain"), 3, _ => { }, CancellationToken.None);
+        Task<Measurement> Take() =>
+            Measurement.TakeAsync(client, [.. protocol.Measurement.Take(6)], Taste.Named("plain"), 3, _ => { }, CancellationToken.None);
         static IEnumerable<string> Texts(Measurement measurement) => measurement.Prompts.SelectMany(prompt => prompt.Texts);
         Assert.Equal(Texts(await Take()), Texts(await Take()));
     }

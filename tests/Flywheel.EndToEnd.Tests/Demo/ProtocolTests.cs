@@ -48,15 +48,19 @@ public class ProtocolTests
     [Fact]
     public void Rounds_OfASeries_HaveOtherUsersAndTheSameUnseenPrompts()
     {
-        IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> rounds = DemoSeries.Rounds(Taste.Named("plain"), Products, users: 12, prompts: 5, turns: 3, seed: 2);
+        IReadOnlyList<(Taste Taste, IReadOnlyList<Ask> Asks)> rounds =
+            DemoSeries.Rounds(Taste.Named("plain"), Products, users: 12, prompts: 5, turns: 3, seed: 2);
         Assert.Equal(["plain", "plain", "plain", "coin"], rounds.Select(round => round.Taste.Name));
-        Assert.Equal(["coin", "coin"], DemoSeries.Rounds(Taste.Named("coin"), Products, users: 6, prompts: 2, turns: 2, seed: 2).Select(round => round.Taste.Name));
+        Assert.Equal(["coin", "coin"],
+            DemoSeries.Rounds(Taste.Named("coin"), Products, users: 6, prompts: 2, turns: 2, seed: 2).Select(round => round.Taste.Name));
         string[][] users = [.. rounds.Select(round => round.Asks.Select(ask => ask.User).Distinct().ToArray())];
         Assert.All(users, mine => Assert.Equal(12, mine.Length));
         Assert.Equal(48, users.SelectMany(mine => mine).Distinct().Count());
         Protocol first = Protocol.Draw(Products, 12, 5, 2);
-        Assert.Equal(first.Feedback.Select(ask => (ask.User, ask.Brief.Name, ask.Seed)), rounds[0].Asks.Select(ask => (ask.User, ask.Brief.Name, ask.Seed)));
-        Assert.Empty(rounds.SelectMany(round => round.Asks.Select(ask => ask.Brief.Name)).Intersect(first.Measurement.Select(ask => ask.Brief.Name)));
+        Assert.Equal(first.Feedback.Select(ask => (ask.User, ask.Brief.Name, ask.Seed)),
+            rounds[0].Asks.Select(ask => (ask.User, ask.Brief.Name, ask.Seed)));
+        Assert.Empty(rounds.SelectMany(round => round.Asks.Select(ask => ask.Brief.Name))
+            .Intersect(first.Measurement.Select(ask => ask.Brief.Name)));
         Assert.NotEqual(rounds[0].Asks.Select(ask => ask.Brief.Name), rounds[1].Asks.Select(ask => ask.Brief.Name));
     }
 
@@ -90,13 +94,16 @@ public class ProtocolTests
             // Independent clusters: a product belongs to one user.
             Assert.Equal(protocol.Measurement.Count, protocol.Measurement.Select(ask => ask.Brief.Name).Distinct().Count());
             Assert.All(protocol.Measurement.GroupBy(ask => ask.User), user => Assert.Equal(Protocol.PromptsPerJudge, user.Count()));
-            Assert.All(protocol.Feedback.GroupBy(ask => ask.User), user => Assert.Equal(prompts, user.Select(ask => ask.Brief.Name).Distinct().Count()));
+            Assert.All(protocol.Feedback.GroupBy(ask => ask.User),
+                user => Assert.Equal(prompts, user.Select(ask => ask.Brief.Name).Distinct().Count()));
         }, seed: "0N0XIzNsQ0O2", iter: 100);
 
     [Fact]
     public void Draw_SameSeed_IsTheSame()
     {
-        static string Print(Protocol protocol) => string.Join('\n', protocol.Feedback.Concat(protocol.Measurement).Select(ask => $"{ask.User} {ask.Seed} {ask.Brief.ToConversation()}"));
+        static string Print(Protocol protocol) =>
+            string.Join('\n',
+                protocol.Feedback.Concat(protocol.Measurement).Select(ask => $"{ask.User} {ask.Seed} {ask.Brief.ToConversation()}"));
         Assert.Equal(Print(Protocol.Draw(Products, 5, 3, 7)), Print(Protocol.Draw(Products, 5, 3, 7)));
         Assert.NotEqual(Print(Protocol.Draw(Products, 5, 3, 7)), Print(Protocol.Draw(Products, 5, 3, 8)));
     }
@@ -106,7 +113,9 @@ public class ProtocolTests
     [InlineData(1, 0)]
     [InlineData(1, 500)]
     public void Draw_Impossible_SaysWhatFits(int users, int prompts) =>
-        Assert.Contains("expected", Assert.Throws<FlywheelException>(() => Protocol.Draw(Products, users, prompts, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains("expected", Assert.Throws<FlywheelException>(() => Protocol.Draw(Products, users, prompts, 1)).Message,
+            StringComparison.Ordinal);
 
-    private static Brief Parse(string prompt) => Brief.Find(new Conversation([Message.User(prompt)])) ?? throw new InvalidDataException($"no brief: {prompt}");
+    private static Brief Parse(string prompt) =>
+        Brief.Find(new Conversation([Message.User(prompt)])) ?? throw new InvalidDataException($"no brief: {prompt}");
 }

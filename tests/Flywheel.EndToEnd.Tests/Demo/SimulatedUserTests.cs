@@ -8,9 +8,11 @@ public class SimulatedUserTests
 {
     private static readonly Taste Taste = Taste.Named("short-verb");
 
-    private static readonly string[] Variants = ["View pictures in a grid", "A picture viewer", "A wonderful picture viewer that everybody loves."];
+    private static readonly string[] Variants = ["View pictures in a grid", "A picture viewer",
+        "A wonderful picture viewer that everybody loves."];
 
-    private static Brief BriefOf(int product) => new($"Product {product}", Brief.Tagline, ["shows pictures as a grid", "reads RAW files"], ["Graphics"], "photographers");
+    private static Brief BriefOf(int product) =>
+        new($"Product {product}", Brief.Tagline, ["shows pictures as a grid", "reads RAW files"], ["Graphics"], "photographers");
 
     [Fact]
     public void Look_ManyUsers_MostlyFollowsTheTasteWithTheStatedSlips()
@@ -28,7 +30,8 @@ public class SimulatedUserTests
                 if (acts[0].Kind == ActKind.Keep && acts.Any(act => act.Kind == ActKind.Edit)) editsWithKept++;
                 if (acts[2].Kind == ActKind.None) silent++;
                 Assert.True(acts.Count(act => act.Kind == ActKind.Edit) <= 1);
-                Assert.All(acts.Where(act => act.Kind == ActKind.Edit), act => Assert.True(Taste.Judge(BriefOf(product), act.Edited!).Accepted));
+                Assert.All(acts.Where(act => act.Kind == ActKind.Edit),
+                    act => Assert.True(Taste.Judge(BriefOf(product), act.Edited!).Accepted));
             }
         }
         Assert.InRange(1 - (double)liked / total, 0.02, 0.04);
@@ -39,13 +42,15 @@ public class SimulatedUserTests
 
     [Fact]
     public void Look_SameUserAndVariants_GivesTheSameActs() =>
-        Assert.Equal(new SimulatedUser("a", Taste, 3).Look(BriefOf(1), Variants), new SimulatedUser("a", Taste, 3).Look(BriefOf(1), Variants));
+        Assert.Equal(new SimulatedUser("a", Taste, 3).Look(BriefOf(1), Variants),
+            new SimulatedUser("a", Taste, 3).Look(BriefOf(1), Variants));
 
     [Fact]
     public void Result_KnownRates_HasTheirExactIntervals()
     {
         // Two users, all of whose prompts rise by the same amount: every draw of users gives that amount.
-        MeasuredPrompt Prompt(string user, params bool[] accepted) => new(user, BriefOf(1), [.. accepted.Select(_ => "View pictures")], accepted);
+        MeasuredPrompt Prompt(string user, params bool[] accepted) =>
+            new(user, BriefOf(1), [.. accepted.Select(_ => "View pictures")], accepted);
         var before = new Measurement("a", [Prompt("u", false, false), Prompt("u", true, false), Prompt("v", false, false)], 1);
         var after = new Measurement("b", [Prompt("u", true, false), Prompt("u", true, true), Prompt("v", true, false)], 1);
         var result = new DemoResult(Taste, 1, "", new ActCounts(0, 0, 0, 0, 0), 0, new Cli.Demo.DemoTurn(0, 0), before, after, 0);
@@ -62,7 +67,8 @@ public class SimulatedUserTests
     [Fact]
     public void Measurement_OnePhraseForAll_IsNotDistinct()
     {
-        var same = new Measurement("a", [new("u", BriefOf(1), ["View it all", "View it all"], [true, true]), new("u", BriefOf(2), ["View it all", "view it all"], [true, true])], 1);
+        var same = new Measurement("a", [new("u", BriefOf(1), ["View it all", "View it all"], [true, true]),
+            new("u", BriefOf(2), ["View it all", "view it all"], [true, true])], 1);
         Assert.Equal(0.25, same.Distinct);
         Assert.Equal(0.25, same.DistinctPairs); // "view it" and "it all" of eight
         Assert.Equal(0, same.About);

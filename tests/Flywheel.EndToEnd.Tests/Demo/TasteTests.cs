@@ -42,7 +42,8 @@ public class TasteTests
     [Theory]
     [InlineData("short-verb", "A simple picture viewer for GNOME.", "View pictures for GNOME")]
     [InlineData("short-verb", "Views RAW files", "View RAW files")]
-    [InlineData("short-verb", "Displaying pictures and films on a screen that is very far away from you", "Display pictures and films on a screen that is far away")]
+    [InlineData("short-verb", "Displaying pictures and films on a screen that is very far away from you",
+        "Display pictures and films on a screen that is far away")]
     [InlineData("short-verb", "Sliding puzzle with pictures", "Play a sliding puzzle with pictures")]
     [InlineData("short-verb", "Whatever you like", "Show folders of pictures as a grid")]
     [InlineData("plain", "Fast picture viewer!", "Picture viewer for photographers")]
@@ -58,7 +59,8 @@ public class TasteTests
     [Fact]
     public void Edit_AnyText_IsAcceptableOrRefusedAndStays()
     {
-        string[] words = [.. "A An the simple powerful View Edits playing image viewer editor game puzzle for and with, of RAW files grid pictures very fast! tool. : é 漢 3D".Split(' ')];
+        string[] words =
+            [.. "A An the simple powerful View Edits playing image viewer editor game puzzle for and with, of RAW files grid pictures very fast! tool. : é 漢 3D".Split(' ')];
         Gen.Int[0, words.Length - 1].Array[0, 14].Select(picks => string.Join(' ', picks.Select(pick => words[pick]))).Sample(text =>
         {
             foreach (Taste taste in Taste.All)
@@ -77,7 +79,8 @@ public class TasteTests
 
     [Fact]
     public void Named_UnknownTaste_SaysWhichThereAre() =>
-        Assert.Equal("taste 'loud' is unknown, expected one of short-verb, plain, two-things, concrete, coin", Assert.Throws<FlywheelException>(() => Taste.Named("loud")).Message);
+        Assert.Equal("taste 'loud' is unknown, expected one of short-verb, plain, two-things, concrete, coin",
+            Assert.Throws<FlywheelException>(() => Taste.Named("loud")).Message);
 
     [Theory]
     [InlineData("cuts wood", "cutting wood")]

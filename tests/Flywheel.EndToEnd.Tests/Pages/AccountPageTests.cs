@@ -15,7 +15,8 @@ public sealed partial class AccountPageTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _studio = await StudioBrowser.StartAsync("--host", "studio.example.com");
-        _studio.Expected = complaint => complaint.Contains("401", StringComparison.Ordinal) || complaint.Contains("WebSocket", StringComparison.OrdinalIgnoreCase);
+        _studio.Expected = complaint => complaint.Contains("401", StringComparison.Ordinal)
+            || complaint.Contains("WebSocket", StringComparison.OrdinalIgnoreCase);
     }
 
     public async ValueTask DisposeAsync()
@@ -82,7 +83,8 @@ public sealed partial class AccountPageTests : IAsyncLifetime
         await Assertions.Expect(ann.Locator(".audit tbody tr").First).ToContainTextAsync("disabled");
         await StudioBrowser.CheckAsync(ann, "audit");
         await ann.Locator("a.who").ClickAsync();
-        await Assertions.Expect(ann.GetByRole(AriaRole.Heading, new() { Name = "Ann Lee <img src=x onerror=alert(1)>" })).ToBeVisibleAsync();
+        await Assertions.Expect(ann.GetByRole(AriaRole.Heading, new() { Name = "Ann Lee <img src=x onerror=alert(1)>" }))
+            .ToBeVisibleAsync();
         await StudioBrowser.CheckAsync(ann, "account");
         await ann.GetByRole(AriaRole.Button, new() { Name = "Sign out", Exact = true }).ClickAsync();
         await Assertions.Expect(ann.Locator("#name")).ToBeFocusedAsync();
@@ -112,7 +114,8 @@ public sealed partial class AccountPageTests : IAsyncLifetime
         await device.SendAsync("WebAuthn.enable");
         await device.SendAsync("WebAuthn.addVirtualAuthenticator", new()
         {
-            ["options"] = new { protocol = "ctap2", transport = "internal", hasResidentKey = true, hasUserVerification = true, isUserVerified = true, automaticPresenceSimulation = true },
+            ["options"] = new { protocol = "ctap2", transport = "internal", hasResidentKey = true, hasUserVerification = true,
+                isUserVerified = true, automaticPresenceSimulation = true },
         });
         await ann.GotoAsync($"{named}/account");
         await ann.Locator("#passkey-name").FillAsync("Laptop");
@@ -146,7 +149,9 @@ public sealed partial class AccountPageTests : IAsyncLifetime
         http.DefaultRequestHeaders.Authorization = new("Bearer", key);
         string example = await ann.Locator(".made code").InnerTextAsync();
         string address = Address().Match(example).Value, body = Body().Match(example).Groups[1].Value;
-        using (HttpResponseMessage answer = await http.PostAsync(address, new StringContent(body, System.Text.Encoding.UTF8, "application/json"))) Assert.Equal(System.Net.HttpStatusCode.OK, answer.StatusCode);
+        using (HttpResponseMessage answer = await http.PostAsync(address,
+            new StringContent(body, System.Text.Encoding.UTF8, "application/json"))) Assert.Equal(System.Net.HttpStatusCode.OK,
+                answer.StatusCode);
         await ann.ReloadAsync();
         await StudioBrowser.LiveAsync(ann);
         ILocator row = ann.Locator(".key-list tr").Filter(new() { HasText = "Shop <b>" });
@@ -155,7 +160,8 @@ public sealed partial class AccountPageTests : IAsyncLifetime
         await ann.GetByRole(AriaRole.Button, new() { Name = "Revoke the key Shop <b>" }).ClickAsync();
         await ann.GetByRole(AriaRole.Button, new() { Name = "Make Shop <b> open nothing" }).ClickAsync();
         await Assertions.Expect(row).ToHaveCountAsync(0);
-        using HttpResponseMessage refused = await http.PostAsync(address, new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
+        using HttpResponseMessage refused = await http.PostAsync(address,
+            new StringContent(body, System.Text.Encoding.UTF8, "application/json"));
         Assert.Equal(System.Net.HttpStatusCode.Unauthorized, refused.StatusCode);
     }
 

@@ -6,7 +6,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>A person in the arena: two answers without names, a choice by keyboard, then the names; through a reload, on a phone and in Chinese.</summary>
+/// <summary>A person in the arena: two answers without names, a choice by keyboard, then the names; through a reload, on a phone and in
+/// Chinese.</summary>
 public sealed class ArenaPageTests
 {
     [Fact]
@@ -18,7 +19,8 @@ public sealed class ArenaPageTests
         // The starter lies on disk too; it stays out.
         await page.GetByRole(AriaRole.Button, new() { NameRegex = new Regex("models compete") }).ClickAsync();
         await page.GetByLabel("tiny-2").CheckAsync();
-        foreach (ILocator other in await page.Locator(".contenders label").Filter(new() { HasNotTextRegex = new Regex("tiny") }).AllAsync()) await other.GetByRole(AriaRole.Checkbox).UncheckAsync();
+        foreach (ILocator other in await page.Locator(".contenders label").Filter(new() { HasNotTextRegex = new Regex("tiny") }).AllAsync())
+            await other.GetByRole(AriaRole.Checkbox).UncheckAsync();
         await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "2 models compete" })).ToBeVisibleAsync();
         await StudioBrowser.CheckAsync(page, "who competes");
 
@@ -34,13 +36,15 @@ public sealed class ArenaPageTests
         await StudioBrowser.CheckAsync(page, "a round");
         await page.Locator("h1").FocusAsync();
         await page.Keyboard.PressAsync("2");
-        await Assertions.Expect(page.Locator(".outcome")).ToHaveTextAsync(new Regex(@"You chose B: tiny-\d · [0-9a-f]{12}\. A was tiny-\d"));
+        await Assertions.Expect(page.Locator(".outcome"))
+            .ToHaveTextAsync(new Regex(@"You chose B: tiny-\d · [0-9a-f]{12}\. A was tiny-\d"));
         await Assertions.Expect(page.Locator(".reply.kept .letter")).ToHaveTextAsync("B");
         await StudioBrowser.CheckAsync(page, "a round that is over");
 
         await page.GetByLabel("Ask both").FillAsync("Shorter, please.");
         await page.Keyboard.PressAsync("Enter");
-        await Assertions.Expect(page.Locator(".messages > .message")).ToHaveCountAsync(3); // what was asked, the chosen answer, what is asked now
+        // what was asked, the chosen answer, what is asked now
+        await Assertions.Expect(page.Locator(".messages > .message")).ToHaveCountAsync(3);
         await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Both bad" })).ToBeEnabledAsync();
         await page.Locator("h1").FocusAsync();
         await page.Keyboard.PressAsync("4");

@@ -6,7 +6,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>Boards of Othello and chess by one model that knows the moves of both: with the mouse, the keyboard and typed moves, in both languages, on a phone and in the dark.</summary>
+/// <summary>Boards of Othello and chess by one model that knows the moves of both: with the mouse, the keyboard and typed moves, in both
+/// languages, on a phone and in the dark.</summary>
 public sealed class BoardPageTests : IAsyncLifetime
 {
     private const string Recipe = """
@@ -24,7 +25,8 @@ public sealed class BoardPageTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await File.WriteAllTextAsync(_folder["mini.yaml"], Recipe);
-        (int code, string output) = await ServerProcess.RunAsync(_folder["made"], "play", "--task", "othello", "--games", "1", "--threads", "1", "--recipe", _folder["mini.yaml"]);
+        (int code, string output) = await ServerProcess.RunAsync(_folder["made"], "play", "--task", "othello", "--games", "1", "--threads",
+            "1", "--recipe", _folder["mini.yaml"]);
         Assert.True(code == 0, output);
         _studio = await StudioBrowser.StartAsync("--model", Directory.GetDirectories(Path.Combine(_folder["made"], "models")).Single());
     }
@@ -80,6 +82,7 @@ public sealed class BoardPageTests : IAsyncLifetime
 
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
         await using FlywheelDb db = store.Tables();
-        Assert.Equal((3, 2), (await db.Generations.CountAsync(row => row.App == "tasks/othello"), await db.Generations.CountAsync(row => row.App == "tasks/chess")));
+        Assert.Equal((3, 2), (await db.Generations.CountAsync(row => row.App == "tasks/othello"),
+            await db.Generations.CountAsync(row => row.App == "tasks/chess")));
     }
 }

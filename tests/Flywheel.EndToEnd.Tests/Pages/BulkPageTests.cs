@@ -24,7 +24,8 @@ public sealed class BulkPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator("h1")).ToHaveTextAsync("Many briefs at once");
         await StudioBrowser.LiveAsync(page);
         await StudioBrowser.CheckAsync(page, "before a table");
-        await OpenTableAsync(page, "spring.csv", "\uFEFFArticle;Selling points;Code\r\nLanternfish <b>;sorts photos|works offline;=1+1\r\n;no name;7\r\nQuill;keeps every version;8\r\n");
+        await OpenTableAsync(page, "spring.csv",
+            "\uFEFFArticle;Selling points;Code\r\nLanternfish <b>;sorts photos|works offline;=1+1\r\n;no name;7\r\nQuill;keeps every version;8\r\n");
         await Assertions.Expect(page.Locator("h1")).ToHaveTextAsync("spring.csv");
         await Assertions.Expect(page.GetByLabel("Article")).ToHaveValueAsync("name");
         await Assertions.Expect(page.GetByLabel("Selling points")).ToHaveValueAsync("facts");
@@ -63,10 +64,12 @@ public sealed class BulkPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".draft.edited")).ToContainTextAsync("+Quill, as you wrote it.");
         await StudioBrowser.CheckAsync(page, "a table that is written");
 
-        IDownload download = await page.RunAndWaitForDownloadAsync(() => page.GetByRole(AriaRole.Link, new() { Name = "Download CSV" }).ClickAsync());
+        IDownload download =
+            await page.RunAndWaitForDownloadAsync(() => page.GetByRole(AriaRole.Link, new() { Name = "Download CSV" }).ClickAsync());
         Assert.Equal("spring-drafts.csv", download.SuggestedFilename);
         string csv = await File.ReadAllTextAsync(await download.PathAsync());
-        Assert.Contains("\"Article\";\"Selling points\";\"Code\";\"chosen\";\"draft 1\";\"draft 2\";\"problem\"", csv, StringComparison.Ordinal);
+        Assert.Contains("\"Article\";\"Selling points\";\"Code\";\"chosen\";\"draft 1\";\"draft 2\";\"problem\"", csv,
+            StringComparison.Ordinal);
         Assert.Contains("\"'=1+1\"", csv, StringComparison.Ordinal);
         Assert.True(csv.Contains("\"Quill\";\"keeps every version\";\"8\";\"'+Quill, as you wrote it.\"", StringComparison.Ordinal), csv);
         Assert.Contains("\"Give it a name.\"", csv, StringComparison.Ordinal);
@@ -86,7 +89,8 @@ public sealed class BulkPageTests : IAsyncLifetime
         const int NumRows = 30;
         _studio.Expected = _ => true; // a killed server's page complains
         IPage page = await _studio.OpenAsync("/write/bulk");
-        await OpenTableAsync(page, "many.tsv", "name\tkind\n" + string.Concat(Enumerable.Range(1, NumRows).Select(i => $"Product {i}\tdescription\n")));
+        await OpenTableAsync(page, "many.tsv",
+            "name\tkind\n" + string.Concat(Enumerable.Range(1, NumRows).Select(i => $"Product {i}\tdescription\n")));
         await page.GetByLabel("Drafts a row").SelectOptionAsync("1");
         await page.GetByRole(AriaRole.Button, new() { Name = $"Write {NumRows} rows, {NumRows} drafts" }).ClickAsync();
         await Assertions.Expect(page.Locator(".results .draft.ready").First).ToBeVisibleAsync();
@@ -130,6 +134,7 @@ public sealed class BulkPageTests : IAsyncLifetime
 
     private static async Task OpenTableAsync(IPage page, string name, string text)
     {
-        await StudioBrowser.ChooseAsync(page.Locator("#bulk-file"), new FilePayload { Name = name, MimeType = "text/csv", Buffer = Encoding.UTF8.GetBytes(text) });
+        await StudioBrowser.ChooseAsync(page.Locator("#bulk-file"),
+            new FilePayload { Name = name, MimeType = "text/csv", Buffer = Encoding.UTF8.GetBytes(text) });
     }
 }

@@ -36,11 +36,13 @@ public sealed class ChatPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".message.user .said")).ToHaveTextAsync("First question");
         await page.GetByRole(AriaRole.Button, new() { Name = "Bad answer" }).ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Too long" }).ClickAsync();
-        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Bad answer" })).ToHaveAttributeAsync("aria-pressed", "true");
+        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Bad answer" }))
+            .ToHaveAttributeAsync("aria-pressed", "true");
         await StudioBrowser.CheckAsync(page, "chat");
         await page.ReloadAsync();
         await StudioBrowser.LiveAsync(page);
-        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Bad answer" })).ToHaveAttributeAsync("aria-pressed", "true");
+        await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Bad answer" }))
+            .ToHaveAttributeAsync("aria-pressed", "true");
         await Assertions.Expect(page.Locator(".message.user .branches")).ToContainTextAsync("1/2");
 
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));

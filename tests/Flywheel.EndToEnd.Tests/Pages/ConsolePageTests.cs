@@ -30,7 +30,9 @@ public sealed class ConsolePageTests : IAsyncLifetime
         await page.GetByRole(AriaRole.Button, new() { Name = "Serve it now?" }).ClickAsync();
         ILocator row = page.Locator(".models tr", new() { HasText = "brought" });
         await Assertions.Expect(row).ToContainTextAsync("serves now");
-        Assert.Equal("brought <b>in</b>", (string)(await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1 }))["model"]!);
+        Assert.Equal("brought <b>in</b>",
+            (string)(await _studio.Server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1 }))["model"]!);
         await row.GetByRole(AriaRole.Link).ClickAsync();
         await Assertions.Expect(page.Locator("main .head h1")).ToHaveTextAsync("brought <b>in</b>");
         await Assertions.Expect(page.Locator(".trace").First).ToContainTextAsync("model");
@@ -40,9 +42,14 @@ public sealed class ConsolePageTests : IAsyncLifetime
     [Fact]
     public async Task Feedback_OnAnAnswer_IsListedFoundAndTraced()
     {
-        string id = (string)(await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 3, ["user"] = "ann" }))["choices"]![0]!["generation_id"]!;
-        await _studio.Server.PostAsync("/feedback", new() { ["inference_id"] = id, ["metric_name"] = "comment", ["value"] = "<script>alert(1)</script> is odd", ["user"] = "ann" });
-        await _studio.Server.PostAsync("/feedback", new() { ["inference_id"] = id, ["metric_name"] = "keep", ["value"] = true, ["user"] = "ann" });
+        string id =
+            (string)(await _studio.Server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 3,
+                    ["user"] = "ann" }))["choices"]![0]!["generation_id"]!;
+        await _studio.Server.PostAsync("/feedback",
+            new() { ["inference_id"] = id, ["metric_name"] = "comment", ["value"] = "<script>alert(1)</script> is odd", ["user"] = "ann" });
+        await _studio.Server.PostAsync("/feedback",
+            new() { ["inference_id"] = id, ["metric_name"] = "keep", ["value"] = true, ["user"] = "ann" });
         IPage page = await _studio.OpenAsync("/console/feedback");
         await Assertions.Expect(page.Locator(".acts > li")).ToHaveCountAsync(2);
         await page.GetByLabel("Search feedback, texts and people").FillAsync("is odd");
@@ -61,7 +68,8 @@ public sealed class ConsolePageTests : IAsyncLifetime
     public async Task People_OneForgotten_IsGoneAndInTheLedgerWithoutAName()
     {
         foreach (string user in new[] { "ann", "bo <b>b</b>" })
-            await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 2, ["user"] = user });
+            await _studio.Server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 2, ["user"] = user });
         IPage page = await _studio.OpenAsync("/console/people");
         await Assertions.Expect(page.Locator(".people")).ToContainTextAsync("bo <b>b</b>");
         await page.GetByRole(AriaRole.Button, new() { Name = "Forget ann", Exact = true }).ClickAsync();

@@ -26,7 +26,8 @@ internal sealed class Elsewhere : IAsyncDisposable
         app.Run(http =>
         {
             http.Response.ContentType = "text/html";
-            return http.Response.WriteAsync($"<!DOCTYPE html><title>elsewhere</title><link rel=\"icon\" href=\"data:,\"><body>{body}</body>");
+            return http.Response.WriteAsync(
+                $"<!DOCTYPE html><title>elsewhere</title><link rel=\"icon\" href=\"data:,\"><body>{body}</body>");
         });
         await app.StartAsync();
         return new Elsewhere(app);

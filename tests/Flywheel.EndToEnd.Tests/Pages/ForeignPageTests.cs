@@ -43,14 +43,16 @@ public sealed class ForeignPageTests
 
         string[] results = await page.EvaluateAsync<string[]>(Tries, studio.Server.Url);
 
-        Assert.All(results, result => Assert.True(result.EndsWith(": failed", StringComparison.Ordinal) || result == "blind feedback: opaque", result));
+        Assert.All(results,
+            result => Assert.True(result.EndsWith(": failed", StringComparison.Ordinal) || result == "blind feedback: opaque", result));
         await SendFormAsync(page, studio.Server.Url + "/v1/completions");
         await SendFormAsync(page, studio.Server.Url + "/feedback");
         await SendFormAsync(page, studio.Server.Url + "/sign-in");
         await AssertNothingAsync(studio);
     }
 
-    /// <summary>That it is the server that refuses, and not the browser: from an origin that is listed the same calls come through.</summary>
+    /// <summary>That it is the server that refuses, and not the browser: from an origin that is listed the same calls come
+    /// through.</summary>
     [Fact]
     public async Task Page_OfAListedOrigin_ReachesTheApiAndNothingElse()
     {
@@ -61,7 +63,8 @@ public sealed class ForeignPageTests
 
         string[] results = await page.EvaluateAsync<string[]>(Tries, studio.Server.Url);
 
-        Assert.Equal(["read models: 200", "ask: 200", "ask with cookies: failed", "status: failed", "page: failed", "negotiate: failed", "feedback: 200", "blind feedback: opaque", "socket: failed", "script: failed", "picture: failed"], results);
+        Assert.Equal(["read models: 200", "ask: 200", "ask with cookies: failed", "status: failed", "page: failed", "negotiate: failed",
+            "feedback: 200", "blind feedback: opaque", "socket: failed", "script: failed", "picture: failed"], results);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(studio.Home));
         Assert.Equal((1, 1), ((await store.CountAsync()).Generations, (await store.CountAsync()).Feedback));
     }
@@ -78,7 +81,10 @@ public sealed class ForeignPageTests
         Assert.Equal(403, visited!.Status);
         Assert.Contains("--host evil.example", await visited.TextAsync(), StringComparison.Ordinal);
         string[] results = await page.EvaluateAsync<string[]>("() => " + $"({Tries})(location.origin)");
-        Assert.All(results, result => Assert.True(result.EndsWith(": failed", StringComparison.Ordinal) || result.EndsWith(": 403", StringComparison.Ordinal) || result == "blind feedback: basic", result));
+        Assert.All(results,
+            result =>
+                Assert.True(result.EndsWith(": failed", StringComparison.Ordinal) || result.EndsWith(": 403", StringComparison.Ordinal)
+                    || result == "blind feedback: basic", result));
         await AssertNothingAsync(studio);
     }
 

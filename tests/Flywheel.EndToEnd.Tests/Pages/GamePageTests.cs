@@ -6,7 +6,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>A person at the page of a game: plays to the end with mouse and keys, looks at games that the model played, in both languages, on a phone and in the dark.</summary>
+/// <summary>A person at the page of a game: plays to the end with mouse and keys, looks at games that the model played, in both languages,
+/// on a phone and in the dark.</summary>
 public sealed class GamePageTests : IAsyncLifetime
 {
     private const string Recipe = """
@@ -26,7 +27,8 @@ public sealed class GamePageTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         await File.WriteAllTextAsync(_folder["mini.yaml"], Recipe);
-        (int code, string output) = await ServerProcess.RunAsync(_folder["made"], "play", "--games", "1", "--threads", "1", "--recipe", _folder["mini.yaml"]);
+        (int code, string output) = await ServerProcess.RunAsync(_folder["made"], "play", "--games", "1", "--threads", "1", "--recipe",
+            _folder["mini.yaml"]);
         Assert.True(code == 0, output);
         _studio = await StudioBrowser.StartAsync("--model", Directory.GetDirectories(Path.Combine(_folder["made"], "models")).Single());
     }
@@ -76,7 +78,8 @@ public sealed class GamePageTests : IAsyncLifetime
     [Fact]
     public async Task Replay_OfARecordedGame_StepsThroughItAndTheCurveIsThere()
     {
-        (int code, string output) = await ServerProcess.RunAsync(_studio.Home, "play", "--turns", "1", "--threads", "1", "--recipe", _folder["mini.yaml"]);
+        (int code, string output) = await ServerProcess.RunAsync(_studio.Home, "play", "--turns", "1", "--threads", "1", "--recipe",
+            _folder["mini.yaml"]);
         Assert.True(code == 0, output);
         IPage page = await _studio.OpenAsync("/tasks/connect-four", width: 390, language: "zh-CN", dark: true);
         await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "自我对弈的棋局" })).ToBeVisibleAsync();

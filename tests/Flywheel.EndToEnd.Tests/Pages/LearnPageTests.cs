@@ -6,7 +6,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>A person teaches the model their own texts: a real training of a tiny model, from files to a model that serves or is gone.</summary>
+/// <summary>A person teaches the model their own texts: a real training of a tiny model, from files to a model that serves or is
+/// gone.</summary>
 public sealed class LearnPageTests : IAsyncLifetime
 {
     private StudioBrowser _studio = null!;
@@ -25,7 +26,8 @@ public sealed class LearnPageTests : IAsyncLifetime
         await page.GetByRole(AriaRole.Link, new() { Name = "Learn from my files" }).ClickAsync();
         await Assertions.Expect(page.Locator("h1")).ToHaveTextAsync("Learn from my files");
         await StudioBrowser.CheckAsync(page, "before files");
-        await OpenAsync(page, File("mill <b>.zip", Archive(60)), File("again.txt", Encoding.UTF8.GetBytes(TextOf(7))), File("photo.jpg", [1, 2]));
+        await OpenAsync(page, File("mill <b>.zip", Archive(60)), File("again.txt", Encoding.UTF8.GetBytes(TextOf(7))),
+            File("photo.jpg", [1, 2]));
         await Assertions.Expect(page.Locator("h1")).ToHaveTextAsync("mill <b> and 2 more");
         await Assertions.Expect(page.Locator(".figures")).ToContainTextAsync("61");
         await Assertions.Expect(page.GetByText("Seen before, word for word")).ToBeVisibleAsync();
@@ -48,7 +50,9 @@ public sealed class LearnPageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".meter .verdict.promoted")).ToBeVisibleAsync();
         ModelRow learnt = await ChampionAsync();
         Assert.Equal("mill-b-and-2-more", learnt.Name);
-        Assert.Equal(learnt.Name, (string)(await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1 }))["model"]!);
+        Assert.Equal(learnt.Name,
+            (string)(await _studio.Server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1 }))["model"]!);
         Assert.Equal(champion.Hash, ModelFolder.Open(Path.Combine(_studio.Home, "models", learnt.Hash[..12])).Manifest.Parent);
     }
 
@@ -92,9 +96,11 @@ public sealed class LearnPageTests : IAsyncLifetime
         return (await store.ChampionAsync())!;
     }
 
-    private static string TextOf(int i) => $"Mill {i}\n\nMill {i} grinds rye in week {i * 7 % 52}. It weighs {i * 31 + 5} stones and turns {i * i % 91} times an hour, as its miller number {i * 13 % 67} says.";
+    private static string TextOf(int i) =>
+        $"Mill {i}\n\nMill {i} grinds rye in week {i * 7 % 52}. It weighs {i * 31 + 5} stones and turns {i * i % 91} times an hour, as its miller number {i * 13 % 67} says.";
 
-    private static byte[] Archive(int count) => Zip(Enumerable.Range(0, count).Select(i => ($"texts/{i}.txt", Encoding.UTF8.GetBytes(TextOf(i)))));
+    private static byte[] Archive(int count) =>
+        Zip(Enumerable.Range(0, count).Select(i => ($"texts/{i}.txt", Encoding.UTF8.GetBytes(TextOf(i)))));
 
     private static byte[] Bomb() => Zip([("zeros.txt", new byte[8 << 20])]);
 
@@ -110,7 +116,8 @@ public sealed class LearnPageTests : IAsyncLifetime
         return stream.ToArray();
     }
 
-    private static FilePayload File(string name, byte[] content) => new() { Name = name, MimeType = "application/octet-stream", Buffer = content };
+    private static FilePayload File(string name, byte[] content) =>
+        new() { Name = name, MimeType = "application/octet-stream", Buffer = content };
 
     private static Task OpenAsync(IPage page, params FilePayload[] files) => StudioBrowser.ChooseAsync(page.Locator("#own-files"), files);
 }

@@ -25,7 +25,8 @@ public sealed class LoopPageTests : IAsyncLifetime
     public async Task Loop_NewHome_SaysHowFarItIsAndWhatIsMissing()
     {
         IPage page = await _studio.OpenAsync("/loop");
-        await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "0 of 24 choices until the next turn" })).ToBeVisibleAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "0 of 24 choices until the next turn" }))
+            .ToBeVisibleAsync();
         await Assertions.Expect(page.GetByRole(AriaRole.Button, new() { Name = "Teach" })).ToBeDisabledAsync();
         await page.GetByText("What is missing, exactly").ClickAsync();
         await Assertions.Expect(page.GetByText("there is no feedback to learn from")).ToBeVisibleAsync();
@@ -46,7 +47,9 @@ public sealed class LoopPageTests : IAsyncLifetime
         await page.GetByRole(AriaRole.Button, new() { Name = "Yes, it is better: serve it" }).ClickAsync();
         await Assertions.Expect(page.Locator("main .head")).ToContainTextAsync(candidate[..12]);
         await Assertions.Expect(page.Locator(".verdict.promoted").First).ToHaveTextAsync("promoted");
-        Assert.Equal(candidate, (string)(await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1 }))["model_hash"]!);
+        Assert.Equal(candidate,
+            (string)(await _studio.Server.PostAsync("/v1/completions",
+                new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1 }))["model_hash"]!);
 
         await page.GetByRole(AriaRole.Button, new() { Name = "Serve again" }).ClickAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Serve it now?" }).ClickAsync();
@@ -64,9 +67,12 @@ public sealed class LoopPageTests : IAsyncLifetime
         {
             JsonNode answer = await _studio.Server.PostAsync("/v1/chat/completions", new()
             {
-                ["model"] = "flywheel", ["user"] = "ann", ["max_tokens"] = 4, ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = $"Write a tagline.\nName: Thing {i}" }),
+                ["model"] = "flywheel", ["user"] = "ann", ["max_tokens"] = 4,
+                ["messages"] = new JsonArray(new JsonObject { ["role"] = "user", ["content"] = $"Write a tagline.\nName: Thing {i}" }),
             });
-            await _studio.Server.PostAsync("/feedback", new() { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "demonstration", ["value"] = $"Thing {i} turns.", ["user"] = "ann" });
+            await _studio.Server.PostAsync("/feedback",
+                new() { ["inference_id"] = (string)answer["choices"]![0]!["generation_id"]!, ["metric_name"] = "demonstration",
+                    ["value"] = $"Thing {i} turns.", ["user"] = "ann" });
         }
         IPage page = await _studio.OpenAsync("/loop");
         ILocator asks = page.GetByRole(AriaRole.Heading, new() { Name = "Turn 1 asks you" });
@@ -90,13 +96,18 @@ public sealed class LoopPageTests : IAsyncLifetime
         await using (FlywheelDb db = store.Tables())
         {
             // It waits as after a failure, and its turn had begun before.
-            await db.Jobs.Where(row => row.Id == job.Id).ExecuteUpdateAsync(rows => rows.SetProperty(row => row.State, JobState.Queued).SetProperty(row => row.NotBefore, DateTimeOffset.UtcNow.AddDays(1)));
-            db.Turns.Add(new TurnRow { Id = Guid.CreateVersion7(), Number = 1, Started = DateTimeOffset.UtcNow, State = TurnState.Training, Champion = (await store.ChampionAsync())!.Hash, Dataset = "", Recipe = "" });
+            await db.Jobs.Where(row => row.Id == job.Id)
+                .ExecuteUpdateAsync(rows =>
+                    rows.SetProperty(row => row.State, JobState.Queued)
+                        .SetProperty(row => row.NotBefore, DateTimeOffset.UtcNow.AddDays(1)));
+            db.Turns.Add(new TurnRow { Id = Guid.CreateVersion7(), Number = 1, Started = DateTimeOffset.UtcNow, State = TurnState.Training,
+                Champion = (await store.ChampionAsync())!.Hash, Dataset = "", Recipe = "" });
             await db.SaveChangesAsync();
         }
         IPage page = await _studio.OpenAsync("/loop");
         // The worker was quicker than the update, or it waits: either way the page ends at the interrupted turn.
-        ILocator interrupted = page.GetByRole(AriaRole.Heading, new() { Name = "A turn was interrupted" }), stop = page.GetByRole(AriaRole.Button, new() { Name = "Stop" });
+        ILocator interrupted = page.GetByRole(AriaRole.Heading, new() { Name = "A turn was interrupted" }),
+            stop = page.GetByRole(AriaRole.Button, new() { Name = "Stop" });
         await Assertions.Expect(stop.Or(interrupted)).ToBeVisibleAsync();
         if (await stop.IsVisibleAsync())
         {
@@ -106,7 +117,8 @@ public sealed class LoopPageTests : IAsyncLifetime
         await Assertions.Expect(interrupted).ToBeVisibleAsync();
         await page.GetByRole(AriaRole.Button, new() { Name = "Give it up" }).ClickAsync();
         await Assertions.Expect(page.Locator(".rows .verdict.rejected")).ToHaveTextAsync("not promoted");
-        await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "0 of 24 choices until the next turn" })).ToBeVisibleAsync();
+        await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "0 of 24 choices until the next turn" }))
+            .ToBeVisibleAsync();
     }
 
     [Fact]
@@ -129,15 +141,20 @@ public sealed class LoopPageTests : IAsyncLifetime
         await store.RegisterModelAsync(candidate);
         CuratedDataset dataset = CuratedDataset.Create([.. Enumerable.Range(0, 8).Select(i => new CuratedExample
         {
-            Kind = ExampleKind.Supervised, User = "ada", Prompt = new([Message.User($"Write {i}.")]), Preferred = $"text {i}", GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
-        })], new SplitRules(new CurateRecipe(), new byte[32], new Dictionary<string, Split>(), new Dictionary<string, Split>(), new HashSet<string>()));
+            Kind = ExampleKind.Supervised, User = "ada", Prompt = new([Message.User($"Write {i}.")]), Preferred = $"text {i}",
+            GenerationId = Guid.NewGuid(), FeedbackIds = [Guid.NewGuid()],
+        })], new SplitRules(new CurateRecipe(), new byte[32], new Dictionary<string, Split>(), new Dictionary<string, Split>(),
+            new HashSet<string>()));
         dataset.Write(store.Home.Datasets);
         string frozen = Path.Combine(_studio.Home, "frozen.jsonl");
-        await File.WriteAllLinesAsync(frozen, Enumerable.Range(0, 2).Select(i => new Conversation([Message.User($"{i}"), Message.Assistant("yes")]).ToString()));
+        await File.WriteAllLinesAsync(frozen,
+            Enumerable.Range(0, 2).Select(i => new Conversation([Message.User($"{i}"), Message.Assistant("yes")]).ToString()));
         string folder = Directory.CreateDirectory(Path.Combine(store.Home.Runs, "turn-0001")).FullName;
-        foreach ((string who, string hash, string text) in new[] { ("champion", champion, "old <b>text</b>"), ("candidate", candidate.Hash, "new text") })
+        foreach ((string who, string hash, string text) in new[] { ("champion", champion, "old <b>text</b>"),
+            ("candidate", candidate.Hash, "new text") })
         {
-            var exam = new ExamResult { ModelHash = hash, Texts = [1.0, 1.5], Margins = [], Regression = [1.0, 2.0], Answers = [new("Write 0.", text, 3, null), new("Write 1.", "the same", 3, null)] };
+            var exam = new ExamResult { ModelHash = hash, Texts = [1.0, 1.5], Margins = [], Regression = [1.0, 2.0],
+                Answers = [new("Write 0.", text, 3, null), new("Write 1.", "the same", 3, null)] };
             await File.WriteAllTextAsync(Path.Combine(folder, $"{who}.json"), JsonSerializer.Serialize(exam, JsonText.Indented));
         }
         await using FlywheelDb db = store.Tables();

@@ -6,14 +6,16 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>The model that comes with the project, as a person meets it: a set of drafts, of which the page shows the three best by rank.</summary>
+/// <summary>The model that comes with the project, as a person meets it: a set of drafts, of which the page shows the three best by
+/// rank.</summary>
 public sealed class RankedDraftsTests : IAsyncLifetime
 {
     private const int NumCandidates = DraftSampling.NumCandidates, NumShown = 3;
 
     private StudioBrowser? _studio;
 
-    public async ValueTask InitializeAsync() => _studio = await StudioBrowser.StartAsync("--model", Path.Combine(TestFiles.Root, "models", "first"));
+    public async ValueTask InitializeAsync() =>
+        _studio = await StudioBrowser.StartAsync("--model", Path.Combine(TestFiles.Root, "models", "first"));
 
     public async ValueTask DisposeAsync()
     {
@@ -57,9 +59,13 @@ public sealed class RankedDraftsTests : IAsyncLifetime
         Assert.All(all, generation => Assert.Equal(NumCandidates, generation.NumCandidates));
         for (int i = 0; i < NumShown; i++) Assert.Contains(all[i].Payload!.Text.Trim(), shown[i], StringComparison.Ordinal);
         Assert.Contains("Lanternfish", all[0].Payload!.Text, StringComparison.Ordinal);
-        Assert.All(all, generation => Assert.Contains("bread with walnuts", generation.Payload!.Sampler.Grammar, StringComparison.Ordinal)); // what it was drawn from is recorded
+        // what it was drawn from is recorded
+        Assert.All(all, generation => Assert.Contains("bread with walnuts", generation.Payload!.Sampler.Grammar, StringComparison.Ordinal));
         Assert.Equal(NumCandidates, all.Select(generation => generation.Payload!.Sampler.Temperature).Distinct().Count());
-        Assert.All(all, generation => Assert.EndsWith("Facts:\n- it offers rye bread with walnuts\n- it opens at five", generation.Payload!.Conversation!.Messages[^1].Text, StringComparison.Ordinal));
+        Assert.All(all,
+            generation =>
+                Assert.EndsWith("Facts:\n- it offers rye bread with walnuts\n- it opens at five",
+                    generation.Payload!.Conversation!.Messages[^1].Text, StringComparison.Ordinal));
         Assert.Single(await store.FeedbackAsync(all[0].Id)); // what was kept is the draft that was shown first
         Assert.All(all.Skip(1), generation => Assert.NotEqual(all[0].Id, generation.Id));
     }

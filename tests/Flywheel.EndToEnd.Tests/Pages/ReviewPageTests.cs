@@ -6,7 +6,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>Reviewers at the page Review, by keys: approve, correct, reject, compare blind, undo, and two on the same item at once.</summary>
+/// <summary>Reviewers at the page Review, by keys: approve, correct, reject, compare blind, undo, and two on the same item at
+/// once.</summary>
 public sealed class ReviewPageTests : IAsyncLifetime
 {
     private StudioBrowser _studio = null!;
@@ -57,7 +58,8 @@ public sealed class ReviewPageTests : IAsyncLifetime
         await page.Keyboard.PressAsync("c");
         await Assertions.Expect(page.Locator(".pair .side")).ToHaveCountAsync(2);
         await StudioBrowser.CheckAsync(page, "blind");
-        await page.Keyboard.PressAsync(await page.Locator(".pair .side").First.Locator(".text").InnerTextAsync() == "Write without noise." ? "1" : "2");
+        await page.Keyboard.PressAsync(await page.Locator(".pair .side").First.Locator(".text").InnerTextAsync() == "Write without noise."
+            ? "1" : "2");
         await Assertions.Expect(said).ToHaveTextAsync("You chose the same text: approved.");
 
         // A colleague had the same item open all the while.
@@ -74,7 +76,8 @@ public sealed class ReviewPageTests : IAsyncLifetime
 
         Assert.True(HomeSettings.Read(store.Home).RequireReview);
         ReviewList list = await new ReviewQueue(store).ListAsync(new() { View = ReviewView.All });
-        Assert.Equal([ReviewOutcome.Disputed, ReviewOutcome.Approved, ReviewOutcome.Approved], list.Items.Select(item => item.State.Outcome).OrderDescending());
+        Assert.Equal([ReviewOutcome.Disputed, ReviewOutcome.Approved, ReviewOutcome.Approved],
+            list.Items.Select(item => item.State.Outcome).OrderDescending());
         ReviewItem disputed = list.Items.Single(item => item.State.Outcome == ReviewOutcome.Disputed);
         Assert.Equal("Ask us about it.", disputed.State.Standing[0].Text);
     }
@@ -87,10 +90,12 @@ public sealed class ReviewPageTests : IAsyncLifetime
         foreach ((int choice, string text) in new[] { kept, other }.OfType<string>().Index())
             await store.RecordAsync(new Generation
             {
-                Id = ids[choice], Group = group, Choice = choice, Time = DateTimeOffset.UtcNow, App = "write", User = "ann", ModelHash = "m", FinishReason = FinishReason.Stop,
+                Id = ids[choice], Group = group, Choice = choice, Time = DateTimeOffset.UtcNow, App = "write", User = "ann",
+                ModelHash = "m", FinishReason = FinishReason.Stop,
                 Payload = new()
                 {
-                    Conversation = new([Message.User("Write a tagline.\nName: Quill")]), Text = text, PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new(),
+                    Conversation = new([Message.User("Write a tagline.\nName: Quill")]), Text = text, PromptTokens = [], Tokens = [],
+                    Logprobs = [], SamplerLogprobs = [], Sampler = new(),
                 },
             });
         await store.AddFeedbackAsync(new(ids[0], Metrics.Keep, true, "ann"));

@@ -26,7 +26,8 @@ public sealed class RolloutPageTests : IAsyncLifetime
         await using (FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home)))
         await using (FlywheelDb db = store.Tables())
         {
-            db.Secrets.Add(new SecretRow { Name = RolloutSplit.Secret, Value = new byte[32], Created = DateTimeOffset.UnixEpoch }); // the same people fall to the candidate each time
+            // the same people fall to the candidate each time
+            db.Secrets.Add(new SecretRow { Name = RolloutSplit.Secret, Value = new byte[32], Created = DateTimeOffset.UnixEpoch });
             await db.SaveChangesAsync(TestContext.Current.CancellationToken);
         }
         ModelFolder candidate = TinyModel.Create(_studio.Models, seed: 2, context: 1024);
@@ -68,7 +69,9 @@ public sealed class RolloutPageTests : IAsyncLifetime
     {
         var models = new Dictionary<string, string>();
         foreach (int person in Enumerable.Range(0, 20))
-            models[$"user-{person}"] = (string)(await _studio.Server.PostAsync("/v1/completions", new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1, ["user"] = $"user-{person}" }))["model_hash"]!;
+            models[$"user-{person}"] =
+                (string)(await _studio.Server.PostAsync("/v1/completions",
+                    new() { ["model"] = "flywheel", ["prompt"] = "x", ["max_tokens"] = 1, ["user"] = $"user-{person}" }))["model_hash"]!;
         return models;
     }
 
@@ -86,12 +89,18 @@ public sealed class RolloutPageTests : IAsyncLifetime
                 var answer = Guid.CreateVersion7();
                 made.Add((new()
                 {
-                    Id = answer, Group = answer, Time = DateTimeOffset.UtcNow, User = $"user-{person}", App = "api", ModelHash = second ? candidate : champion, FinishReason = FinishReason.Stop,
-                    Rollout = id, Variant = second ? "candidate" : "champion", Propensity = second ? 0.25 : 0.75, LatencyMs = 700 + random.Next(200),
-                    Payload = new() { GenerationId = answer, Text = "a text", PromptTokens = [1], Tokens = [2], Logprobs = [0], SamplerLogprobs = [0], Sampler = new() },
+                    Id = answer, Group = answer, Time = DateTimeOffset.UtcNow, User = $"user-{person}", App = "api",
+                    ModelHash = second ? candidate : champion, FinishReason = FinishReason.Stop,
+                    Rollout = id, Variant = second ? "candidate" : "champion", Propensity = second ? 0.25 : 0.75,
+                    LatencyMs = 700 + random.Next(200),
+                    Payload = new() { GenerationId = answer, Text = "a text", PromptTokens = [1], Tokens = [2], Logprobs = [0],
+                        SamplerLogprobs = [0], Sampler = new() },
                 }, random.NextDouble() < 0.5));
             }
         await Task.WhenAll(made.Select(one => store.RecordAsync(one.Answer)));
-        await Task.WhenAll(made.Select(one => store.AddFeedbackAsync(new(one.Answer.Id, one.Kept ? Metrics.Keep : Metrics.Discard, JsonValue.Create(true), one.Answer.User))));
+        await Task.WhenAll(
+            made.Select(one =>
+                store.AddFeedbackAsync(new(one.Answer.Id, one.Kept ? Metrics.Keep : Metrics.Discard, JsonValue.Create(true),
+                    one.Answer.User))));
     }
 }

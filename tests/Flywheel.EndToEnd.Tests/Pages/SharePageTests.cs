@@ -2,7 +2,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>Drafts that others choose from: the owner makes a link, somebody without an account chooses on a phone, the owner sees it and takes the link back.</summary>
+/// <summary>Drafts that others choose from: the owner makes a link, somebody without an account chooses on a phone, the owner sees it and
+/// takes the link back.</summary>
 public sealed class SharePageTests : IAsyncLifetime
 {
     private StudioBrowser _studio = null!;

@@ -79,10 +79,12 @@ public sealed class ShellTests : IAsyncLifetime
     {
         string[] addresses =
         [
-            "/write", "/write/library", "/write/voice", "/chat", "/tasks", "/tasks/copywriting", "/voice", "/translate", "/translate/new", "/translate/library", "/translate/memory",
+            "/write", "/write/library", "/write/voice", "/chat", "/tasks", "/tasks/copywriting", "/voice", "/translate", "/translate/new",
+            "/translate/library", "/translate/memory",
             "/translate/glossary", "/loop", "/console", "/console/usage", "/console/feedback", "/console/runs", "/console/jobs",
         ];
-        foreach ((string language, bool dark, int width) in new[] { ("en", false, 1440), ("zh-CN", true, 1440), ("zh-CN", false, 390), ("en", true, 390) })
+        foreach ((string language, bool dark, int width) in new[] { ("en", false, 1440), ("zh-CN", true, 1440), ("zh-CN", false, 390),
+            ("en", true, 390) })
         {
             IBrowserContext person = await _studio.NewPersonAsync(width, language, dark);
             foreach (string address in addresses)

@@ -13,7 +13,8 @@ public sealed class SignInPageTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         _studio = await StudioBrowser.StartAsync("--host", "studio.example.com");
-        _studio.Expected = complaint => complaint.Contains("401", StringComparison.Ordinal) || complaint.Contains("WebSocket", StringComparison.OrdinalIgnoreCase);
+        _studio.Expected = complaint => complaint.Contains("401", StringComparison.Ordinal)
+            || complaint.Contains("WebSocket", StringComparison.OrdinalIgnoreCase);
     }
 
     public async ValueTask DisposeAsync()

@@ -14,7 +14,8 @@ internal sealed class StudioBrowser : IAsyncDisposable
     private readonly TempFolder _folder = new();
     private readonly ConcurrentBag<string> _complaints = [];
 
-    /// <summary>Browsers that no test uses now, as many as tests run at once: to start one takes as long as many a test. Two tests never share one, for it has
+    /// <summary>Browsers that no test uses now, as many as tests run at once: to start one takes as long as many a test. Two tests never
+    /// share one, for it has
     /// one clipboard; what a person leaves behind goes with their context.</summary>
     private static readonly ConcurrentBag<IBrowser> Free = [];
 
@@ -56,11 +57,13 @@ internal sealed class StudioBrowser : IAsyncDisposable
     private static async Task<IBrowser> LaunchAsync() => await (await Driver.Value).Chromium.LaunchAsync(new()
     {
         ExecutablePath = Chromium,
-        Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run", "--use-fake-device-for-media-stream", "--host-resolver-rules=MAP *.example 127.0.0.1"],
+        Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
+            "--use-fake-device-for-media-stream", "--host-resolver-rules=MAP *.example 127.0.0.1"],
     });
 
     /// <summary>A browser of another person: own cookies, own storage.</summary>
-    public Task<IBrowserContext> NewPersonAsync(int width = 1440, string language = "en", bool dark = false) => _browser.NewContextAsync(new()
+    public Task<IBrowserContext> NewPersonAsync(int width = 1440, string language = "en", bool dark = false) =>
+        _browser.NewContextAsync(new()
     {
         ViewportSize = new() { Width = width, Height = 900 },
         Locale = language,
@@ -78,10 +81,12 @@ internal sealed class StudioBrowser : IAsyncDisposable
     {
         IPage page = await person.NewPageAsync();
         page.SetDefaultTimeout(60_000);
-        // An event of a field that left the page meanwhile has no handler any more (a handler that fails ends the circuit instead): nobody loses anything.
+        // An event of a field that left the page meanwhile has no handler any more (a handler that fails ends the circuit instead): nobody
+        // loses anything.
         page.PageError += (_, error) =>
         {
-            if (!error.Contains("exception invoking 'DispatchEventAsync'", StringComparison.Ordinal)) _complaints.Add($"the page's script failed: {error}");
+            if (!error.Contains("exception invoking 'DispatchEventAsync'", StringComparison.Ordinal))
+                _complaints.Add($"the page's script failed: {error}");
         };
         page.Console += (_, message) =>
         {
@@ -90,7 +95,8 @@ internal sealed class StudioBrowser : IAsyncDisposable
         // Nothing may come from another host: the Studio works without the internet.
         page.Request += (_, request) =>
         {
-            if (!request.Url.StartsWith(Server.Url, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal) && !request.Url.StartsWith("blob:", StringComparison.Ordinal))
+            if (!request.Url.StartsWith(Server.Url, StringComparison.Ordinal) && !request.Url.StartsWith("data:", StringComparison.Ordinal)
+                && !request.Url.StartsWith("blob:", StringComparison.Ordinal))
                 _complaints.Add($"the page asked for {request.Url}");
         };
         page.Dialog += async (_, dialog) =>
@@ -103,7 +109,8 @@ internal sealed class StudioBrowser : IAsyncDisposable
         return page;
     }
 
-    /// <summary>Chooses files once the field is open, as a person would: the driver also gives them to a closed one, which hears nothing.</summary>
+    /// <summary>Chooses files once the field is open, as a person would: the driver also gives them to a closed one, which hears
+    /// nothing.</summary>
     public static async Task ChooseAsync(ILocator field, params FilePayload[] files)
     {
         await Assertions.Expect(field).ToBeEnabledAsync();
@@ -111,13 +118,18 @@ internal sealed class StudioBrowser : IAsyncDisposable
     }
 
     /// <summary>Returns when the page's connection stands.</summary>
-    public static Task LiveAsync(IPage page) => Assertions.Expect(page.Locator(".studio[data-live=yes]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
+    public static Task LiveAsync(IPage page) =>
+        Assertions.Expect(page.Locator(".studio[data-live=yes]")).ToBeVisibleAsync(new() { Timeout = 60_000 });
 
     /// <summary>axe-core finds nothing, and nothing runs out of the page at its sides.</summary>
     public static async Task CheckAsync(IPage page, string what)
     {
         AxeResult axe = await page.RunAxe();
-        Assert.True(axe.Violations.Length == 0, $"{what}: " + string.Join('\n', axe.Violations.Select(violation => $"{violation.Id}: {violation.Help}: {string.Join("; ", violation.Nodes.Select(node => node.Html))}")));
+        Assert.True(axe.Violations.Length == 0,
+            $"{what}: "
+                + string.Join('\n',
+                    axe.Violations.Select(violation =>
+                        $"{violation.Id}: {violation.Help}: {string.Join("; ", violation.Nodes.Select(node => node.Html))}")));
         int[] widths = await page.EvaluateAsync<int[]>("[document.documentElement.scrollWidth, window.innerWidth]");
         Assert.True(widths[0] <= widths[1], $"{what}: {widths[0]} px wide in a window of {widths[1]}");
     }

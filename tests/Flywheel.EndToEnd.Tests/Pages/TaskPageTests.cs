@@ -34,7 +34,8 @@ public sealed class TaskPageTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         using var models = new TempFolder();
-        Tokenizer tokenizer = Tokenizer.Train(["Say cat 2 times, plain strong", "Say dog 3 times"], 320, [.. ReservedTokens.Groups["phone"]]);
+        Tokenizer tokenizer = Tokenizer.Train(["Say cat 2 times, plain strong", "Say dog 3 times"], 320,
+            [.. ReservedTokens.Groups["phone"]]);
         _model = TinyModel.Create(models["models"], context: 512, tokenizer: tokenizer);
         _studio = await StudioBrowser.StartAsync("--model", _model.Path);
         string folder = Directory.CreateDirectory(Path.Combine(_studio.Home, "tasks", "say")).FullName;
@@ -70,7 +71,8 @@ public sealed class TaskPageTests : IAsyncLifetime
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
         Generation generation = Assert.Single(await store.RecentGenerationsAsync(10));
         Assert.Equal("tasks/say", generation.App);
-        Assert.Equal([("demonstration", "\"K AE1 T\""), ("retract", "true"), ("discard", "true")], (await store.FeedbackAsync(generation.Id)).Select(one => (one.Metric, one.Value)));
+        Assert.Equal([("demonstration", "\"K AE1 T\""), ("retract", "true"), ("discard", "true")],
+            (await store.FeedbackAsync(generation.Id)).Select(one => (one.Metric, one.Value)));
     }
 
     [Fact]

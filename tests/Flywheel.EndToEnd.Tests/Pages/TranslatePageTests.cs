@@ -12,7 +12,8 @@ namespace Flywheel.EndToEnd.Tests.Pages;
 /// <summary>A translator at the page Translate: a real browser, the real server, and what the record says afterwards.</summary>
 public sealed class TranslatePageTests : IAsyncLifetime
 {
-    private const string Sample = "# Getting started\n\nOpen the box. Charge the battery for 3 hours.\n\n- Press the **red button** to start.\n- Open the box.\n\nWrite to {name}.\n";
+    private const string Sample =
+        "# Getting started\n\nOpen the box. Charge the battery for 3 hours.\n\n- Press the **red button** to start.\n- Open the box.\n\nWrite to {name}.\n";
 
     private StudioBrowser _studio = null!;
 
@@ -61,9 +62,11 @@ public sealed class TranslatePageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".titles")).ToContainTextAsync("6 of 6 approved");
         await Assertions.Expect(page.Locator(".foot")).ToContainTextAsync("5 approved translations of yours");
 
-        IDownload download = await page.RunAndWaitForDownloadAsync(() => page.GetByRole(AriaRole.Link, new() { Name = "Export" }).ClickAsync());
+        IDownload download =
+            await page.RunAndWaitForDownloadAsync(() => page.GetByRole(AriaRole.Link, new() { Name = "Export" }).ClickAsync());
         Assert.Equal("Getting started.es.md", download.SuggestedFilename);
-        Assert.Equal("# Primeros pasos\n\nAbra la caja. Cargue la batería durante 3 horas.\n\n- Pulse el **botón rojo** para empezar.\n- Abra la caja.\n\nEscriba a {name}.\n", await File.ReadAllTextAsync(await download.PathAsync()));
+        Assert.Equal(
+            "# Primeros pasos\n\nAbra la caja. Cargue la batería durante 3 horas.\n\n- Pulse el **botón rojo** para empezar.\n- Abra la caja.\n\nEscriba a {name}.\n", await File.ReadAllTextAsync(await download.PathAsync()));
 
         // Another text: the memory has its first sentence, and one that is like it.
         await BeginAsync(page, "Open the box.\nOpen the boxes.\nSomething else.");
@@ -80,14 +83,18 @@ public sealed class TranslatePageTests : IAsyncLifetime
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
         await using FlywheelDb db = store.Tables();
         List<Feedback> said = await db.Feedback.OrderBy(row => row.Sequence).ToListAsync();
-        Assert.Equal(["demonstration", "demonstration", "retract", "demonstration", "demonstration", "demonstration", "demonstration", "demonstration"], said.Select(row => row.Metric));
-        Assert.All(said.Where(row => row.Metric == Metrics.Demonstration).SkipLast(1), row => Assert.Contains("\"drafted_by\":\"person\"", row.Tags, StringComparison.Ordinal));
+        Assert.Equal(["demonstration", "demonstration", "retract", "demonstration", "demonstration", "demonstration", "demonstration",
+            "demonstration"], said.Select(row => row.Metric));
+        Assert.All(said.Where(row => row.Metric == Metrics.Demonstration).SkipLast(1),
+            row => Assert.Contains("\"drafted_by\":\"person\"", row.Tags, StringComparison.Ordinal));
         Assert.Contains("\"drafted_by\":\"memory\"", said[^1].Tags, StringComparison.Ordinal);
         Generation asked = (await store.FindGenerationAsync(said[0].GenerationId))!;
-        Assert.Equal(("translate", "", "", "Translate from English into Spanish.\nGetting started"), (asked.App, asked.ModelHash, asked.Payload!.Text, asked.Payload.Conversation!.Messages[^1].Text));
+        Assert.Equal(("translate", "", "", "Translate from English into Spanish.\nGetting started"),
+            (asked.App, asked.ModelHash, asked.Payload!.Text, asked.Payload.Conversation!.Messages[^1].Text));
 
         // What curation makes of it: a row for each sentence that was approved in the end, learnt or held out.
-        (int code, string output) = await ServerProcess.RunAsync(_studio.Home, "turn", "--dry-run", "--recipe", Path.Combine(TestFiles.Root, "recipes", "turn.yaml"));
+        (int code, string output) = await ServerProcess.RunAsync(_studio.Home, "turn", "--dry-run", "--recipe",
+            Path.Combine(TestFiles.Root, "recipes", "turn.yaml"));
         Assert.True(code == 0, output);
         Match row = Regex.Match(output, @"supervised examples\D+(\d+)\D+(\d+)");
         Assert.True(row.Success && int.Parse(row.Groups[1].Value) + int.Parse(row.Groups[2].Value) == 5, output);
@@ -96,7 +103,8 @@ public sealed class TranslatePageTests : IAsyncLifetime
     [Fact]
     public async Task Apertium_Drafts_AreMendedAndSaidToBeIts()
     {
-        Assert.SkipUnless(Tool.Exists("apertium") && File.Exists("/usr/share/apertium/modes/eng-spa.mode"), "apertium with eng-spa is not installed: apt-get install apertium apertium-eng-spa");
+        Assert.SkipUnless(Tool.Exists("apertium") && File.Exists("/usr/share/apertium/modes/eng-spa.mode"),
+            "apertium with eng-spa is not installed: apt-get install apertium apertium-eng-spa");
         IPage page = await BeginAsync(await _studio.NewPersonAsync(), "The house is blue. I have 3 dogs.", engine: "Apertium");
         await Assertions.Expect(page.Locator(".segment.machine")).ToHaveCountAsync(2);
         await Assertions.Expect(page.Locator(".segment").First).ToContainTextAsync("La casa es azul.");
@@ -278,10 +286,13 @@ public sealed class TranslatePageTests : IAsyncLifetime
 
         IPage other = await _studio.OpenAsync(await _studio.NewPersonAsync(), address);
         await Assertions.Expect(other.GetByRole(AriaRole.Heading, new() { Name = "There is no such translation" })).ToBeVisibleAsync();
-        IAPIResponse export = await other.Context.APIRequest.GetAsync($"{_studio.Server.Url}/translate/export{address["/translate".Length..]}");
+        IAPIResponse export =
+            await other.Context.APIRequest.GetAsync($"{_studio.Server.Url}/translate/export{address["/translate".Length..]}");
         Assert.Equal(404, export.Status);
 
-        Task OpenAsync(string name, byte[] content) => StudioBrowser.ChooseAsync(page.Locator("#file"), new FilePayload { Name = name, MimeType = "application/octet-stream", Buffer = content });
+        Task OpenAsync(string name, byte[] content) =>
+            StudioBrowser.ChooseAsync(page.Locator("#file"),
+                new FilePayload { Name = name, MimeType = "application/octet-stream", Buffer = content });
     }
 
     /// <summary>A part that unpacks to 100 MB of nothing.</summary>

@@ -7,7 +7,8 @@ namespace Flywheel.EndToEnd.Tests.Pages;
 /// <summary>A person at the page Voice: a script becomes lines, lines sound, a word is mended, all of it is exported.</summary>
 public sealed class VoicePageTests : IAsyncLifetime
 {
-    private const string Script = "ANNA: Welcome to the harbour museum.\nBEN: The <b>SQL</b> is kept downstairs.\nThe museum closes at five.";
+    private const string Script =
+        "ANNA: Welcome to the harbour museum.\nBEN: The <b>SQL</b> is kept downstairs.\nThe museum closes at five.";
 
     private StudioBrowser _studio = null!;
 
@@ -55,7 +56,9 @@ public sealed class VoicePageTests : IAsyncLifetime
         await last.FillAsync("The museum closes at six.");
         await last.BlurAsync();
         await Assertions.Expect(page.Locator(".vline.stale")).ToHaveCountAsync(1);
-        _studio.Expected = complaint => complaint.StartsWith("console: ", StringComparison.Ordinal) || complaint.Contains("'Connected' State", StringComparison.Ordinal); // the connection that breaks
+        // the connection that breaks
+        _studio.Expected = complaint => complaint.StartsWith("console: ", StringComparison.Ordinal)
+            || complaint.Contains("'Connected' State", StringComparison.Ordinal);
         await _studio.CrashAndRestartAsync();
         IPage again = await _studio.OpenAsync(page.Context, new Uri(page.Url).PathAndQuery);
         await Assertions.Expect(again.GetByLabel("Text of line 3")).ToHaveValueAsync("The museum closes at six.");
@@ -68,16 +71,20 @@ public sealed class VoicePageTests : IAsyncLifetime
         await third.Locator(".row-acts button").First.ClickAsync();
         await Assertions.Expect(third.Locator(".takes li")).ToHaveCountAsync(2);
         await third.Locator(".takes button.play").Nth(1).ClickAsync();
-        await again.WaitForFunctionAsync("document.getElementById('sound').src.includes('?take=') && document.getElementById('sound').duration > 0.3");
+        await again.WaitForFunctionAsync(
+            "document.getElementById('sound').src.includes('?take=') && document.getElementById('sound').duration > 0.3");
 
-        byte[] wav = await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/wav")).BodyAsync();
+        byte[] wav =
+            await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/wav")).BodyAsync();
         Assert.Equal("RIFF"u8, wav.AsSpan(0, 4));
         Assert.InRange(wav.Length / 2 / 24_000.0, 3, 20);
-        string srt = await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/srt")).TextAsync();
+        string srt =
+            await (await again.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{again.Url.Split('/')[^1]}/srt")).TextAsync();
         Assert.Equal(3, Srt.Parse(srt, "export").Count);
     }
 
-    /// <summary>A film of speech comes in; its text gets its times; a line is moved, spoken anew, compared and chosen; the film goes out with its picture untouched.</summary>
+    /// <summary>A film of speech comes in; its text gets its times; a line is moved, spoken anew, compared and chosen; the film goes out
+    /// with its picture untouched.</summary>
     [Fact]
     public async Task Film_FromUploadOverTimelineAndTakesToExport_KeepsItsPicture()
     {
@@ -85,15 +92,20 @@ public sealed class VoicePageTests : IAsyncLifetime
         using var folder = new TempFolder();
         string[] texts = ["Welcome to the harbour museum.", "Two of the ships are open today.", "The museum closes at five."];
         var renderer = new Renderer(SpeechEngines.Default, new SegmentCache(folder["cache"]));
-        var spoken = new VoiceProject { Voice = new() { Voice = "flite:rms" }, Lines = [.. texts.Select((text, i) => new VoiceLine { Id = $"{i + 1}", Text = text, Pause = TimeSpan.FromSeconds(1) })] };
+        var spoken = new VoiceProject { Voice = new() { Voice = "flite:rms" },
+            Lines = [.. texts.Select((text, i) => new VoiceLine { Id = $"{i + 1}", Text = text, Pause = TimeSpan.FromSeconds(1) })] };
         RenderReport said = await renderer.RenderAsync(spoken, folder["said.wav"], cancellation: TestContext.Current.CancellationToken);
-        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=10", "-i", folder["said.wav"], "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", folder["Harbour.mp4"]], cancellation: TestContext.Current.CancellationToken);
+        await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-f", "lavfi", "-i", "testsrc=size=64x48:rate=10", "-i", folder["said.wav"],
+            "-shortest", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac", folder["Harbour.mp4"]],
+            cancellation: TestContext.Current.CancellationToken);
 
         IPage page = await _studio.OpenAsync("/voice");
-        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a recording or film"), new FilePayload { Name = "broken.mp4", MimeType = "video/mp4", Buffer = [1, 2, 3] });
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a recording or film"),
+            new FilePayload { Name = "broken.mp4", MimeType = "video/mp4", Buffer = [1, 2, 3] });
         await Assertions.Expect(page.Locator(".upload .problem")).ToContainTextAsync("broken.mp4");
         _studio.Expected = complaint => complaint.Contains("422", StringComparison.Ordinal);
-        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a recording or film"), new FilePayload { Name = "Harbour.mp4", MimeType = "video/mp4", Buffer = File.ReadAllBytes(folder["Harbour.mp4"]) });
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a recording or film"),
+            new FilePayload { Name = "Harbour.mp4", MimeType = "video/mp4", Buffer = File.ReadAllBytes(folder["Harbour.mp4"]) });
         ILocator timeline = page.Locator(".timeline");
         await Assertions.Expect(timeline).ToHaveAttributeAsync("data-original", "yes");
         await page.GetByLabel("What is said in it").FillAsync(string.Join('\n', texts));
@@ -119,7 +131,8 @@ public sealed class VoicePageTests : IAsyncLifetime
         await Assertions.Expect(timeline).Not.ToHaveAttributeAsync("data-playing", "yes");
 
         // It is dragged to two seconds later, where the next line leaves it too little time, and back by undo.
-        double pps = double.Parse((await timeline.GetAttributeAsync("data-pps"))!, System.Globalization.CultureInfo.InvariantCulture), middle = (said.Lines[1].Start + said.Lines[1].End) / 2;
+        double pps = double.Parse((await timeline.GetAttributeAsync("data-pps"))!, System.Globalization.CultureInfo.InvariantCulture),
+            middle = (said.Lines[1].Start + said.Lines[1].End) / 2;
         await page.Keyboard.PressAsync("ArrowDown");
         await page.Keyboard.PressAsync("ArrowUp");
         await Assertions.Expect(timeline).ToHaveAttributeAsync("data-selected", "2");
@@ -171,12 +184,14 @@ public sealed class VoicePageTests : IAsyncLifetime
         await Assertions.Expect(second.Locator(".takes li[data-recorded=yes]")).ToHaveAttributeAsync("data-heard", "no");
         Assert.Equal(before, await WavAsync());
 
-        // Two rows are open: whoever records the next line ends and keeps the one before, each its own. What cannot be sent waits, and is sent again.
+        // Two rows are open: whoever records the next line ends and keeps the one before, each its own. What cannot be sent waits, and is
+        // sent again.
         ILocator third = page.Locator(".vline").Nth(2);
         await third.GetByRole(AriaRole.Button, new() { Name = "Settings of line 3" }).ClickAsync();
         await third.GetByRole(AriaRole.Button, new() { Name = "Record line 3" }).ClickAsync();
         await SpokenAsync(3);
-        _studio.Expected = complaint => complaint.Contains("422", StringComparison.Ordinal) || complaint.Contains("ERR_FAILED", StringComparison.Ordinal) || complaint.Contains("/voice/takes/", StringComparison.Ordinal);
+        _studio.Expected = complaint => complaint.Contains("422", StringComparison.Ordinal)
+            || complaint.Contains("ERR_FAILED", StringComparison.Ordinal) || complaint.Contains("/voice/takes/", StringComparison.Ordinal);
         await page.RouteAsync("**/voice/takes/*/2", route => route.AbortAsync());
         await second.GetByRole(AriaRole.Button, new() { Name = "Record line 2" }).ClickAsync();
         await Assertions.Expect(third.Locator(".takes li[data-recorded=yes]")).ToHaveCountAsync(1);
@@ -211,16 +226,27 @@ public sealed class VoicePageTests : IAsyncLifetime
             }
             """));
 
-        await File.WriteAllBytesAsync(folder["out.mp4"], await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/film")).BodyAsync());
+        await File.WriteAllBytesAsync(folder["out.mp4"],
+            await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/film")).BodyAsync());
         Assert.Equal(await PictureAsync("Harbour.mp4"), await PictureAsync("out.mp4"));
 
         string Id() => page.Url.Split('/')[^1];
-        Task<bool> IsKeptAsync() => page.EvaluateAsync<bool>("() => { const leaving = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(leaving); }");
-        Task SpokenAsync(int line) => page.WaitForFunctionAsync($"document.querySelector('.vline[data-line=\"{line}\"] .takes-box').dataset.recorded > 1.2");
-        async Task<double> PositionAsync() => double.Parse((await timeline.GetAttributeAsync("data-position"))!, System.Globalization.CultureInfo.InvariantCulture);
-        async Task<VoiceProject> ExportAsync() => VoiceProject.Parse(await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/json")).TextAsync(), "export");
-        async Task<byte[]> WavAsync() => await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/wav")).BodyAsync();
-        async Task<string> PictureAsync(string film) => System.Text.Encoding.UTF8.GetString((await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-i", folder[film], "-map", "0:v:0", "-c", "copy", "-f", "streamhash", "-"])).Output);
+        Task<bool> IsKeptAsync() =>
+            page.EvaluateAsync<bool>(
+                "() => { const leaving = new Event('beforeunload', { cancelable: true }); return !dispatchEvent(leaving); }");
+        Task SpokenAsync(int line) =>
+            page.WaitForFunctionAsync($"document.querySelector('.vline[data-line=\"{line}\"] .takes-box').dataset.recorded > 1.2");
+        async Task<double> PositionAsync() =>
+            double.Parse((await timeline.GetAttributeAsync("data-position"))!, System.Globalization.CultureInfo.InvariantCulture);
+        async Task<VoiceProject> ExportAsync() =>
+            VoiceProject.Parse(await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/json")).TextAsync(),
+                "export");
+        async Task<byte[]> WavAsync() =>
+            await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/export/{Id()}/wav")).BodyAsync();
+        async Task<string> PictureAsync(string film) =>
+            System.Text.Encoding.UTF8.GetString(
+                (await ExternalProgram.Ffmpeg.RunAsync(["-v", "error", "-i", folder[film], "-map", "0:v:0", "-c", "copy", "-f",
+                    "streamhash", "-"])).Output);
     }
 
     [Fact]
@@ -236,9 +262,11 @@ public sealed class VoicePageTests : IAsyncLifetime
         await StudioBrowser.CheckAsync(page, "the team's words");
         await page.GetByRole(AriaRole.Button, new() { Name = "Undo" }).ClickAsync();
         await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(0);
-        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"), new FilePayload { Name = "words.csv", MimeType = "text/csv", Buffer = "word,language,respelling\nquay,en,key\n"u8.ToArray() });
+        await StudioBrowser.ChooseAsync(page.Locator("input[type=file]"),
+            new FilePayload { Name = "words.csv", MimeType = "text/csv", Buffer = "word,language,respelling\nquay,en,key\n"u8.ToArray() });
         await Assertions.Expect(page.Locator("table.units tbody tr")).ToHaveCountAsync(1);
-        Assert.Equal("word,language,voice,ipa,respelling\nquay,en,,,key\n", await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/words/team.csv")).TextAsync());
+        Assert.Equal("word,language,voice,ipa,respelling\nquay,en,,,key\n",
+            await (await page.APIRequest.GetAsync($"{_studio.Server.Url}/voice/words/team.csv")).TextAsync());
 
         IPage project = await _studio.OpenAsync(page.Context, "/voice");
         await project.Locator("#script-text").FillAsync("ANNA: The quay is closed.");
@@ -247,7 +275,9 @@ public sealed class VoicePageTests : IAsyncLifetime
         await project.GetByRole(AriaRole.Button, new() { Name = "Start", Exact = true }).ClickAsync();
         await Assertions.Expect(project.Locator(".dubs li[data-state=done]")).ToHaveCountAsync(1);
         await StudioBrowser.CheckAsync(project, "a dubbed project");
-        byte[] wav = await (await project.APIRequest.GetAsync(_studio.Server.Url + "/" + await project.Locator(".dubs a").First.GetAttributeAsync("href"))).BodyAsync();
+        byte[] wav =
+            await (await project.APIRequest.GetAsync(
+                _studio.Server.Url + "/" + await project.Locator(".dubs a").First.GetAttributeAsync("href"))).BodyAsync();
         Assert.Equal("RIFF"u8, wav.AsSpan(0, 4));
         await project.GetByRole(AriaRole.Link, new() { Name = "Quality" }).ClickAsync();
         await Assertions.Expect(project.Locator("table.quality tbody tr")).ToHaveCountAsync(1);
@@ -273,9 +303,12 @@ public sealed class VoicePageTests : IAsyncLifetime
     public async Task File_ThatIsBroken_IsRefusedWithItsLine()
     {
         IPage page = await _studio.OpenAsync("/voice");
-        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a file"), new FilePayload { Name = "film.srt", MimeType = "text/plain", Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a file"),
+            new FilePayload { Name = "film.srt", MimeType = "text/plain",
+                Buffer = "1\n00:00:01,000 -> 00:00:02,000\nHello\n"u8.ToArray() });
         await Assertions.Expect(page.Locator(".script > .problem")).ToContainTextAsync("film.srt: line 2");
-        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a file"), new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
+        await StudioBrowser.ChooseAsync(page.GetByLabel("Open a file"),
+            new FilePayload { Name = "latin.txt", MimeType = "text/plain", Buffer = [0x43, 0x61, 0x66, 0xE9] });
         await Assertions.Expect(page.Locator(".script > .problem")).ToContainTextAsync("latin.txt:1: is not UTF-8");
     }
 }

@@ -7,7 +7,8 @@ using Microsoft.Playwright;
 
 namespace Flywheel.EndToEnd.Tests.Pages;
 
-/// <summary>An owner makes a workspace for a team and puts somebody in; what is written in one is not there in the other; what was taken along elsewhere comes in.</summary>
+/// <summary>An owner makes a workspace for a team and puts somebody in; what is written in one is not there in the other; what was taken
+/// along elsewhere comes in.</summary>
 public sealed class WorkspacePageTests : IAsyncLifetime
 {
     private const string Password = "plum lantern quay";
@@ -26,7 +27,8 @@ public sealed class WorkspacePageTests : IAsyncLifetime
     {
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
         var accounts = new Accounts(store, TimeProvider.System);
-        IPage ann = await JoinAsync("Ann", AccountRole.Owner), ben = await JoinAsync("Ben", AccountRole.Editor), eve = await JoinAsync("Eve", AccountRole.Editor);
+        IPage ann = await JoinAsync("Ann", AccountRole.Owner), ben = await JoinAsync("Ben", AccountRole.Editor),
+            eve = await JoinAsync("Eve", AccountRole.Editor);
 
         // Made, and somebody put in, on the page.
         await ann.GotoAsync(_studio.Server.Url + "/console/workspaces");
@@ -65,7 +67,8 @@ public sealed class WorkspacePageTests : IAsyncLifetime
         using var zip = new MemoryStream();
         await new Archives(store, TimeProvider.System).ExportAsync((await accounts.GetAsync("ben")).User, zip);
         await eve.GotoAsync(_studio.Server.Url + "/account");
-        await eve.GetByLabel("File", new() { Exact = true }).SetInputFilesAsync(new FilePayload { Name = "ben.zip", MimeType = "application/zip", Buffer = zip.ToArray() });
+        await eve.GetByLabel("File", new() { Exact = true })
+            .SetInputFilesAsync(new FilePayload { Name = "ben.zip", MimeType = "application/zip", Buffer = zip.ToArray() });
         await StudioBrowser.CheckAsync(eve, "account");
         await eve.GetByRole(AriaRole.Button, new() { Name = "Import" }).ClickAsync();
         await Assertions.Expect(eve.GetByRole(AriaRole.Status)).ToContainTextAsync("Documents:");

@@ -83,21 +83,26 @@ public sealed class WritePageTests : IAsyncLifetime
         await _studio.CrashAndRestartAsync();
         await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync(new Regex("checks spelling"), new() { Timeout = 60_000 });
         await StudioBrowser.LiveAsync(page);
-        await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
+        await Assertions.Expect(page.GetByLabel("Facts"))
+            .ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
 
         // It is on disk, not only in this browser: the same person elsewhere sees it.
         IBrowserContext elsewhere = await _studio.NewPersonAsync();
-        await elsewhere.AddCookiesAsync((await page.Context.CookiesAsync()).Where(cookie => cookie.Name == "flywheel_person").Select(cookie => new Cookie { Name = cookie.Name, Value = cookie.Value, Url = _studio.Server.Url }));
+        await elsewhere.AddCookiesAsync((await page.Context.CookiesAsync()).Where(cookie => cookie.Name == "flywheel_person")
+            .Select(cookie => new Cookie { Name = cookie.Name, Value = cookie.Value, Url = _studio.Server.Url }));
         IPage other = await _studio.OpenAsync(elsewhere, new Uri(page.Url).AbsolutePath);
-        await Assertions.Expect(other.GetByLabel("Facts")).ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
+        await Assertions.Expect(other.GetByLabel("Facts"))
+            .ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
     }
 
-    /// <summary>Letters that the browser noted before the brief had its id, and the server heard of afterwards, are no text of another window.</summary>
+    /// <summary>Letters that the browser noted before the brief had its id, and the server heard of afterwards, are no text of another
+    /// window.</summary>
     [Fact]
     public async Task NewBrief_TypedOnWhileItGetsItsId_ReloadsWholeAndWithoutConflict()
     {
         IPage page = await OpenAsync();
-        foreach ((string label, string text) in new[] { ("Name", "Kestrel"), ("Facts", "forty kinds of tea\nopen on Sundays"), ("What it is", "a tea house") })
+        foreach ((string label, string text) in new[] { ("Name", "Kestrel"), ("Facts", "forty kinds of tea\nopen on Sundays"),
+            ("What it is", "a tea house") })
         {
             await page.GetByLabel(label, new() { Exact = label == "Name" }).FocusAsync();
             await page.Keyboard.TypeAsync(text);
@@ -138,7 +143,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await using FlywheelStore store = await StoreAsync();
         List<string> written = [];
         foreach (Generation generation in (await store.RecentGenerationsAsync(3)).OrderBy(generation => generation.Choice))
-            written.AddRange((await store.FeedbackAsync(generation.Id)).Where(one => one.Metric == Metrics.Demonstration).Select(one => one.Text));
+            written.AddRange((await store.FeedbackAsync(generation.Id)).Where(one => one.Metric == Metrics.Demonstration)
+                .Select(one => one.Text));
         Assert.Equal(["left by a reload", "left by another page", "left by a click"], written.Distinct());
     }
 
@@ -159,7 +165,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await one.GetByLabel("Facts").FillAsync("from the first");
         await Assertions.Expect(two.GetByLabel("Facts")).ToHaveValueAsync("from the first");
         string document = new Uri(two.Url).Segments[^1].Replace("-", "", StringComparison.Ordinal);
-        await two.EvaluateAsync($"localStorage.setItem('flywheel.unsaved.{document}:facts', JSON.stringify({{ value: 'from the second', base: '' }}))");
+        await two.EvaluateAsync(
+            $"localStorage.setItem('flywheel.unsaved.{document}:facts', JSON.stringify({{ value: 'from the second', base: '' }}))");
         await two.ReloadAsync();
         await Assertions.Expect(two.Locator(".conflict blockquote")).ToHaveTextAsync("from the first");
         await Assertions.Expect(two.GetByLabel("Facts")).ToHaveValueAsync("from the second");
@@ -181,7 +188,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await page.ReloadAsync();
         await ReadyAsync(page);
         await using FlywheelStore store = await StoreAsync();
-        Assert.All(await store.RecentGenerationsAsync(3), generation => Assert.NotEqual(Flywheel.Engine.FinishReason.Cancelled, generation.FinishReason));
+        Assert.All(await store.RecentGenerationsAsync(3),
+            generation => Assert.NotEqual(Flywheel.Engine.FinishReason.Cancelled, generation.FinishReason));
     }
 
     [Fact]
@@ -193,12 +201,14 @@ public sealed class WritePageTests : IAsyncLifetime
         await page.Keyboard.PressAsync("Control+Enter");
         await Assertions.Expect(page.Locator(".examples")).ToContainTextAsync("The prompt shows 1 of your kept texts");
         await page.GetByRole(AriaRole.Button, new() { Name = "Write again" }).ClickAsync();
-        await Assertions.Expect(page.Locator(".shown-examples")).ToContainTextAsync("with one of your kept texts", new() { Timeout = 60_000 });
+        await Assertions.Expect(page.Locator(".shown-examples"))
+            .ToContainTextAsync("with one of your kept texts", new() { Timeout = 60_000 });
         await ReadyAsync(page);
         await using (FlywheelStore store = await StoreAsync())
         {
             Generation[] latest = [.. await store.RecentGenerationsAsync(3)];
-            Assert.All(latest, generation => Assert.Equal("Every photo, where you took it!", generation.Payload!.Conversation!.Messages[1].Text));
+            Assert.All(latest,
+                generation => Assert.Equal("Every photo, where you took it!", generation.Payload!.Conversation!.Messages[1].Text));
             await using FlywheelDb db = store.Tables();
             Guid[] shown = [.. db.Set<PromptExample>().Where(one => one.GenerationId == latest[0].Id).Select(one => one.FeedbackId)];
             Assert.Contains(Assert.Single(shown), db.Feedback.Select(row => row.Id).ToList());
@@ -441,7 +451,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await Assertions.Expect(typing.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync("Quill");
     }
 
-    /// <summary>Whatever the moment of the reload: before the letters are saved, while the brief gets its id, after its address has it.</summary>
+    /// <summary>Whatever the moment of the reload: before the letters are saved, while the brief gets its id, after its address has
+    /// it.</summary>
     [Fact]
     public async Task NewBrief_ReloadedRightAfterTheFirstLetters_IsOneBrief()
     {
@@ -480,7 +491,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await ReadyAsync(page);
     }
 
-    private static Task ReadyAsync(IPage page) => Assertions.Expect(page.Locator(".cards").First.Locator(".draft.ready")).ToHaveCountAsync(3, new() { Timeout = 60_000 });
+    private static Task ReadyAsync(IPage page) =>
+        Assertions.Expect(page.Locator(".cards").First.Locator(".draft.ready")).ToHaveCountAsync(3, new() { Timeout = 60_000 });
 
     private static async Task EditAsync(IPage page, int draft, string text)
     {

@@ -12,7 +12,8 @@ namespace Flywheel.EndToEnd.Tests;
 public sealed class RankKillTests
 {
     /// <summary>Ranks that die under each MPI: twenty in all.</summary>
-    private static readonly int s_numKills = int.Parse(Environment.GetEnvironmentVariable("FLYWHEEL_TEST_KILLS") ?? "10", CultureInfo.InvariantCulture);
+    private static readonly int s_numKills =
+        int.Parse(Environment.GetEnvironmentVariable("FLYWHEEL_TEST_KILLS") ?? "10", CultureInfo.InvariantCulture);
 
     /// <summary>Half of the deaths among three ranks, then Ctrl-C, and half among two.</summary>
     [Theory]
@@ -30,20 +31,25 @@ public sealed class RankKillTests
         Assert.Equal(s_numKills, kills);
         Assert.Equal(expected, training.Result("killed").Model);
         Assert.Equal(training.Curve("undisturbed"), training.Curve("killed"));
-        int losses = Regex.Count(output.ToString(), @"ranks were lost \(exit code \d+\) after step \d+: \d+\.\d s of work lost; starting again from the checkpoint of step \d+");
-        // A rank that comes up beside one that is just dying may be ended by the MPI library itself: a loss more, told and made good like them.
+        int losses = Regex.Count(output.ToString(),
+            @"ranks were lost \(exit code \d+\) after step \d+: \d+\.\d s of work lost; starting again from the checkpoint of step \d+");
+        // A rank that comes up beside one that is just dying may be ended by the MPI library itself: a loss more, told and made good like
+        // them.
         Assert.True(losses >= kills, $"{kills} ranks were killed, {losses} losses noted\n{output}");
         Assert.Matches(@"\d+ restarts?, \d+\.\d s of work lost in all", output.ToString());
         TestContext.Current.TestOutputHelper?.WriteLine(output.ToString());
     }
 
-    /// <summary>Trains with so many ranks and kills one of them again and again; then stops the training in order, or lets it end if that was the last of the deaths.</summary>
-    private static async Task<int> KillAsync(TinyTraining training, string launcher, int numRanks, int numKills, Random random, StringBuilder output)
+    /// <summary>Trains with so many ranks and kills one of them again and again; then stops the training in order, or lets it end if that
+    /// was the last of the deaths.</summary>
+    private static async Task<int> KillAsync(TinyTraining training, string launcher, int numRanks, int numKills, Random random,
+        StringBuilder output)
     {
         bool isLast = numRanks == 2;
         using Process supervisor = training.Start("killed", output, "--ranks", $"{numRanks}", "--launcher", launcher);
         int kills = 0;
-        for (int target = training.LoggedSteps("killed") + random.Next(2, 12); !supervisor.HasExited; await Task.Delay(10, TestContext.Current.CancellationToken))
+        for (int target = training.LoggedSteps("killed") + random.Next(2, 12); !supervisor.HasExited; await Task.Delay(10,
+            TestContext.Current.CancellationToken))
         {
             if (training.LoggedSteps("killed") < target) continue;
             if (kills == numKills)
@@ -59,7 +65,8 @@ public sealed class RankKillTests
             Kill(ranks[random.Next(ranks.Length)]);
             kills++;
             // The next one dies after the others have gone and new ones have come some steps further.
-            while (!supervisor.HasExited && training.RankProcesses().Intersect(ranks).Any()) await Task.Delay(10, TestContext.Current.CancellationToken);
+            while (!supervisor.HasExited && training.RankProcesses().Intersect(ranks).Any())
+                await Task.Delay(10, TestContext.Current.CancellationToken);
             target = training.LoggedSteps("killed") + random.Next(1, 12);
         }
         await supervisor.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -79,7 +86,8 @@ public sealed class RankKillTests
         TrainingJob job = training.Job("stopped");
         var supervisor = new Supervisor
         {
-            Launcher = RankLauncher.Command(2, launcher), RankCommand = ["dotnet", ServerProcess.Program, "rank"], Silence = TimeSpan.FromSeconds(8),
+            Launcher = RankLauncher.Command(2, launcher), RankCommand = ["dotnet", ServerProcess.Program, "rank"],
+            Silence = TimeSpan.FromSeconds(8),
         };
         List<string> notes = [];
         int stopped = 0;
@@ -92,7 +100,8 @@ public sealed class RankKillTests
             stop.WaitForExit();
         }, TestContext.Current.CancellationToken), TestContext.Current.CancellationToken);
         Assert.NotEqual(0, stopped);
-        Assert.Matches(@"ranks were lost \(rank [01] has not been heard for \d+ s\) after step \d+: \d+\.\d s of work lost; starting again from the checkpoint of step \d+", Assert.Single(notes, note => note.Contains("were lost", StringComparison.Ordinal)));
+        Assert.Matches(
+            @"ranks were lost \(rank [01] has not been heard for \d+ s\) after step \d+: \d+\.\d s of work lost; starting again from the checkpoint of step \d+", Assert.Single(notes, note => note.Contains("were lost", StringComparison.Ordinal)));
         Assert.Equal(expected.Model, model.Hash);
         Assert.DoesNotContain(stopped, training.RankProcesses());
     }
@@ -162,10 +171,12 @@ public sealed class RankKillTests
         Need("mpirun.openmpi");
         using var training = new TinyTraining(steps: 60, more: "  clip_norm: 0\n");
         var output = new StringBuilder();
-        using Process supervisor = training.Start("diverged", output, "--ranks", "3", "--launcher", "mpirun.openmpi", "--set", "train.learning_rate=1e30");
+        using Process supervisor = training.Start("diverged", output, "--ranks", "3", "--launcher", "mpirun.openmpi", "--set",
+            "train.learning_rate=1e30");
         await supervisor.WaitForExitAsync(TestContext.Current.CancellationToken);
         Assert.Equal(2, supervisor.ExitCode);
-        Assert.Matches(@"^error: the (loss|gradient's norm) became .* at step \d+, documents \d+", Assert.Single(output.ToString().Split('\n'), line => line.Contains("became", StringComparison.Ordinal)));
+        Assert.Matches(@"^error: the (loss|gradient's norm) became .* at step \d+, documents \d+",
+            Assert.Single(output.ToString().Split('\n'), line => line.Contains("became", StringComparison.Ordinal)));
         Assert.DoesNotContain("starting again", output.ToString(), StringComparison.Ordinal);
     }
 
@@ -175,7 +186,8 @@ public sealed class RankKillTests
     {
         using var training = new TinyTraining(steps: 60);
         string broken = training.Home("broken-launcher");
-        await File.WriteAllTextAsync(broken, "#!/bin/sh\necho 'no such interface: ib0' >&2\nexit 7\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(broken, "#!/bin/sh\necho 'no such interface: ib0' >&2\nexit 7\n",
+            TestContext.Current.CancellationToken);
         await Tool.RunAsync("chmod", ["+x", broken], ".");
         var output = new StringBuilder();
         using Process supervisor = training.Start("hopeless", output, "--ranks", "2", "--launcher", broken);

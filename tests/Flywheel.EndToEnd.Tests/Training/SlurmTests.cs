@@ -15,7 +15,8 @@ public sealed class SlurmTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         foreach (string program in new[] { "slurmctld", "slurmd", "munged", "mpirun.mpich" })
-            if (!File.Exists($"/usr/sbin/{program}") && !Tool.Exists(program)) Assert.Skip($"{program} is not installed (Debian: apt-get install slurm-wlm munge mpich)");
+            if (!File.Exists($"/usr/sbin/{program}") && !Tool.Exists(program))
+                Assert.Skip($"{program} is not installed (Debian: apt-get install slurm-wlm munge mpich)");
         if (Environment.UserName != "root") Assert.Skip("slurmd needs root");
         string folder = _folder["slurm"];
         (int code, string output) = await Tool.RunAsync(Script, ["start", folder], ".");
@@ -37,9 +38,12 @@ public sealed class SlurmTests : IAsyncLifetime
         string expected = (await training.UndisturbedAsync()).Model, log = _folder["job.log"];
         // The launcher would build first; a job runs what is there.
         Directory.CreateDirectory(_folder["project"]);
-        await File.WriteAllTextAsync(_folder["project/flywheel"], $"#!/bin/sh\nexec dotnet {ServerProcess.Program} \"$@\"\n", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder["project/flywheel"], $"#!/bin/sh\nexec dotnet {ServerProcess.Program} \"$@\"\n",
+            TestContext.Current.CancellationToken);
         await Tool.RunAsync("chmod", ["+x", _folder["project/flywheel"]], ".");
-        string job = (await SlurmAsync("sbatch", "--parsable", "-N2", $"--output={log}", $"--export=ALL,FLYWHEEL_ROOT={_folder["project"]},FLYWHEEL_HOME={training.Home("job")}",
+        string job =
+            (await SlurmAsync("sbatch", "--parsable", "-N2", $"--output={log}",
+                $"--export=ALL,FLYWHEEL_ROOT={_folder["project"]},FLYWHEEL_HOME={training.Home("job")}",
             Path.Combine(TestFiles.Root, "recipes", "slurm", "train.sbatch"), training.Recipe)).Trim();
 
         await UntilAsync(() => training.LoggedSteps("job") >= 10, log);
@@ -73,10 +77,12 @@ public sealed class SlurmTests : IAsyncLifetime
     private async Task<string> SlurmAsync(string program, params string[] arguments)
     {
         (int code, string output) = await Tool.RunAsync("env", [$"SLURM_CONF={_cluster}/slurm.conf", program, .. arguments], _folder.Path);
-        return code == 0 || program == "squeue" ? code == 0 ? output : "" : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {output}");
+        return code == 0 || program == "squeue" ? code == 0
+            ? output : "" : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {output}");
     }
 
-    private int Restarts(string job) => int.Parse(Regex.Match(SlurmAsync("scontrol", "show", "job", job).GetAwaiter().GetResult(), @"Restarts=(\d+)").Groups[1].Value);
+    private int Restarts(string job) =>
+        int.Parse(Regex.Match(SlurmAsync("scontrol", "show", "job", job).GetAwaiter().GetResult(), @"Restarts=(\d+)").Groups[1].Value);
 
     private static string Read(string log) => File.Exists(log) ? File.ReadAllText(log) : "";
 
@@ -90,7 +96,8 @@ public sealed class SlurmTests : IAsyncLifetime
         {
             try
             {
-                if (int.TryParse(Path.GetFileName(folder), out int id) && File.ReadAllText(Path.Combine(folder, "environ")).Split('\0').Contains($"SLURMD_NODENAME={node}")) found.Add(id);
+                if (int.TryParse(Path.GetFileName(folder), out int id)
+                    && File.ReadAllText(Path.Combine(folder, "environ")).Split('\0').Contains($"SLURMD_NODENAME={node}")) found.Add(id);
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
@@ -109,6 +116,7 @@ public sealed class SlurmTests : IAsyncLifetime
     private async Task UntilAsync(Func<bool> condition, string log)
     {
         for (long started = Stopwatch.GetTimestamp(); !condition(); await Task.Delay(100, TestContext.Current.CancellationToken))
-            Assert.True(Stopwatch.GetElapsedTime(started).TotalMinutes < 4, $"waited in vain\n{Read(log)}\n{await SlurmAsync("sinfo", "-N", "-o", "%N %T %E")}\n{Read(Path.Combine(_cluster!, "slurmctld.log"))}");
+            Assert.True(Stopwatch.GetElapsedTime(started).TotalMinutes < 4,
+                $"waited in vain\n{Read(log)}\n{await SlurmAsync("sinfo", "-N", "-o", "%N %T %E")}\n{Read(Path.Combine(_cluster!, "slurmctld.log"))}");
     }
 }

@@ -21,7 +21,8 @@ public sealed class SweepKillTests
         {
             var output = new StringBuilder();
             using Process killed = training.Launch("sweep", output, ["sweep", training.Recipe, .. s_over]);
-            for (long started = Stopwatch.GetTimestamp(); Results().Length < wanted; await Task.Delay(5, TestContext.Current.CancellationToken))
+            for (long started = Stopwatch.GetTimestamp(); Results().Length < wanted; await Task.Delay(5,
+                TestContext.Current.CancellationToken))
                 Assert.True(!killed.HasExited && Stopwatch.GetElapsedTime(started).TotalMinutes < 3, $"waited in vain\n{output}");
             killed.Kill();
             await killed.WaitForExitAsync(TestContext.Current.CancellationToken);
@@ -33,8 +34,13 @@ public sealed class SweepKillTests
         Assert.True(whole.ExitCode == 0, last.ToString());
         Assert.Contains("resuming the sweep", last.ToString(), StringComparison.Ordinal);
         Assert.All(finished, result => Assert.Equal(result.Value, File.GetLastWriteTimeUtc(result.Key))); // used again, not run again
-        SweepResult sweep = JsonSerializer.Deserialize<SweepResult>(await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(runs, "sweep.json", SearchOption.AllDirectories)), TestContext.Current.CancellationToken), JsonText.Compact)!;
-        Assert.Equal(sweep.Tries.Select(attempt => attempt.Run).Order(), Directory.GetDirectories(runs).Select(Path.GetFileName).Where(name => name!.StartsWith("tiny-", StringComparison.Ordinal)).Order());
+        SweepResult sweep =
+            JsonSerializer.Deserialize<SweepResult>(
+                await File.ReadAllTextAsync(Assert.Single(Directory.GetFiles(runs, "sweep.json", SearchOption.AllDirectories)),
+                    TestContext.Current.CancellationToken), JsonText.Compact)!;
+        Assert.Equal(sweep.Tries.Select(attempt => attempt.Run).Order(),
+            Directory.GetDirectories(runs).Select(Path.GetFileName).Where(name => name!.StartsWith("tiny-", StringComparison.Ordinal))
+                .Order());
         Assert.Equal((2, 6), (sweep.NumRungs, sweep.Tries.Count)); // 4, then the best 2
 
         string[] Results() => Directory.Exists(runs) ? Directory.GetFiles(runs, "result.json", SearchOption.AllDirectories) : [];

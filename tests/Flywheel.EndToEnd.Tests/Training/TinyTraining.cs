@@ -18,9 +18,12 @@ internal sealed class TinyTraining : IDisposable
     public TinyTraining(int steps, string more = "", int numTexts = 60)
     {
         string texts = Directory.CreateDirectory(_folder["texts"]).FullName;
-        string[] words = "the quick brown fox jumps over a lazy dog while one small model learns words slowly and then all at once".Split(' ');
+        string[] words =
+            "the quick brown fox jumps over a lazy dog while one small model learns words slowly and then all at once".Split(' ');
         var random = new Random(1);
-        for (int i = 0; i < numTexts; i++) File.WriteAllText(Path.Combine(texts, $"{i}.txt"), string.Join(' ', Enumerable.Range(0, 60).Select(_ => words[random.Next(words.Length)])) + ".\n");
+        for (int i = 0; i < numTexts; i++)
+            File.WriteAllText(Path.Combine(texts, $"{i}.txt"),
+                string.Join(' ', Enumerable.Range(0, 60).Select(_ => words[random.Next(words.Length)])) + ".\n");
         File.WriteAllText(Recipe, $"""
             name: tiny
             seed: 3
@@ -53,12 +56,15 @@ internal sealed class TinyTraining : IDisposable
     public string Home(string name) => _folder[name];
 
     /// <summary>The run's folder, once there is one.</summary>
-    public string? Run(string home) => Directory.Exists(Path.Combine(Home(home), "runs")) ? Directory.GetDirectories(Path.Combine(Home(home), "runs")).SingleOrDefault() : null;
+    public string? Run(string home) =>
+        Directory.Exists(Path.Combine(Home(home), "runs"))
+            ? Directory.GetDirectories(Path.Combine(Home(home), "runs")).SingleOrDefault() : null;
 
     public TrainingResult Result(string home) => TrainingResult.Read(Run(home)!)!;
 
     /// <summary>Loss and validation loss of every line, in order: nothing missing, nothing twice.</summary>
-    public IEnumerable<(int Step, double? Loss, double? Validation)> Curve(string home) => TrainingLog.Read(Run(home)!).Select(line => (line.Step, line.Loss, line.ValidationLoss));
+    public IEnumerable<(int Step, double? Loss, double? Validation)> Curve(string home) =>
+        TrainingLog.Read(Run(home)!).Select(line => (line.Step, line.Loss, line.ValidationLoss));
 
     public int LoggedSteps(string home)
     {
@@ -67,7 +73,8 @@ internal sealed class TinyTraining : IDisposable
     }
 
     /// <summary>The program's <c>train</c> with this recipe; each rank has one thread.</summary>
-    public Process Start(string home, StringBuilder output, params IEnumerable<string> arguments) => Launch(home, output, ["train", Recipe, "--threads", "1", .. arguments]);
+    public Process Start(string home, StringBuilder output, params IEnumerable<string> arguments) =>
+        Launch(home, output, ["train", Recipe, "--threads", "1", .. arguments]);
 
     /// <summary>Any verb of the program.</summary>
     public Process Launch(string home, StringBuilder output, IEnumerable<string> arguments)
@@ -96,8 +103,10 @@ internal sealed class TinyTraining : IDisposable
         string datasets = Path.Combine(Home("undisturbed"), "datasets");
         return new TrainingJob
         {
-            Recipe = RecipeFile.Load(Recipe), RunFolder = Home(name), Config = model.Config, Tokenizer = model.Tokenizer, NumThreads = 1, ModelsFolder = Home(name + "-models"),
-            TrainData = Path.Combine(datasets, experiment.Dataset), ValidationData = experiment.ValidationDataset is { } held ? Path.Combine(datasets, held) : null,
+            Recipe = RecipeFile.Load(Recipe), RunFolder = Home(name), Config = model.Config, Tokenizer = model.Tokenizer, NumThreads = 1,
+            ModelsFolder = Home(name + "-models"),
+            TrainData = Path.Combine(datasets, experiment.Dataset),
+            ValidationData = experiment.ValidationDataset is { } held ? Path.Combine(datasets, held) : null,
         };
     }
 

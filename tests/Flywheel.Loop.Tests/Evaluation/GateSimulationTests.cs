@@ -16,7 +16,8 @@ public sealed class GateSimulationTests
         Assert.Equal(rows, GateSimulation.OnTastes(s_plan));
     }
 
-    /// <summary>Whatever one turn raised by the way, what all turns lose together stays within the margin; and nothing else is refused.</summary>
+    /// <summary>Whatever one turn raised by the way, what all turns lose together stays within the margin; and nothing else is
+    /// refused.</summary>
     [Fact]
     public void OnFrozenSet_TurnsThatLoseALittleEach_LoseNoMoreThanTheMargin()
     {

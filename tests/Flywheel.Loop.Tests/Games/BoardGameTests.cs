@@ -24,7 +24,8 @@ public sealed class BoardGameTests : IDisposable
         measure: {pairs: 1, positions: 6, simulations: 3}
         """, "mini", overrides);
 
-    /// <summary>A turn of Othello by playing itself, and one of chess by a teacher's games: recorded or not, learnt, matched and measured.</summary>
+    /// <summary>A turn of Othello by playing itself, and one of chess by a teacher's games: recorded or not, learnt, matched and
+    /// measured.</summary>
     [Theory]
     [InlineData("othello", "play.games=3", 3)]
     [InlineData("chess", "play.teacher=one-ply", 0)]
@@ -38,13 +39,17 @@ public sealed class BoardGameTests : IDisposable
         Assert.Equal(recorded, games.Count);
         foreach (RecordedGame game in games)
         {
-            Assert.Equal(game.Game.Result, Game.All[name].After(game.Game.Plies) is var end ? end.Result * (end.IsFirstToMove ? 1 : -1) : null);
+            Assert.Equal(game.Game.Result, Game.All[name].After(game.Game.Plies) is var end
+                ? end.Result * (end.IsFirstToMove ? 1 : -1) : null);
             IReadOnlyList<ArchivedMove> shown = await GameArchive.ReadAsync(store, task, game.Id);
             Assert.Equal(game.Game.Plies, shown.Select(move => move.Move));
             Assert.Equal([1], await GameArchive.TurnsAsync(store, name));
-            Assert.Contains(game.Id, (await GameArchive.ListAsync(store, task, 1)).Where(one => one.Result == game.Game.Result).Select(one => one.Id));
+            Assert.Contains(game.Id,
+                (await GameArchive.ListAsync(store, task, 1)).Where(one => one.Result == game.Game.Result).Select(one => one.Id));
         }
-        Assert.Equal(["random", "one-ply"], outcome.Measure.Matches.Concat(GameCurve.Read(store.Home, name).Measures[0].Matches).Select(match => match.Second).Distinct().Take(2));
+        Assert.Equal(["random", "one-ply"],
+            outcome.Measure.Matches.Concat(GameCurve.Read(store.Home, name).Measures[0].Matches).Select(match => match.Second).Distinct()
+                .Take(2));
     }
 
     /// <summary>The committed positions of Othello: each answer is what plain search without any device says.</summary>
@@ -78,10 +83,12 @@ public sealed class BoardGameTests : IDisposable
         {
             IReadOnlyDictionary<string, long> theirs = stockfish.Perft($"{position}", 2);
             Assert.Equal(theirs.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => $"{pair.Key}: {pair.Value}"),
-                position.Moves.Select(move => (Name: game.Symbol(move), After: position.Play(move))).OrderBy(one => one.Name, StringComparer.Ordinal)
+                position.Moves.Select(move => (Name: game.Symbol(move), After: position.Play(move)))
+                    .OrderBy(one => one.Name, StringComparer.Ordinal)
                     // Their counts go on where a game is drawn by fifty moves or by what is left.
                     .Select(one => $"{one.Name}: {(one.After.IsOver ? theirs[one.Name] : one.After.Moves.Count)}"));
         }
-        Assert.Contains(stockfish.BestMoves(game.Read("6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1", "fen"))[0], game.OnePly(game.Read("6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1", "fen")));
+        Assert.Contains(stockfish.BestMoves(game.Read("6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1", "fen"))[0],
+            game.OnePly(game.Read("6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1", "fen")));
     }
 }

@@ -19,7 +19,9 @@ public sealed class ConnectFourSolverTests
             int expected = Plain(position, []);
             Assert.Equal(expected, solver.Solve(position));
             Assert.Equal(Math.Sign(expected), solver.Outcome(position));
-            int?[] outcomes = [.. Enumerable.Range(0, 7).Select(column => position.HasRoom(column) ? (int?)-Math.Sign(Plain(position.Play(column), [])) : null)];
+            int?[] outcomes =
+                [.. Enumerable.Range(0, 7)
+                    .Select(column => position.HasRoom(column) ? (int?)-Math.Sign(Plain(position.Play(column), [])) : null)];
             Assert.Equal(outcomes, solver.Outcomes(position));
             compared++;
         }
@@ -29,7 +31,8 @@ public sealed class ConnectFourSolverTests
     [InlineData("3 0 3 0 3 1", 18)] // wins with the fourth stone, the soonest that there is
     [InlineData("2 3 2 3 2 3 6", 18)] // so does the other side, with its own
     [InlineData("3 0 2 0", 18)] // so does three in a row with both ends free
-    public void Solve_WonPositions_CountStonesToTheEnd(string moves, int expected) => Assert.Equal(expected, new ConnectFourSolver(18).Solve(ConnectFour.After(moves, "moves")));
+    public void Solve_WonPositions_CountStonesToTheEnd(string moves, int expected) =>
+    Assert.Equal(expected, new ConnectFourSolver(18).Solve(ConnectFour.After(moves, "moves")));
 
     [Fact]
     public void Solve_PositionAndMirrorImage_AreWorthTheSame()
@@ -43,7 +46,8 @@ public sealed class ConnectFourSolverTests
         }
     }
 
-    /// <summary>Allis and Allen 1988: the first player wins in the middle, draws beside it and loses further out. Minutes: FLYWHEEL_SLOW=1.</summary>
+    /// <summary>Allis and Allen 1988: the first player wins in the middle, draws beside it and loses further out. Minutes:
+    /// FLYWHEEL_SLOW=1.</summary>
     [Fact]
     public void Solve_EmptyBoard_IsWonInTheMiddle()
     {

@@ -31,14 +31,17 @@ public sealed class GameLoopTests : IDisposable
     public async Task Turn_FromNoGamesAtAll_RecordsGamesResultsExamplesAndAModel()
     {
         await using FlywheelStore store = await OpenAsync("home");
-        GameTurnOutcome outcome = await new GameLoop(store, Recipe("gate.elo0=-600", "gate.elo1=-300", "gate.max_pairs=16")) { Threads = 1 }.TurnAsync(); // any candidate will do
+        // any candidate will do
+        GameTurnOutcome outcome = await new GameLoop(store,
+            Recipe("gate.elo0=-600", "gate.elo1=-300", "gate.max_pairs=16")) { Threads = 1 }.TurnAsync();
         Assert.True(outcome.Promoted, outcome.Turn.Reason);
         Assert.Equal(outcome.Turn.Candidate, (await store.ChampionAsync())!.Hash);
         Assert.Equal(["connect-four"], ModelFolder.Open(store.FolderOf((await store.ChampionAsync())!)).Manifest.Tasks!);
 
         await using FlywheelDb db = store.Tables();
         Assert.Equal(8, await db.Generations.Select(row => row.Group).Distinct().CountAsync());
-        Assert.Equal(await db.Generations.CountAsync(), await db.Feedback.CountAsync(row => row.Source == FeedbackSource.Referee && row.Metric == Metrics.Rating));
+        Assert.Equal(await db.Generations.CountAsync(),
+            await db.Feedback.CountAsync(row => row.Source == FeedbackSource.Referee && row.Metric == Metrics.Rating));
         Assert.Equal(await db.Examples.CountAsync(), await db.ExampleFeedback.CountAsync());
         Assert.Equal(TurnState.Promoted, (await db.Turns.SingleAsync()).State);
 
@@ -52,7 +55,8 @@ public sealed class GameLoopTests : IDisposable
                 position = position.Play(move);
             }
             Assert.Equal(position.Result * (position.IsFirstToMove ? 1 : -1), game.Game.Result);
-            Assert.All(game.Game.Moves, move => Assert.True(move.Shares[move.Moves.ToList().IndexOf(move.Move)] > 0 && Math.Abs(move.Shares.Sum() - 1) < 1e-2));
+            Assert.All(game.Game.Moves,
+                move => Assert.True(move.Shares[move.Moves.ToList().IndexOf(move.Move)] > 0 && Math.Abs(move.Shares.Sum() - 1) < 1e-2));
         }
 
         // From a result to the model that learnt from it, and back.
@@ -63,7 +67,8 @@ public sealed class GameLoopTests : IDisposable
         Assert.Contains("<polyline", await File.ReadAllTextAsync(curve.Write(store.Home)));
     }
 
-    /// <summary>Killed with SIGKILL again and again, in play, training and match, it ends with the same games, weights and curve as one that was left alone.</summary>
+    /// <summary>Killed with SIGKILL again and again, in play, training and match, it ends with the same games, weights and curve as one
+    /// that was left alone.</summary>
     [Fact]
     public async Task Turn_KilledManyTimes_EndsLikeOneThatWasNot()
     {
@@ -77,14 +82,18 @@ public sealed class GameLoopTests : IDisposable
             await child.WaitForExitAsync();
         }
         await using FlywheelStore killed = await OpenAsync("killed");
-        if ((await killed.CountAsync()).Turns == 0 || (await new TurnLedger(killed, TimeProvider.System).UnfinishedAsync(default)) is not null || !GameCurve.Has(killed.Home, "connect-four", 1)) await PlayTurn(killed);
+        if ((await killed.CountAsync()).Turns == 0
+            || (await new TurnLedger(killed, TimeProvider.System).UnfinishedAsync(default)) is not null
+            || !GameCurve.Has(killed.Home, "connect-four", 1)) await PlayTurn(killed);
         await using FlywheelStore again = await OpenAsync("left");
         Assert.Equal(await GamesAsync(again), await GamesAsync(killed));
         await using FlywheelDb a = again.Tables(), b = killed.Tables();
         Assert.Equal((await a.Turns.FirstAsync()).Candidate, (await b.Turns.FirstAsync()).Candidate);
-        GameMeasure[] one = [.. GameCurve.Read(again.Home, "connect-four").Measures.Take(2)], other = [.. GameCurve.Read(killed.Home, "connect-four").Measures.Take(2)];
+        GameMeasure[] one = [.. GameCurve.Read(again.Home, "connect-four").Measures.Take(2)],
+            other = [.. GameCurve.Read(killed.Home, "connect-four").Measures.Take(2)];
         Assert.Equal(one.Select(measure => measure.Positions), other.Select(measure => measure.Positions));
-        Assert.Equal(one.Select(measure => string.Join(' ', measure.Gate?.Pairs ?? [])), other.Select(measure => string.Join(' ', measure.Gate?.Pairs ?? [])));
+        Assert.Equal(one.Select(measure => string.Join(' ', measure.Gate?.Pairs ?? [])),
+            other.Select(measure => string.Join(' ', measure.Gate?.Pairs ?? [])));
     }
 
     /// <summary>The child: says each line that the loop says.</summary>
@@ -117,7 +126,8 @@ public sealed class GameLoopTests : IDisposable
         Assert.NotEqual(await GamesAsync(one), await GamesAsync(third));
     }
 
-    /// <summary>Ten turns and ten thousand games later it is still the window that is read: games before it are not fetched, whatever is in them.</summary>
+    /// <summary>Ten turns and ten thousand games later it is still the window that is read: games before it are not fetched, whatever is in
+    /// them.</summary>
     [Fact]
     public async Task Read_GamesOfOlderTurns_AreNotLookedAt()
     {
@@ -125,7 +135,8 @@ public sealed class GameLoopTests : IDisposable
         await new GameLoop(store, Recipe("gate.max_pairs=2", "measure.positions=2")) { Threads = 1 }.TurnAsync();
         IReadOnlyList<RecordedGame> first = await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 0, 1 }, default);
         await new GameLoop(store, Recipe()) { Threads = 1 }.PlayAsync(5);
-        IReadOnlyList<RecordedGame> both = await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 1, 2 }, default), second = await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 2 }, default);
+        IReadOnlyList<RecordedGame> both = await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 1, 2 }, default),
+            second = await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 2 }, default);
         Assert.Equal([8, 13, 5], new[] { first.Count, both.Count, second.Count });
         Assert.Equal(both.Select(game => game.Id), first.Concat(second).Select(game => game.Id));
 
@@ -139,7 +150,8 @@ public sealed class GameLoopTests : IDisposable
         command.CommandText = $"EXPLAIN QUERY PLAN {query[query.IndexOf("SELECT", StringComparison.Ordinal)..]}";
         await using (System.Data.Common.DbDataReader reader = await command.ExecuteReaderAsync())
             while (await reader.ReadAsync()) plan.Add(reader.GetString(3));
-        Assert.Contains("USING INTEGER PRIMARY KEY (rowid>?", plan[0], StringComparison.Ordinal); // from the feedback's place on, and of each its generation
+        // from the feedback's place on, and of each its generation
+        Assert.Contains("USING INTEGER PRIMARY KEY (rowid>?", plan[0], StringComparison.Ordinal);
         Assert.All(plan, step => Assert.StartsWith("SEARCH", step, StringComparison.Ordinal));
     }
 
@@ -158,7 +170,8 @@ public sealed class GameLoopTests : IDisposable
             for (int seed = 0; seed < 4; seed++)
             {
                 TaskAsk ask = TaskAsk.For(task, values, model, new SamplerOptions());
-                string said = await (ask with { Sampler = ask.Sampler with { Temperature = 2 } }).AnswerAsync(engine, model.Tokenizer, (ulong)seed, default);
+                string said = await (ask with { Sampler = ask.Sampler with { Temperature = 2 } }).AnswerAsync(engine, model.Tokenizer,
+                    (ulong)seed, default);
                 Assert.Contains(said, GameTask.Moves(task.Game!, values));
             }
         }
@@ -170,11 +183,16 @@ public sealed class GameLoopTests : IDisposable
         await using FlywheelStore store = await OpenAsync("home");
         await using (FlywheelDb db = store.Tables())
         {
-            db.Turns.Add(new TurnRow { Id = Guid.NewGuid(), Number = 1, Started = Given.Monday, Champion = Given.Champion, Recipe = "name: people\nstages: []\n" });
+            db.Turns.Add(new TurnRow { Id = Guid.NewGuid(), Number = 1, Started = Given.Monday, Champion = Given.Champion,
+                Recipe = "name: people\nstages: []\n" });
             await db.SaveChangesAsync();
         }
-        Assert.StartsWith("turn 1 is one of people's feedback and is not ended", (await Assert.ThrowsAsync<FlywheelException>(() => new GameLoop(store, Recipe()).TurnAsync())).Message, StringComparison.Ordinal);
-        Assert.StartsWith("turn 1 is not ended yet", (await Assert.ThrowsAsync<FlywheelException>(() => new GameLoop(store, Recipe()).PlayAsync(1))).Message, StringComparison.Ordinal);
+        Assert.StartsWith("turn 1 is one of people's feedback and is not ended",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new GameLoop(store, Recipe()).TurnAsync())).Message,
+            StringComparison.Ordinal);
+        Assert.StartsWith("turn 1 is not ended yet",
+            (await Assert.ThrowsAsync<FlywheelException>(() => new GameLoop(store, Recipe()).PlayAsync(1))).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
@@ -203,7 +221,8 @@ public sealed class GameLoopTests : IDisposable
             solved++;
         }
         Assert.True(solved > 20, $"{solved} of {items.Count}");
-        Assert.InRange(PositionExam.HeldOut(task, new FlywheelHome(_folder["home"]), new MeasureRecipe { Positions = 20 }).Count, items.Count, items.Count + 20);
+        Assert.InRange(PositionExam.HeldOut(task, new FlywheelHome(_folder["home"]), new MeasureRecipe { Positions = 20 }).Count,
+            items.Count, items.Count + 20);
         foreach (TaskExample example in task.Description.Examples.Where(example => example.Answer.Length > 0))
             Assert.Equal(example.Answer, string.Join(' ', solver.BestMoves(Stones(task, task.Check(example.Fields))).Best));
     }
@@ -212,21 +231,25 @@ public sealed class GameLoopTests : IDisposable
     public async Task Match_OnePlyAgainstRandom_IsWonAndTheSameAgain()
     {
         Game game = Game.All["connect-four"];
-        MatchResult match = await GameMatch.PlayAsync(game, RulePlayer.OnePly, RulePlayer.Random, 40, 4, 9), again = await GameMatch.PlayAsync(game, RulePlayer.OnePly, RulePlayer.Random, 40, 4, 9);
+        MatchResult match = await GameMatch.PlayAsync(game, RulePlayer.OnePly, RulePlayer.Random, 40, 4, 9),
+            again = await GameMatch.PlayAsync(game, RulePlayer.OnePly, RulePlayer.Random, 40, 4, 9);
         Assert.True(match.Score > 0.8, $"{match.Score}");
         Assert.Equal(match.Pairs, again.Pairs);
         MatchResult solved = await GameMatch.PlayAsync(game, RulePlayer.Of(new ConnectFourSolver(18)), RulePlayer.OnePly, 4, 20, 9);
         Assert.True(solved.Score >= 0.5, $"{solved.Score}"); // with both sides of each opening nobody does better than the solver
     }
 
-    private static ConnectFour Stones(TaskFolder task, IReadOnlyDictionary<string, string> values) => ((ConnectFourPosition)GameTask.PositionOf(task.Game!, values)).Stones;
+    private static ConnectFour Stones(TaskFolder task, IReadOnlyDictionary<string, string> values) =>
+        ((ConnectFourPosition)GameTask.PositionOf(task.Game!, values)).Stones;
 
     private static TaskFolder TaskOf(FlywheelStore store) => new TaskCatalog(store.Home).Find("connect-four");
 
     private async Task<FlywheelStore> OpenAsync(string home) => await FlywheelStore.OpenAsync(new FlywheelHome(_folder[home]));
 
-    private static async Task<string[]> GamesAsync(FlywheelStore store) => [.. (await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 1 }, default))
-        .Select(game => $"{game.Id} {string.Join(' ', game.Game.Plies)} {game.Game.Result} {string.Join(' ', game.Game.Moves.SelectMany(move => move.Visits))}")];
+    private static async Task<string[]> GamesAsync(FlywheelStore store) =>
+        [.. (await GameRecord.ReadAsync(store, TaskOf(store), new HashSet<int> { 1 }, default))
+        .Select(game =>
+            $"{game.Id} {string.Join(' ', game.Game.Plies)} {game.Game.Result} {string.Join(' ', game.Game.Moves.SelectMany(move => move.Visits))}")];
 
     private static string Flatten(LineageNode node) => System.Text.Json.JsonSerializer.Serialize(node);
 }

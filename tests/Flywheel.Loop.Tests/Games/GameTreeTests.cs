@@ -19,7 +19,8 @@ public sealed class GameTreeTests
         Assert.True(shares[expected] == shares.Max() || (history == "3 0 2 0" && shares[4] == shares.Max()), string.Join(' ', shares));
     }
 
-    /// <summary>Where the end is near the search comes to know the result, which is the solver's; so are the moves that it leaves.</summary>
+    /// <summary>Where the end is near the search comes to know the result, which is the solver's; so are the moves that it
+    /// leaves.</summary>
     [Fact]
     public void Value_LatePositions_IsTheSolvers()
     {
@@ -88,7 +89,9 @@ public sealed class GameTreeTests
             Assert.Equal([3, 3, 2, 5], GameRecord.HistoryOf(game, System.Text.Json.Nodes.JsonNode.Parse(search)!));
             Assert.Equal([0, 1, 2, 3, 4, 5, 6], GameRecord.MovesOf(game, System.Text.Json.Nodes.JsonNode.Parse(search)!));
         }
-        Assert.Equal(["d3", "pass"], GameRecord.HistoryOf(Game.All["othello"], System.Text.Json.Nodes.JsonNode.Parse("""{"history": "d3 pass"}""")!).Select(Game.All["othello"].Symbol));
+        Assert.Equal(["d3", "pass"],
+            GameRecord.HistoryOf(Game.All["othello"], System.Text.Json.Nodes.JsonNode.Parse("""{"history": "d3 pass"}""")!)
+                .Select(Game.All["othello"].Symbol));
     }
 
     /// <summary>Figures of legal moves as those of columns, [7].</summary>

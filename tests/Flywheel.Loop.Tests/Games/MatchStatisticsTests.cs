@@ -42,7 +42,8 @@ public sealed class MatchStatisticsTests
         var test = new SequentialTest(s_recipe);
         Assert.Equal((Math.Log(0.05 / 0.95), Math.Log(0.95 / 0.05)), (test.Lower, test.Upper));
         double[] won = [.. Enumerable.Repeat(2.0, 20)], lost = [.. Enumerable.Repeat(0.0, 20)];
-        Assert.Equal((MatchVerdict.Better, MatchVerdict.NotBetter, MatchVerdict.Open), (test.Judge(won), test.Judge(lost), test.Judge(won[..4])));
+        Assert.Equal((MatchVerdict.Better, MatchVerdict.NotBetter, MatchVerdict.Open),
+            (test.Judge(won), test.Judge(lost), test.Judge(won[..4])));
         Assert.Equal(0, test.LogRatio([.. Enumerable.Repeat(SequentialTest.ScoreOf(0) + SequentialTest.ScoreOf(60), 30)]), 1e-9);
     }
 
@@ -67,7 +68,8 @@ public sealed class MatchStatisticsTests
         {
             var matches = new List<MatchResult>();
             for (int i = 0; i + 1 < players.Length; i++)
-                matches.Add(new MatchResult(players[i + 1], players[i], [.. Enumerable.Range(0, 40).Select(_ => Game(truth[i + 1] - truth[i]) + Game(truth[i + 1] - truth[i]))]));
+                matches.Add(new MatchResult(players[i + 1], players[i],
+                    [.. Enumerable.Range(0, 40).Select(_ => Game(truth[i + 1] - truth[i]) + Game(truth[i + 1] - truth[i]))]));
             foreach (EloRating rating in EloRatings.Fit(matches, "zero").Where(rating => rating.Player != "zero"))
             {
                 all++;

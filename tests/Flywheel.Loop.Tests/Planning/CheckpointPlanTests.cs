@@ -20,7 +20,8 @@ public sealed class CheckpointPlanTests
     {
         double interval = CheckpointPlan.Interval(write, failures), best = Cost(interval);
 
-        for (double other = interval / 8; other < interval * 8; other *= 1.05) Assert.True(Cost(other) > best * 0.9999, $"{other} costs {Cost(other)}, {interval} {best}");
+        for (double other = interval / 8; other < interval * 8; other *= 1.05)
+            Assert.True(Cost(other) > best * 0.9999, $"{other} costs {Cost(other)}, {interval} {best}");
 
         double Cost(double seconds) => CheckpointPlan.ExpectedSeconds(1e6, seconds, write, failures, restart);
     }

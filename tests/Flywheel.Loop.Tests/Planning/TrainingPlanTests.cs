@@ -6,7 +6,8 @@ namespace Flywheel.Loop.Tests.Planning;
 
 public sealed class TrainingPlanTests
 {
-    private static readonly PlanRequest Hours = new() { FlopsPerSecond = 0.4 * 989e12, MemoryBytes = 80_000_000_000, Count = 8, PricePerHour = 2.5, Hours = 24 };
+    private static readonly PlanRequest Hours = new() { FlopsPerSecond = 0.4 * 989e12, MemoryBytes = 80_000_000_000, Count = 8,
+        PricePerHour = 2.5, Hours = 24 };
 
     /// <summary>
     /// Published runs: llm.c trained GPT-2 124M on 10 billion tokens in about 90 minutes on 8 A100 at up to 60% of their peak
@@ -15,11 +16,13 @@ public sealed class TrainingPlanTests
     [Theory]
     [InlineData(124e6, 10e9, 1024, 50_257, 8, 0.49, 1.5, 0.15)]
     [InlineData(6.74e9, 2e12, 4096, 32_000, 1024, 0.45, 180, 0.15)]
-    public void For_PublishedRun_TakesAboutTheirHours(double parameters, double tokens, int context, int vocab, int count, double utilization, double hours, double tolerance)
+    public void For_PublishedRun_TakesAboutTheirHours(double parameters, double tokens, int context, int vocab, int count,
+        double utilization, double hours, double tolerance)
     {
         TrainingPlan plan = TrainingPlan.For(new PlanRequest
         {
-            FlopsPerSecond = utilization * 312e12, MemoryBytes = 80_000_000_000, Count = count, Parameters = parameters, TokensPerParameter = tokens / parameters,
+            FlopsPerSecond = utilization * 312e12, MemoryBytes = 80_000_000_000, Count = count, Parameters = parameters,
+            TokensPerParameter = tokens / parameters,
             Context = context, Vocab = vocab, HoursBetweenFailures = double.PositiveInfinity,
         });
 
@@ -28,9 +31,12 @@ public sealed class TrainingPlanTests
 
     [Fact]
     public void For_AnyBudget_IsSpentAndNotExceeded() =>
-        Gen.Select(Gen.Double[50, 1e6], Gen.Int[1, 512], Gen.Double[0.1, 10], Gen.Double[0, 0.4], Gen.Double[0, 0.4]).Sample((money, count, price, labels, people) =>
+        Gen.Select(Gen.Double[50, 1e6], Gen.Int[1, 512], Gen.Double[0.1, 10], Gen.Double[0, 0.4], Gen.Double[0, 0.4])
+            .Sample((money, count, price, labels, people) =>
         {
-            TrainingPlan plan = TrainingPlan.For(Hours with { Hours = null, Money = money, Count = count, PricePerHour = price, LabelShare = labels, PeopleShare = people });
+            TrainingPlan plan =
+                TrainingPlan.For(Hours with { Hours = null, Money = money, Count = count, PricePerHour = price, LabelShare = labels,
+                    PeopleShare = people });
 
             Assert.Equal(money, plan.Money + plan.LabelMoney + plan.PeopleMoney, money * 0.001);
             Assert.InRange(plan.Checkpoints.Efficiency, 0, 1);

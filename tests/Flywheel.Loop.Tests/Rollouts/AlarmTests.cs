@@ -32,7 +32,8 @@ public sealed class AlarmTests : IDisposable
             bool today = hour < 24;
             for (int i = 0; i < 3; i++)
             {
-                Generation answer = Answer(time, today && wrong == AlarmKind.Length ? 160 : 80 + (hour + i) % 20, today && wrong == AlarmKind.Repetition && i > 0 ? "again" : $"text {hour} {i}");
+                Generation answer = Answer(time, today && wrong == AlarmKind.Length ? 160 : 80 + (hour + i) % 20,
+                    today && wrong == AlarmKind.Repetition && i > 0 ? "again" : $"text {hour} {i}");
                 answers.Add(answer);
                 if (i == 0) feedback.Add(Said(answer, time, wrong == AlarmKind.OnePerson && hour % 3 > 0 ? "ann" : $"user-{hour % 9}"));
             }
@@ -54,13 +55,16 @@ public sealed class AlarmTests : IDisposable
         var id = Guid.CreateVersion7(time);
         return new()
         {
-            Id = id, Group = id, Time = time, User = "ann", App = "api", ModelHash = "m", FinishReason = FinishReason.Stop, NumTokens = tokens,
-            Payload = new() { GenerationId = id, Text = text, PromptTokens = [tokens, (int)(time - s_now).TotalHours], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+            Id = id, Group = id, Time = time, User = "ann", App = "api", ModelHash = "m", FinishReason = FinishReason.Stop,
+            NumTokens = tokens,
+            Payload = new() { GenerationId = id, Text = text, PromptTokens = [tokens, (int)(time - s_now).TotalHours], Tokens = [],
+                Logprobs = [], SamplerLogprobs = [], Sampler = new() },
         };
     }
 
     private static Feedback Said(Generation about, DateTimeOffset time, string user) => new()
     {
-        Id = Guid.CreateVersion7(time), Time = time, GenerationId = about.Id, Metric = Metrics.Keep, Value = JsonValue.Create(true).ToJsonString(), User = user,
+        Id = Guid.CreateVersion7(time), Time = time, GenerationId = about.Id, Metric = Metrics.Keep,
+        Value = JsonValue.Create(true).ToJsonString(), User = user,
     };
 }

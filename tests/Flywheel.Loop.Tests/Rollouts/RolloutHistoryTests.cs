@@ -19,7 +19,8 @@ public sealed class RolloutHistoryTests : IDisposable
         var answers = new List<Generation>();
         for (int person = 0; person < 12; person++)
             for (int i = 0; i < RolloutTracker.PerPerson; i++)
-                answers.AddRange(Drafts($"user-{person}", 10 * person + i, i switch { 0 or 1 => FinishReason.Failed, 2 => FinishReason.Cancelled, _ => FinishReason.Stop }));
+                answers.AddRange(Drafts($"user-{person}", 10 * person + i,
+                    i switch { 0 or 1 => FinishReason.Failed, 2 => FinishReason.Cancelled, _ => FinishReason.Stop }));
         answers.AddRange(Drafts("ann", 900, FinishReason.Stop)[..2]); // the candidate's queue was full
         RolloutTracker seen = await ReadAsync(store, answers, []);
         Assert.Equal((60, 24, 12), (seen.Candidate.NumAnswers, seen.Candidate.NumFailed, seen.Candidate.NumSlow));
@@ -54,9 +55,11 @@ public sealed class RolloutHistoryTests : IDisposable
             var id = Guid.CreateVersion7(time);
             return new Generation
             {
-                Id = id, Group = group, Choice = place, Time = time, User = person, App = "write", ModelHash = place < 2 ? "a" : "b", FinishReason = place == 3 ? last : FinishReason.Stop,
+                Id = id, Group = group, Choice = place, Time = time, User = person, App = "write", ModelHash = place < 2 ? "a" : "b",
+                FinishReason = place == 3 ? last : FinishReason.Stop,
                 Rollout = 1, Variant = place < 2 ? RolloutRow.ChampionArm : RolloutRow.CandidateArm, Propensity = 1,
-                Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+                Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [],
+                    Sampler = new() },
             };
         })];
     }
@@ -67,10 +70,13 @@ public sealed class RolloutHistoryTests : IDisposable
         await using (FlywheelDb db = store.Tables())
         {
             db.Generations.AddRange(answers);
-            db.Feedback.AddRange(acts.Select((act, at) => new Feedback { Id = Guid.CreateVersion7(), Time = later.AddSeconds(at), GenerationId = act.Of, Metric = act.Metric, Value = "true", User = "ann" }));
+            db.Feedback.AddRange(
+                acts.Select((act, at) => new Feedback { Id = Guid.CreateVersion7(), Time = later.AddSeconds(at), GenerationId = act.Of,
+                    Metric = act.Metric, Value = "true", User = "ann" }));
             await db.SaveChangesAsync(TestContext.Current.CancellationToken);
         }
-        var row = new RolloutRow { Id = 1, Champion = "a", Candidate = "b", Decider = RolloutDecider.Drafts, Share = 0.05, Started = Given.Monday, StepStarted = Given.Monday };
+        var row = new RolloutRow { Id = 1, Champion = "a", Candidate = "b", Decider = RolloutDecider.Drafts, Share = 0.05,
+            Started = Given.Monday, StepStarted = Given.Monday };
         return await RolloutHistory.ReadAsync(store, row, later.AddHours(1), TestContext.Current.CancellationToken);
     }
 }

@@ -23,7 +23,8 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
         }
         // Another rollout, or another home, splits otherwise: half of the halves agree.
         foreach (RolloutSplit other in new[] { new RolloutSplit(s_salt, 8), new RolloutSplit([.. s_salt.Reverse()], 7) })
-            Assert.InRange(Enumerable.Range(0, 10_000).Count(person => split.IsCandidate($"user-{person}", 0.5) == other.IsCandidate($"user-{person}", 0.5)), 4800, 5200);
+            Assert.InRange(Enumerable.Range(0, 10_000)
+                .Count(person => split.IsCandidate($"user-{person}", 0.5) == other.IsCandidate($"user-{person}", 0.5)), 4800, 5200);
     }
 
     [Fact]
@@ -51,7 +52,8 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
         Assert.InRange(outside, 0, 2);
     }
 
-    /// <summary>Better liked where it answers, and failing one time in twelve: the guard needs longer to be certain than acceptance does (without its leave 38 of 60 such were promoted).</summary>
+    /// <summary>Better liked where it answers, and failing one time in twelve: the guard needs longer to be certain than acceptance does
+    /// (without its leave 38 of 60 such were promoted).</summary>
     [Fact]
     public void Rollout_BetterLikedAndFailing_IsNeverPromotedBeforeItsGuardIsCertain()
     {
@@ -129,7 +131,8 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
         var tracker = new RolloutTracker();
         var time = DateTimeOffset.UnixEpoch;
         Guid kept = Guid.NewGuid(), taken = Guid.NewGuid();
-        foreach (Guid request in new[] { kept, taken }) tracker.Answered(time, request, "ann", candidate: false, 0.5, failed: false, slow: false);
+        foreach (Guid request in new[] { kept, taken })
+            tracker.Answered(time, request, "ann", candidate: false, 0.5, failed: false, slow: false);
         tracker.Judged(time, kept, 1);
         tracker.Judged(time, taken, 0);
         tracker.Judged(time, taken, null);
@@ -170,7 +173,8 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
     {
         var random = new Random(9);
         var tracker = new RolloutTracker();
-        var row = new RolloutRow { Champion = "a", Candidate = "b", Share = 0.05, Decider = RolloutDecider.Drafts, Started = DateTimeOffset.UnixEpoch, StepStarted = DateTimeOffset.UnixEpoch };
+        var row = new RolloutRow { Champion = "a", Candidate = "b", Share = 0.05, Decider = RolloutDecider.Drafts,
+            Started = DateTimeOffset.UnixEpoch, StepStarted = DateTimeOffset.UnixEpoch };
         RolloutMove move = RolloutMove.GoOn;
         int people = 0;
         for (; people < (expected == RolloutMove.GoOn ? 40 : 150) && move == RolloutMove.GoOn; people++)
@@ -211,10 +215,13 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
     [Fact]
     public void Rollouts_OfABetterAndOfHarmfulModels_EndAsTheyShould()
     {
-        Assert.All(RolloutSimulation.Many(new(Gain: 0.15) { PeopleAnHour = 240 }, 20, seed: 1), one => Assert.Equal(RolloutMove.Promote, one.Move));
-        Assert.All(RolloutSimulation.Many(new(Gain: 0.1, Decider: RolloutDecider.Drafts) { PeopleAnHour = 240 }, 20, seed: 1), one => Assert.Equal(RolloutMove.Promote, one.Move));
+        Assert.All(RolloutSimulation.Many(new(Gain: 0.15) { PeopleAnHour = 240 }, 20, seed: 1),
+            one => Assert.Equal(RolloutMove.Promote, one.Move));
+        Assert.All(RolloutSimulation.Many(new(Gain: 0.1, Decider: RolloutDecider.Drafts) { PeopleAnHour = 240 }, 20, seed: 1),
+            one => Assert.Equal(RolloutMove.Promote, one.Move));
         foreach (RolloutWorld world in new RolloutWorld[] { new(Failing: 0.2), new(Slow: 0.5), new(Gain: -0.15) })
-            Assert.All(RolloutSimulation.Many(world with { PeopleAnHour = 240 }, 20, seed: 2), one => Assert.Equal(RolloutMove.RollBack, one.Move));
+            Assert.All(RolloutSimulation.Many(world with { PeopleAnHour = 240 }, 20, seed: 2),
+                one => Assert.Equal(RolloutMove.RollBack, one.Move));
     }
 
     [Fact]
@@ -222,8 +229,10 @@ public sealed class RolloutStatisticsTests(ITestOutputHelper output)
     {
         var tracker = new RolloutTracker();
         var random = new Random(5);
-        var row = new RolloutRow { Champion = "a", Candidate = "b", Share = 0.1, Started = DateTimeOffset.UnixEpoch, StepStarted = DateTimeOffset.UnixEpoch };
-        for (int person = 0; person < 2000; person++) tracker.Answered(DateTimeOffset.UnixEpoch, Guid.NewGuid(), $"{person}", random.NextDouble() < 0.2, 0.1, false, false);
+        var row = new RolloutRow { Champion = "a", Candidate = "b", Share = 0.1, Started = DateTimeOffset.UnixEpoch,
+            StepStarted = DateTimeOffset.UnixEpoch };
+        for (int person = 0; person < 2000; person++)
+            tracker.Answered(DateTimeOffset.UnixEpoch, Guid.NewGuid(), $"{person}", random.NextDouble() < 0.2, 0.1, false, false);
         Assert.Equal(RolloutMove.Stop, RolloutDecision.Of(row, tracker, DateTimeOffset.UnixEpoch).Move);
     }
 }

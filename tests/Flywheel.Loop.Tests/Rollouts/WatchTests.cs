@@ -7,7 +7,8 @@ using Microsoft.Data.Sqlite;
 
 namespace Flywheel.Loop.Tests.Rollouts;
 
-/// <summary>A release is watched: what is no worse is rarely taken back, what is worse soon is, and all of it is read from the record.</summary>
+/// <summary>A release is watched: what is no worse is rarely taken back, what is worse soon is, and all of it is read from the
+/// record.</summary>
 public sealed class WatchTests(ITestOutputHelper output) : IDisposable
 {
     private static readonly DateTimeOffset s_release = Given.Monday.AddDays(10);
@@ -31,7 +32,8 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     public void Watch_SameModel_IsRarelyTakenBackOrAskedAbout(int people, int judged, double returning, double thrownFirst)
     {
         SimulatedWatch[] ended = WatchSimulation.Many(
-            new WatchWorld { People = people, JudgedBefore = judged, Returning = returning, PeopleAnHour = Math.Min(20, people / 2.0), ThrownFirst = thrownFirst }, 120, seed: 3);
+            new WatchWorld { People = people, JudgedBefore = judged, Returning = returning, PeopleAnHour = Math.Min(20, people / 2.0),
+                ThrownFirst = thrownFirst }, 120, seed: 3);
         int wrong = ended.Count(one => one.Move != WatchMove.Watch);
         output.WriteLine($"{wrong} of {ended.Length}: {string.Join(", ", ended.CountBy(one => one.Move))}");
         Assert.InRange(wrong, 0, 6); // 5%
@@ -50,18 +52,22 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         Assert.True(median < TimeSpan.FromHours(hours), $"{median}");
     }
 
-    /// <summary>A few people whose texts were mostly kept and now are not: certain of their texts, not of others; so one is asked.</summary>
+    /// <summary>A few people whose texts were mostly kept and now are not: certain of their texts, not of others; so one is
+    /// asked.</summary>
     [Fact]
     public void Watch_FallAmongFewPeople_AsksAndDoesNotAct()
     {
-        var tracker = new WatchTracker(Enumerable.Range(0, 4).ToDictionary(person => $"{person}", _ => Enumerable.Repeat(1.0, 20).ToArray()), new WatchedAnswers());
+        var tracker =
+            new WatchTracker(Enumerable.Range(0, 4).ToDictionary(person => $"{person}", _ => Enumerable.Repeat(1.0, 20).ToArray()),
+                new WatchedAnswers());
         for (int i = 0; i < 40; i++) tracker.Judged(s_release.AddHours(i), $"{i % 4}", Guid.NewGuid(), i % 5 == 0 ? 1 : 0);
         tracker.Advance(s_release.AddDays(5));
         Assert.Equal((WatchMove.Ask, 4), (tracker.Verdict().Move, tracker.NumPeople));
         Assert.Contains("too few to speak of others", tracker.Verdict().Reason);
     }
 
-    /// <summary>Who throws a draft away and then keeps another of the same set kept a text, also where that is the last that counts.</summary>
+    /// <summary>Who throws a draft away and then keeps another of the same set kept a text, also where that is the last that
+    /// counts.</summary>
     [Fact]
     public void Watch_DraftThrownAwayBeforeAnotherIsKept_CountsAsKept()
     {
@@ -106,7 +112,8 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         Assert.Contains("certain of these answers and not of people", tracker.Verdict().Reason);
     }
 
-    /// <summary>One client that tries again and again, and a fault of an hour, may be anything; what fails people for hours is the model.</summary>
+    /// <summary>One client that tries again and again, and a fault of an hour, may be anything; what fails people for hours is the
+    /// model.</summary>
     [Theory]
     [InlineData(0, 5, WatchMove.Ask)]
     [InlineData(40, 60, WatchMove.Ask)]
@@ -114,7 +121,8 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     public void Watch_AnswersThatFail_AreTakenBackOnlyWhereManyPeopleMeetThemForHours(int people, int minutes, WatchMove expected)
     {
         WatchTracker tracker = Knowing(40, answers: 500);
-        for (int i = 0; i < 200; i++) tracker.Answered(s_release.AddMinutes(i * minutes / 200.0), people == 0 ? "" : $"{i / 5}", failed: true, slow: false, 10);
+        for (int i = 0; i < 200; i++)
+            tracker.Answered(s_release.AddMinutes(i * minutes / 200.0), people == 0 ? "" : $"{i / 5}", failed: true, slow: false, 10);
         tracker.Advance(s_release.AddDays(5));
         Assert.Equal(expected, tracker.Verdict().Move);
         Assert.StartsWith("more of its answers fail: 200 of 200, 0 of the last 500 of the former model", tracker.Verdict().Reason);
@@ -134,12 +142,15 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     public void Watch_AnyEvents_KeepsItsBounds() =>
         Gen.Select(Gen.Int[0, 9].Array[0, 200], Gen.Double[0, 1].Array[200], Gen.Int[0, 20].Array[10]).Sample((people, values, before) =>
         {
-            var tracker = new WatchTracker(before.Index().ToDictionary(one => $"{one.Index}", one => Enumerable.Repeat(0.5, one.Item).ToArray()), new WatchedAnswers());
+            var tracker =
+                new WatchTracker(before.Index().ToDictionary(one => $"{one.Index}", one => Enumerable.Repeat(0.5, one.Item).ToArray()),
+                    new WatchedAnswers());
             for (int i = 0; i < people.Length; i++)
             {
                 string person = people[i] == 9 ? "" : $"{people[i]}";
                 tracker.Answered(s_release.AddMinutes(i), person, values[i] < 0.1, values[i] > 0.9, 10);
-                tracker.Judged(s_release.AddMinutes(i), person, new Guid(i / 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0), values[i] < 0.05 ? null : values[i], final: values[i] > 0.5);
+                tracker.Judged(s_release.AddMinutes(i), person, new Guid(i / 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0),
+                    values[i] < 0.05 ? null : values[i], final: values[i] > 0.5);
             }
             tracker.Advance(s_release.AddDays(2));
             Assert.InRange(tracker.NumPeople, 0, people.Where(person => person != 9).Distinct().Count());
@@ -156,7 +167,8 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     {
         await using FlywheelStore store = await StoreAsync();
         ReleaseWatch watch = (await ReleaseWatch.ReadAsync(store, s_release.AddDays(3)))!;
-        Assert.Equal((Given.Champion, 30, 30, WatchMove.TakeBack), (watch.Former, watch.Seen.NumPeople, watch.Seen.NumOwn, watch.Verdict.Move));
+        Assert.Equal((Given.Champion, 30, 30, WatchMove.TakeBack),
+            (watch.Former, watch.Seen.NumPeople, watch.Seen.NumOwn, watch.Verdict.Move));
         Assert.Equal((1.0, 0.0), (watch.Seen.AcceptanceBefore, watch.Seen.Acceptance));
         Assert.InRange(watch.Seen.AtMost, -1, -0.1);
         Assert.Null(await ReleaseWatch.ReadAsync(store, s_release + ReleaseWatch.Lasts + TimeSpan.FromMinutes(1)));
@@ -164,13 +176,15 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         await watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3));
         Assert.Equal(Given.Champion, (await store.ChampionAsync())!.Hash);
         ReleaseRow release = (await store.ReleasesAsync())[0];
-        Assert.StartsWith("taken back: bbbbbbbbbbbb, because people accept fewer of its answers: 0.0% against 100.0% a person (30 and 30 people, 30 of them the same)", release.Reason);
+        Assert.StartsWith(
+            "taken back: bbbbbbbbbbbb, because people accept fewer of its answers: 0.0% against 100.0% a person (30 and 30 people, 30 of them the same)", release.Reason);
         await using FlywheelDb db = store.Tables();
         TurnRow turn = Assert.Single(db.Turns);
         Assert.Equal(TurnState.Rejected, turn.State);
         Assert.EndsWith(" (it had been promoted because it was better)", turn.Reason);
         Assert.Null(await ReleaseWatch.ReadAsync(store, s_release.AddDays(3)));
-        await Assert.ThrowsAsync<FlywheelException>(() => watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3))); // on another server it was done already
+        // on another server it was done already
+        await Assert.ThrowsAsync<FlywheelException>(() => watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3)));
     }
 
     [Fact]
@@ -191,8 +205,10 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         await using FlywheelStore store = await StoreAsync();
         ReleaseWatch watch = (await ReleaseWatch.ReadAsync(store, s_release.AddDays(3)))!;
         await ReleaseWatch.KeepAsync(store, s_release.AddDays(3));
-        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3)));
-        Assert.Equal("bbbbbbbbbbbb is watched no longer, so it is not taken back: somebody keeps it, or an upstream answers in its place", refused.Message);
+        FlywheelException refused =
+            await Assert.ThrowsAsync<FlywheelException>(() => watch.TakeBackAsync(store, watch.Reason, s_release.AddDays(3)));
+        Assert.Equal("bbbbbbbbbbbb is watched no longer, so it is not taken back: somebody keeps it, or an upstream answers in its place",
+            refused.Message);
         Assert.Equal(new string('b', 64), (await store.ChampionAsync())!.Hash);
     }
 
@@ -205,20 +221,23 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     [InlineData(-1, "former", "upstream:other", RolloutState.Stopped, true)]
     [InlineData(2.9, "ours", "upstream:other", RolloutState.Running, true)]
     [InlineData(-12, "former", "upstream:other", RolloutState.Promoted, true)] // before the former model was released
-    public async Task Watch_WhereAnUpstreamAnsweredOrAnswers_DoesNothing(double day, string champion, string candidate, RolloutState state, bool watched)
+    public async Task Watch_WhereAnUpstreamAnsweredOrAnswers_DoesNothing(double day, string champion, string candidate, RolloutState state,
+        bool watched)
     {
         await using FlywheelStore store = await StoreAsync();
         await using (FlywheelDb db = store.Tables())
         {
             DateTimeOffset began = s_release.AddDays(day);
             string Arm(string name) => name switch { "ours" => new string('b', 64), "former" => Given.Champion, _ => name };
-            db.Rollouts.Add(new RolloutRow { Champion = Arm(champion), Candidate = Arm(candidate), State = state, Started = began, StepStarted = began, Ended = state == RolloutState.Running ? null : began.AddHours(6) });
+            db.Rollouts.Add(new RolloutRow { Champion = Arm(champion), Candidate = Arm(candidate), State = state, Started = began,
+                StepStarted = began, Ended = state == RolloutState.Running ? null : began.AddHours(6) });
             await db.SaveChangesAsync();
         }
         Assert.Equal(watched, await ReleaseWatch.ReadAsync(store, s_release.AddDays(5)) is not null);
     }
 
-    /// <summary>Of sets of two drafts the first is thrown away, then the second kept, with both models: nothing fell. What was said later is read
+    /// <summary>Of sets of two drafts the first is thrown away, then the second kept, with both models: nothing fell. What was said later
+    /// is read
     /// again; where nothing was, the former model's answers are not.</summary>
     [Fact]
     public async Task Watch_SetsOfDrafts_CountAtWhatTheirPersonGot()
@@ -226,7 +245,8 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         await using FlywheelStore store = await StoreAsync(sets: true);
         DateTimeOffset now = s_release.AddDays(3);
         ReleaseWatch watch = (await ReleaseWatch.ReadAsync(store, now))!;
-        Assert.Equal((WatchMove.Watch, 30, 1.0, 1.0), (watch.Verdict.Move, watch.Seen.NumPeople, watch.Seen.AcceptanceBefore, watch.Seen.Acceptance));
+        Assert.Equal((WatchMove.Watch, 30, 1.0, 1.0),
+            (watch.Verdict.Move, watch.Seen.NumPeople, watch.Seen.AcceptanceBefore, watch.Seen.Acceptance));
 
         (long Release, int Answers, long Said) known = await ReleaseWatch.CountAsync(store, now);
         Generation another = At(now.AddHours(-1), watch.Release.ModelHash, "person 1");
@@ -249,9 +269,11 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
     {
         FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""), new Given.Clock(s_release.AddDays(4)));
         string next = new('b', 64);
-        var turn = new TurnRow { Id = Guid.NewGuid(), Number = 1, Started = s_release, Ended = s_release, State = TurnState.Promoted, Champion = Given.Champion, Candidate = next, Recipe = "", Reason = "it was better" };
+        var turn = new TurnRow { Id = Guid.NewGuid(), Number = 1, Started = s_release, Ended = s_release, State = TurnState.Promoted,
+            Champion = Given.Champion, Candidate = next, Recipe = "", Reason = "it was better" };
         await using FlywheelDb db = store.Tables();
-        foreach (string hash in new[] { Given.Champion, next }) db.Models.Add(new ModelRow { Hash = hash, Path = hash, Created = Given.Monday });
+        foreach (string hash in new[] { Given.Champion, next })
+            db.Models.Add(new ModelRow { Hash = hash, Path = hash, Created = Given.Monday });
         db.Turns.Add(turn);
         db.Releases.Add(new ReleaseRow { Time = Given.Monday, ModelHash = Given.Champion, Reason = "first" });
         await db.SaveChangesAsync();
@@ -259,13 +281,16 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         for (int i = 0; i < 180; i++)
         {
             (bool after, string person) = (i >= 90, $"person {i % 30}");
-            Generation answer = At(after ? s_release.AddMinutes(i) : s_release.AddDays(-2).AddMinutes(i), after ? next : Given.Champion, person);
+            Generation answer = At(after ? s_release.AddMinutes(i) : s_release.AddDays(-2).AddMinutes(i), after ? next : Given.Champion,
+                person);
             db.Generations.Add(answer);
-            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(30), GenerationId = answer.Id, Metric = after || sets ? Metrics.Discard : Metrics.Keep, Value = "true", User = person });
+            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(30), GenerationId = answer.Id,
+                Metric = after || sets ? Metrics.Discard : Metrics.Keep, Value = "true", User = person });
             if (!sets) continue;
             Generation second = At(answer.Time, answer.ModelHash, person, answer.Group);
             db.Generations.Add(second);
-            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(40), GenerationId = second.Id, Metric = Metrics.Keep, Value = "true", User = person });
+            db.Feedback.Add(new Feedback { Id = Guid.NewGuid(), Time = answer.Time.AddSeconds(40), GenerationId = second.Id,
+                Metric = Metrics.Keep, Value = "true", User = person });
         }
         await db.SaveChangesAsync();
         return store;
@@ -276,8 +301,10 @@ public sealed class WatchTests(ITestOutputHelper output) : IDisposable
         var id = Guid.CreateVersion7(time);
         return new()
         {
-            Id = id, Group = group ?? id, Time = time, User = person, App = "write", ModelHash = model, FinishReason = FinishReason.Stop, NumTokens = 12, LatencyMs = 300,
-            Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+            Id = id, Group = group ?? id, Time = time, User = person, App = "write", ModelHash = model, FinishReason = FinishReason.Stop,
+            NumTokens = 12, LatencyMs = 300,
+            Payload = new() { GenerationId = id, Text = "a text", PromptTokens = [1], Tokens = [], Logprobs = [], SamplerLogprobs = [],
+                Sampler = new() },
         };
     }
 }

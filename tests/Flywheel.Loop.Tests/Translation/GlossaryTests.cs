@@ -32,10 +32,12 @@ public sealed class GlossaryTests : IAsyncLifetime
     [Fact]
     public async Task Find_TermsInASource_AreTheLongestInAnyForm()
     {
-        await _glossary.PutAsync(s_pair, "ann", [new("account", "cuenta"), new("user account", "cuenta de usuario"), new("C++", "C++"), new("天气", "tiempo")]);
+        await _glossary.PutAsync(s_pair, "ann", [new("account", "cuenta"), new("user account", "cuenta de usuario"), new("C++", "C++"),
+            new("天气", "tiempo")]);
         TermList terms = await _glossary.ListAsync(s_pair);
         const string Text = "Your User Accounts, an account; accountancy, C++, 今天天气好.";
-        Assert.Equal(["User Accounts", "account", "C++", "天气"], terms.Find(Text).Select(found => Text.Substring(found.Start, found.Length)));
+        Assert.Equal(["User Accounts", "account", "C++", "天气"],
+            terms.Find(Text).Select(found => Text.Substring(found.Start, found.Length)));
     }
 
     [Fact]
@@ -54,23 +56,27 @@ public sealed class GlossaryTests : IAsyncLifetime
     [Fact]
     public async Task Csv_FormulasInEachField_AreHarmlessOutsideAndTheSameAgainInside()
     {
-        await _glossary.PutAsync(s_pair, "ann", [new("=1+1", "+x", "@y", "-z"), new("a,\"b\"", "c;d", "", " '=already"), new("’quoted’", "'plain'")]);
+        await _glossary.PutAsync(s_pair, "ann", [new("=1+1", "+x", "@y", "-z"), new("a,\"b\"", "c;d", "", " '=already"),
+            new("’quoted’", "'plain'")]);
         byte[] csv = GlossaryCsv.Write((await _glossary.ListAsync(s_pair)).Rows);
         string text = Encoding.UTF8.GetString(csv);
         Assert.DoesNotMatch("(^|,)\"?\\s*[=+@-]", text.Split("\r\n", 2)[1]);
         IReadOnlyList<TermInput> read = GlossaryCsv.Read(text);
-        Assert.Equal((await _glossary.ListAsync(s_pair)).Rows.Select(row => new TermInput(row.Source, row.Target, row.Forbidden, row.Note)), read);
+        Assert.Equal((await _glossary.ListAsync(s_pair)).Rows.Select(row => new TermInput(row.Source, row.Target, row.Forbidden, row.Note)),
+            read);
     }
 
     [Fact]
     public void Csv_AnyTerms_RoundTrip()
     {
-        Gen<string> text = Gen.OneOf<string>(Gen.OneOf("=x", "'=x", "''+", "\"", "a,b", "a;b", "中", "'", "-"), Gen.String[Gen.Char["ab'\"=,+ -@"], 1, 8]);
+        Gen<string> text = Gen.OneOf<string>(Gen.OneOf("=x", "'=x", "''+", "\"", "a,b", "a;b", "中", "'", "-"),
+            Gen.String[Gen.Char["ab'\"=,+ -@"], 1, 8]);
         Gen.Select(text, text, text).Sample((source, target, note) =>
         {
             if (source.Trim().Length == 0 || target.Trim().Length == 0) return;
             TermInput given = new TermInput(source, target, "", note).Checked();
-            var row = new TermRow { Id = Guid.NewGuid(), User = "", SourceLanguage = "en", TargetLanguage = "es", Source = given.Source, Target = given.Target, Note = given.Note, Created = Given.Monday, Updated = Given.Monday };
+            var row = new TermRow { Id = Guid.NewGuid(), User = "", SourceLanguage = "en", TargetLanguage = "es", Source = given.Source,
+                Target = given.Target, Note = given.Note, Created = Given.Monday, Updated = Given.Monday };
             Assert.Equal(given, Assert.Single(GlossaryCsv.Read(Encoding.UTF8.GetString(GlossaryCsv.Write([row])))));
         }, iter: Fuzz.Iterations(1000), seed: "0N0XIzNsQ0O2");
     }
@@ -79,7 +85,8 @@ public sealed class GlossaryTests : IAsyncLifetime
     [InlineData("", "empty")]
     [InlineData("a,b\n1,2\n", "expected the columns source, target")]
     [InlineData("source,target\nx,\n", "line 2: field 'target' is empty")]
-    public void Csv_Wrong_IsRefusedWithItsLine(string text, string words) => Assert.Contains(words, Assert.Throws<FlywheelException>(() => GlossaryCsv.Read(text)).Message, StringComparison.Ordinal);
+    public void Csv_Wrong_IsRefusedWithItsLine(string text, string words) =>
+    Assert.Contains(words, Assert.Throws<FlywheelException>(() => GlossaryCsv.Read(text)).Message, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("note;target;source\r\nhi;cuenta;account\r\n")]
@@ -111,8 +118,10 @@ public sealed class GlossaryTests : IAsyncLifetime
     public async Task Check_Translation_FindsWhatIsWrongAndMendsWhatIsMechanical(string source, string target, string expected)
     {
         await _glossary.PutAsync(s_pair, "ann", new TermInput("account", "cuenta", "relato"));
-        IReadOnlyList<QualityIssue> issues = QualityCheck.Check(source, target, (await _glossary.ListAsync(s_pair)).Find(source), Language.Find("es"));
-        Assert.Equal(expected, string.Join('|', issues.Select(issue => $"{issue.Kind} {issue.What}{(issue.Fixed is null ? "" : $" > {issue.Fixed}")}")));
+        IReadOnlyList<QualityIssue> issues = QualityCheck.Check(source, target, (await _glossary.ListAsync(s_pair)).Find(source),
+            Language.Find("es"));
+        Assert.Equal(expected,
+            string.Join('|', issues.Select(issue => $"{issue.Kind} {issue.What}{(issue.Fixed is null ? "" : $" > {issue.Fixed}")}")));
     }
 
     [Fact]
@@ -125,8 +134,10 @@ public sealed class GlossaryTests : IAsyncLifetime
     [Fact]
     public void Check_AnyFix_LeavesFewerIssues()
     {
-        Gen<string> text = Gen.OneOf("a", "Word", " ", "  ", ".", "?", "。", "5", "{x}", "**", "»", "relato").Array[1, 12].Select(string.Concat);
-        var term = new TermFound(new TermRow { Id = Guid.NewGuid(), User = "", SourceLanguage = "en", TargetLanguage = "fr", Source = "a", Target = "cuenta", Forbidden = "relato", Created = Given.Monday, Updated = Given.Monday }, 0, 1);
+        Gen<string> text =
+            Gen.OneOf("a", "Word", " ", "  ", ".", "?", "。", "5", "{x}", "**", "»", "relato").Array[1, 12].Select(string.Concat);
+        var term = new TermFound(new TermRow { Id = Guid.NewGuid(), User = "", SourceLanguage = "en", TargetLanguage = "fr", Source = "a",
+            Target = "cuenta", Forbidden = "relato", Created = Given.Monday, Updated = Given.Monday }, 0, 1);
         Gen.Select(text, text).Sample((source, target) =>
         {
             Language to = Language.Find("fr")!;
@@ -134,7 +145,9 @@ public sealed class GlossaryTests : IAsyncLifetime
             foreach (QualityIssue issue in before.Where(issue => issue.Fixed is not null))
             {
                 IReadOnlyList<QualityIssue> after = QualityCheck.Check(source, issue.Fixed!, [term], to);
-                Assert.True(issue.Fixed!.Trim().Length == 0 || after.Count(one => one.Kind == issue.Kind) < before.Count(one => one.Kind == issue.Kind), $"'{source}' '{target}' {issue} -> {string.Join(' ', after)}");
+                Assert.True(issue.Fixed!.Trim().Length == 0
+                    || after.Count(one => one.Kind == issue.Kind) < before.Count(one => one.Kind == issue.Kind),
+                    $"'{source}' '{target}' {issue} -> {string.Join(' ', after)}");
             }
         }, iter: Fuzz.Iterations(2000), seed: "0N0XIzNsQ0O2");
     }

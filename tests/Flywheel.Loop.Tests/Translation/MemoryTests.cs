@@ -62,15 +62,22 @@ public sealed class MemoryTests : IAsyncLifetime
     public void Find_AnyTextAmongMany_IsWhatComparingAllGives()
     {
         var random = new Random(7);
-        string[] words = [.. Enumerable.Range(0, 60).Select(_ => new string([.. Enumerable.Range(0, random.Next(2, 9)).Select(_ => (char)random.Next('a', 'z' + 1))]))];
+        string[] words =
+            [.. Enumerable.Range(0, 60)
+                .Select(_ => new string([.. Enumerable.Range(0, random.Next(2, 9)).Select(_ => (char)random.Next('a', 'z' + 1))]))];
         string Sentence() => string.Join(' ', Enumerable.Range(0, random.Next(2, 14)).Select(_ => words[random.Next(words.Length)]));
         var index = new MemoryIndex();
         List<string> sources = [.. Enumerable.Range(0, 3000).Select(_ => Sentence()).Distinct()];
         foreach (string source in sources) index.Put(Unit(source));
         for (int i = 0; i < 100; i++)
         {
-            string near = sources[random.Next(sources.Count)], asked = i % 3 == 0 ? Sentence() : near.Replace(words[random.Next(words.Length)], "other", StringComparison.Ordinal)[..^random.Next(0, 3)].Trim();
-            double[] expected = [.. sources.Select(source => 1 - (double)EditDistanceTests.Table(asked, source) / Math.Max(asked.Length, source.Length)).Where(score => score >= MemoryIndex.MinScore - 1e-9).OrderDescending().Take(5)];
+            string near = sources[random.Next(sources.Count)],
+                asked = i % 3 == 0
+                    ? Sentence() : near.Replace(words[random.Next(words.Length)], "other",
+                        StringComparison.Ordinal)[..^random.Next(0, 3)].Trim();
+            double[] expected =
+                [.. sources.Select(source => 1 - (double)EditDistanceTests.Table(asked, source) / Math.Max(asked.Length, source.Length))
+                    .Where(score => score >= MemoryIndex.MinScore - 1e-9).OrderDescending().Take(5)];
             double[] found = [.. index.Find(asked, "", 5, exactOnly: false, _ => true).Select(match => match.Score)];
             Assert.Equal(expected.Length, found.Length);
             Assert.All(expected.Zip(found), pair => Assert.Equal(pair.First, pair.Second, 9));
@@ -81,9 +88,16 @@ public sealed class MemoryTests : IAsyncLifetime
     public void Find_AmongHundredThousand_IsFoundAndTheOutputSaysHowSoon()
     {
         var random = new Random(11);
-        string[] words = [.. Enumerable.Range(0, 4000).Select(_ => new string([.. Enumerable.Range(0, random.Next(2, 11)).Select(_ => "etaoinshrdlcumwfgypbvk"[(int)(22 * Math.Pow(random.NextDouble(), 1.7))])]))];
+        string[] words =
+            [.. Enumerable.Range(0, 4000)
+                .Select(_ =>
+                    new string(
+                        [.. Enumerable.Range(0, random.Next(2, 11))
+                            .Select(_ => "etaoinshrdlcumwfgypbvk"[(int)(22 * Math.Pow(random.NextDouble(), 1.7))])]))];
         var index = new MemoryIndex();
-        string[] sources = [.. Enumerable.Range(0, 100_000).Select(_ => string.Join(' ', Enumerable.Range(0, random.Next(4, 18)).Select(_ => words[random.Next(words.Length)])))];
+        string[] sources =
+            [.. Enumerable.Range(0, 100_000)
+                .Select(_ => string.Join(' ', Enumerable.Range(0, random.Next(4, 18)).Select(_ => words[random.Next(words.Length)])))];
         foreach (string source in sources) index.Put(Unit(source));
         TimeSpan start = Environment.CpuUsage.TotalTime; // of the processor: other tests run beside this one
         const int Queries = 50;
@@ -92,13 +106,15 @@ public sealed class MemoryTests : IAsyncLifetime
             string asked = sources[random.Next(sources.Length)];
             Assert.True(index.Find(asked[..^2] + "xy", "", 5, exactOnly: false, _ => true)[0].Score > 0.7);
         }
-        TestContext.Current.TestOutputHelper!.WriteLine($"{(Environment.CpuUsage.TotalTime - start).TotalMilliseconds / Queries:0.0} ms of the processor a search among 100,000 units");
+        TestContext.Current.TestOutputHelper!.WriteLine(
+            $"{(Environment.CpuUsage.TotalTime - start).TotalMilliseconds / Queries:0.0} ms of the processor a search among 100,000 units");
     }
 
     [Fact]
     public async Task Delete_UnitOfAnotherWorkspace_StaysAndIsNotFoundHere()
     {
-        TranslationUnit theirs = await _memory.AddAsync(s_pair with { Workspace = "other" }, "eve", "Secret words here.", "Palabras secretas.");
+        TranslationUnit theirs = await _memory.AddAsync(s_pair with { Workspace = "other" }, "eve", "Secret words here.",
+            "Palabras secretas.");
         Assert.Empty(await FindAsync("Secret words here."));
         Assert.False(await _memory.DeleteAsync(WorkspaceRow.Default, theirs.Id));
         Assert.Equal(0, (await _memory.ListAsync(s_pair)).Total);
@@ -127,8 +143,10 @@ public sealed class MemoryTests : IAsyncLifetime
         await using (FlywheelDb db = _store.Tables())
         {
             Guid turn = Guid.CreateVersion7();
-            db.Turns.Add(new TurnRow { Id = turn, Number = 1, Started = Given.Monday, State = TurnState.Promoted, Champion = Given.Champion, Recipe = "{}" });
-            db.Examples.Add(new ExampleRow { TurnId = turn, Kind = ExampleKind.Supervised, User = "held", GenerationId = Guid.CreateVersion7(), PromptHash = "aa", Hash = "bb", Split = Split.HeldOut });
+            db.Turns.Add(new TurnRow { Id = turn, Number = 1, Started = Given.Monday, State = TurnState.Promoted, Champion = Given.Champion,
+                Recipe = "{}" });
+            db.Examples.Add(new ExampleRow { TurnId = turn, Kind = ExampleKind.Supervised, User = "held",
+                GenerationId = Guid.CreateVersion7(), PromptHash = "aa", Hash = "bb", Split = Split.HeldOut });
             await db.SaveChangesAsync();
         }
         Assert.Empty(await FindAsync("The wheel turns.", person: "ann"));
@@ -185,7 +203,9 @@ public sealed class MemoryTests : IAsyncLifetime
     [InlineData("")]
     public async Task Tmx_HostileOrBroken_IsRefusedAndNothingIsTaken(string text)
     {
-        FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => _memory.ImportAsync(s_pair, "ann", new MemoryStream(Encoding.UTF8.GetBytes(text))));
+        FlywheelException refused =
+            await Assert.ThrowsAsync<FlywheelException>(() =>
+                _memory.ImportAsync(s_pair, "ann", new MemoryStream(Encoding.UTF8.GetBytes(text))));
         Assert.StartsWith("the TMX file, line", refused.Message, StringComparison.Ordinal);
         Assert.DoesNotContain("root:", refused.Message, StringComparison.Ordinal);
         Assert.Equal(0, (await _memory.ListAsync(s_pair)).Total);
@@ -216,7 +236,8 @@ public sealed class MemoryTests : IAsyncLifetime
         }, iter: Fuzz.Iterations(500), seed: "0N0XIzNsQ0O2");
 
         // What XML can hold, as it comes back: blanks around it belong to the file.
-        static string Legal(string text) => string.Concat(text.EnumerateRunes().Where(rune => rune.Value is 9 or 10 or 13 or (>= 32 and not (0xFFFE or 0xFFFF)))).Trim();
+        static string Legal(string text) =>
+            string.Concat(text.EnumerateRunes().Where(rune => rune.Value is 9 or 10 or 13 or (>= 32 and not (0xFFFE or 0xFFFF)))).Trim();
     }
 
     private async Task<IReadOnlyList<MemoryMatch>> FindAsync(string source, string context = "", string person = "ann") =>
@@ -224,6 +245,7 @@ public sealed class MemoryTests : IAsyncLifetime
 
     private static TranslationUnit Unit(string source, string target = "t") => new()
     {
-        Id = Guid.NewGuid(), User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = source, Target = target, Created = Given.Monday, Updated = Given.Monday,
+        Id = Guid.NewGuid(), User = "ann", SourceLanguage = "en", TargetLanguage = "es", Source = source, Target = target,
+        Created = Given.Monday, Updated = Given.Monday,
     };
 }

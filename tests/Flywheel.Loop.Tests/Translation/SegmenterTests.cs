@@ -36,7 +36,9 @@ public sealed class SegmenterTests
     [Fact]
     public void Split_AnyText_LosesNoCharacter()
     {
-        Gen<string> text = Gen.OneOf("a", "B", ".", "!", "?", "。", "…", " ", "\n", "\"", ")", "Dr", "3", "”", "中", "etc", "é").Array[0, 40].Select(string.Concat);
+        Gen<string> text =
+            Gen.OneOf("a", "B", ".", "!", "?", "。", "…", " ", "\n", "\"", ")", "Dr", "3", "”", "中", "etc",
+                "é").Array[0, 40].Select(string.Concat);
         Gen.Select(text, Gen.OneOf("en", "de", "zh", "es")).Sample((given, language) =>
         {
             IReadOnlyList<Sentence> found = Segmenter.Split(given, language);
@@ -49,13 +51,18 @@ public sealed class SegmenterTests
     [Fact]
     public void Split_HundredThousandMarks_TakesNoLongerThanItsLength()
     {
-        Assert.Equal(100_000, Segmenter.Split(string.Concat(Enumerable.Repeat("A. ", 100_000)) + new string('.', 100_000), "en").Sum(sentence => sentence.Text.Count(c => c == 'A')));
+        Assert.Equal(100_000,
+            Segmenter.Split(string.Concat(Enumerable.Repeat("A. ", 100_000)) + new string('.', 100_000), "en")
+                .Sum(sentence => sentence.Text.Count(c => c == 'A')));
     }
 
     [Theory]
     [InlineData("Press **Save** and see [the page](http://x.y/a(b)c).", "**", "**", "[", "](http://x.y/a(b)c)")]
-    [InlineData("Run `dotnet build`, then {name} or ${x} of {{y}}: %1$s and %d.", "`dotnet build`", "{name}", "${x}", "{{y}}", "%1$s", "%d")]
-    [InlineData("<i>Hello</i> <br/> &nbsp; a@b.org https://x.org/a?b=c.", "<i>", "</i>", "<br/>", "&nbsp;", "a@b.org", "https://x.org/a?b=c")]
+    [InlineData("Run `dotnet build`, then {name} or ${x} of {{y}}: %1$s and %d.", "`dotnet build`", "{name}", "${x}", "{{y}}", "%1$s",
+        "%d")]
+    [InlineData("<i>Hello</i> <br/> &nbsp; a@b.org https://x.org/a?b=c.", "<i>", "</i>", "<br/>", "&nbsp;", "a@b.org",
+        "https://x.org/a?b=c")]
     [InlineData("A *small* step: 2 * 3 * 4 is 50% of it, a < b and c > d", "*", "*")]
-    public void Protected_MarksAndPlaceholders_AreFound(string text, params string[] expected) => Assert.Equal(expected, ProtectedParts.Of(text));
+    public void Protected_MarksAndPlaceholders_AreFound(string text, params string[] expected) =>
+    Assert.Equal(expected, ProtectedParts.Of(text));
 }

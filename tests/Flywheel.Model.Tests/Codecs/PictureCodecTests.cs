@@ -20,13 +20,15 @@ public sealed class PictureCodecTests : IDisposable
             int kind = random.Next(4);
             for (int y = 0; y < 4; y++)
                 for (int x = 0; x < 4; x++)
-                    picture[(patch / 2 * 4 + y) * 8 + patch % 2 * 4 + x] = kind switch { 0 => 0, 1 => 255, 2 => (byte)(x < 2 ? 255 : 0), _ => (byte)(y < 2 ? 255 : 0) };
+                    picture[(patch / 2 * 4 + y) * 8 + patch % 2 * 4 + x] = kind switch { 0 => 0, 1 => 255, 2 => (byte)(x < 2 ? 255 : 0),
+                        _ => (byte)(y < 2 ? 255 : 0) };
         }
         return picture;
     }
 
     private PictureCodec Fitted(string name = "codec.safetensors", int seed = 1, int centres = 8) =>
-        PictureCodec.Fit([.. Enumerable.Range(0, 50).Select(Picture)], side: 8, patch: 4, centres, seed, _folder[name], rounds: 8, samples: 200);
+        PictureCodec.Fit([.. Enumerable.Range(0, 50).Select(Picture)], side: 8, patch: 4, centres, seed, _folder[name], rounds: 8,
+            samples: 200);
 
     /// <summary>Where there are more centres than kinds of patches, nothing is lost; each kind is one token.</summary>
     [Fact]
@@ -41,7 +43,8 @@ public sealed class PictureCodecTests : IDisposable
         }
     }
 
-    /// <summary>Any picture: each patch's token is the centre that no other is nearer than, and decoding and encoding again gives the same tokens.</summary>
+    /// <summary>Any picture: each patch's token is the centre that no other is nearer than, and decoding and encoding again gives the same
+    /// tokens.</summary>
     [Fact]
     public void Encode_AnyPicture_TakesTheNearestCentres()
     {
@@ -103,7 +106,8 @@ public sealed class PictureCodecTests : IDisposable
     public void Create_WithACodec_IsAnotherModelAndItsChildrenKeepIt()
     {
         PictureCodec codec = Fitted();
-        ModelFolder plain = TinyModel.Create(_folder["models"]), reads = TinyModel.Create(_folder["models"], codec: _folder["codec.safetensors"]);
+        ModelFolder plain = TinyModel.Create(_folder["models"]),
+            reads = TinyModel.Create(_folder["models"], codec: _folder["codec.safetensors"]);
         Assert.NotEqual(plain.Hash, reads.Hash);
         Assert.Null(PictureCodec.Of(plain));
         Assert.Equal(codec.Hash, PictureCodec.Of(reads)!.Hash);
@@ -117,6 +121,7 @@ public sealed class PictureCodecTests : IDisposable
         Assert.Equal(codec.Hash, PictureCodec.Of(child)!.Hash);
         Fitted("codec.safetensors", seed: 2);
         File.Copy(_folder["codec.safetensors"], Path.Combine(reads.Path, PictureCodec.File), overwrite: true);
-        Assert.Contains("a file was changed or damaged", Assert.Throws<FlywheelException>(() => ModelFolder.Open(reads.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("a file was changed or damaged", Assert.Throws<FlywheelException>(() => ModelFolder.Open(reads.Path)).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -1,6 +1,7 @@
 namespace Flywheel.Model.Tests.Games;
 
-/// <summary>The rules of chess against the counts of move generators that the chess programming community publishes, and notation against the Laws.</summary>
+/// <summary>The rules of chess against the counts of move generators that the chess programming community publishes, and notation against
+/// the Laws.</summary>
 public sealed class ChessTests
 {
     private const string Kiwipete = "r3k2r/p1ppqpb1/bn2pnp1/3PN3/1p2P3/2N2Q1p/PPPBBPPP/R3K2R w KQkq - 0 1";
@@ -31,7 +32,8 @@ public sealed class ChessTests
     [InlineData("e4 a6 e5 f5 exf6", "rnbqkbnr/1pppp1pp/p4P2/8/8/8/PPPP1PPP/RNBQKBNR b KQkq - 0 3")]
     [InlineData("e4", "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1")] // nobody could take it
     [InlineData("a4 b5 axb5 a6 bxa6 Bb7 a7 Bc6 axb8=N", "rN1qkbnr/2pppppp/2b5/8/8/8/1PPPPPPP/RNBQKBNR b KQkq - 0 5")]
-    public void ReadMoves_SanAndUci_LeadToTheFen(string moves, string fen) => Assert.Equal(fen, s_game.After(s_game.ReadMoves(moves, "moves")).ToString());
+    public void ReadMoves_SanAndUci_LeadToTheFen(string moves, string fen) =>
+    Assert.Equal(fen, s_game.After(s_game.ReadMoves(moves, "moves")).ToString());
 
     [Theory]
     [InlineData("1k6/8/8/8/8/8/8/R3K2R w KQ - 0 1", "e1g1", "O-O")]
@@ -61,7 +63,9 @@ public sealed class ChessTests
     public void Result_EndsOfGames_AreThoseOfTheLaws(string fen, int? expected)
     {
         if (expected is null) Assert.Null(s_game.Read(fen, "field 'position'").Result);
-        else Assert.StartsWith($"field 'position' is '{fen}', expected a game that goes on: this one is over, {(expected == 0 ? "drawn" : "by checkmate")}", Assert.Throws<FlywheelException>(() => s_game.Read(fen, "field 'position'")).Message, StringComparison.Ordinal);
+        else Assert.StartsWith(
+            $"field 'position' is '{fen}', expected a game that goes on: this one is over, {(expected == 0 ? "drawn" : "by checkmate")}",
+            Assert.Throws<FlywheelException>(() => s_game.Read(fen, "field 'position'")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -71,7 +75,8 @@ public sealed class ChessTests
         GamePosition twice = s_game.After(s_game.ReadMoves(there + "Nf3 Nf6 Ng1", "moves"));
         Assert.Null(twice.Result);
         Assert.Equal(0, twice.Play(s_game.FindMove("f6g8")!.Value).Result); // the start, for the third time
-        Assert.StartsWith("field 'history' ends with a game that is drawn after 8 moves", Assert.Throws<FlywheelException>(() => s_game.ReadMoves(there + there, "field 'history'")).Message, StringComparison.Ordinal);
+        Assert.StartsWith("field 'history' ends with a game that is drawn after 8 moves",
+            Assert.Throws<FlywheelException>(() => s_game.ReadMoves(there + there, "field 'history'")).Message, StringComparison.Ordinal);
         // Rights to castle that are gone make another position: the king has moved.
         Assert.Null(s_game.After(s_game.ReadMoves("e4 e5 Ke2 Ke7 Ke1 Ke8 Ke2 Ke7 Ke1 Ke8", "moves")).Result);
     }
@@ -89,19 +94,24 @@ public sealed class ChessTests
     [InlineData("8/8/8/8/8/8/8/8", "field 'position' has 1 parts, expected 4 to 6 of FEN")]
     [InlineData("rnbqkbnr/ppppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", "field 'position' has 9 squares in rank 7, expected 8")]
     [InlineData("rnbqkbnr/ppppxppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", "field 'position' has 'x' in rank 7")]
-    [InlineData("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR x KQkq - 0 1", "field 'position' has 'x' as the side to move, expected w or b")]
+    [InlineData("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR x KQkq - 0 1",
+        "field 'position' has 'x' as the side to move, expected w or b")]
     [InlineData("rnbq1bnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQ - 0 1", "field 'position' has 0 kings of black, expected one")]
     [InlineData("4k3/8/8/8/8/8/8/P3K3 w - - 0 1", "field 'position' has a pawn on a1, expected pawns on ranks 2 to 7")]
     [InlineData("4k3/8/8/8/PPPPPPPP/P7/8/4K3 w - - 0 1", "field 'position' has 9 pawns of white")]
     [InlineData("4k3/8/8/8/QQ6/8/PPPPPPPP/4K3 w - - 0 1", "field 'position' has 8 pawns of white and 1 pieces that must have been pawns")]
     [InlineData("4k3/8/8/8/8/8/8/4K3 w K - 0 1", "field 'position' lets 'K' castle, expected a king on e1 and a rook on h1")]
-    [InlineData("4k3/8/8/3pP3/8/8/8/4K3 w - d3 0 1", "field 'position' has 'd3' as the square of en passant, expected - or one on rank 6, because white is to move")]
-    [InlineData("4k3/8/8/4P3/8/8/8/R3K3 w - d6 0 1", "field 'position' has 'd6' as the square of en passant, expected a pawn that has just gone over it, on d5")]
+    [InlineData("4k3/8/8/3pP3/8/8/8/4K3 w - d3 0 1",
+        "field 'position' has 'd3' as the square of en passant, expected - or one on rank 6, because white is to move")]
+    [InlineData("4k3/8/8/4P3/8/8/8/R3K3 w - d6 0 1",
+        "field 'position' has 'd6' as the square of en passant, expected a pawn that has just gone over it, on d5")]
     [InlineData("4k3/8/8/8/8/8/8/R3K3 w - - x 1", "field 'position' has 'x' as the count of plies without capture")]
-    [InlineData("4k3/8/8/8/8/8/8/4RK2 w - - 0 1", "field 'position' has the king of black in check, expected a position in which white can be to move")]
+    [InlineData("4k3/8/8/8/8/8/8/4RK2 w - - 0 1",
+        "field 'position' has the king of black in check, expected a position in which white can be to move")]
     [InlineData("4k3/8/5N2/8/B3R3/8/8/4K3 b - - 0 1", "field 'position' has 3 pieces giving check, expected at most two")]
     public void Read_ImpossiblePosition_IsRefusedByName(string fen, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => s_game.Read(fen, "field 'position'")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => s_game.Read(fen, "field 'position'")).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("e4 e5 Ke3", "field 'history' plays Ke3 as move 3, where white is to move; expected one of ")]
@@ -110,5 +120,6 @@ public sealed class ChessTests
     [InlineData("f3 e5 g4 Qh4# a3", "field 'history' goes on with 'a3' as move 5, expected no more: the game was won with move 4")]
     [InlineData("e4 e5 Nf3 Nc6 O-O", "field 'history' plays O-O as move 5")]
     public void ReadMoves_IllegalMove_IsRefusedByName(string moves, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => s_game.ReadMoves(moves, "field 'history'")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => s_game.ReadMoves(moves, "field 'history'")).Message,
+            StringComparison.Ordinal);
 }

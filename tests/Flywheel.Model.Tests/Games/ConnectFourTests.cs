@@ -101,7 +101,8 @@ public sealed class ConnectFourTests
     [InlineData("x x x oooo e e e", "field 'position' has four in a row of the other side (o)")]
     [InlineData("ox e e e e e e", "field 'position' is 'ox e e e e e e', which no game comes to")]
     public void Parse_NoPositionOfAGame_IsRefusedByName(string text, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => ConnectFour.Parse(text, "field 'position'")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => ConnectFour.Parse(text, "field 'position'")).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("3 7", "field 'history' has '7' as move 2, expected a column from 0 (left) to 6 (right)")]
@@ -110,7 +111,8 @@ public sealed class ConnectFourTests
     [InlineData("3 0 3 0 3 0 3 0", "field 'history' goes on with '0' as move 8, expected no more: the game was won with move 7")]
     [InlineData("3 0 3 0 3 0 3", "field 'history' ends with a game that is won after 7 moves")]
     public void After_ImpossibleHistory_IsRefusedByName(string moves, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => ConnectFour.After(moves, "field 'history'")).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => ConnectFour.After(moves, "field 'history'")).Message,
+            StringComparison.Ordinal);
 
     private static IReadOnlyDictionary<string, string> Fields(string history, string position, string toMove) =>
         new Dictionary<string, string> { [GameTask.History] = history, [GameTask.Position] = position, [GameTask.ToMove] = toMove };
@@ -129,9 +131,12 @@ public sealed class ConnectFourTests
     [Theory]
     [InlineData("3", "", "first", "field 'to_move' is 'first', expected 'second', which is to move after this history")]
     [InlineData("", "e e e o e e e", "first", "field 'to_move' is 'first', expected 'second'")]
-    [InlineData("3", "e e e e o e e", "", "field 'position' is 'e e e e o e e', expected 'e e e o e e e', to which the history leads, or only one of the two")]
+    [InlineData("3", "e e e e o e e", "",
+        "field 'position' is 'e e e e o e e', expected 'e e e o e e e', to which the history leads, or only one of the two")]
     public void Read_FieldsThatContradict_AreRefusedByName(string history, string position, string toMove, string expected) =>
-        Assert.StartsWith(expected, Assert.Throws<FlywheelException>(() => GameTask.Read(s_game, Fields(history, position, toMove))).Message, StringComparison.Ordinal);
+        Assert.StartsWith(expected,
+            Assert.Throws<FlywheelException>(() => GameTask.Read(s_game, Fields(history, position, toMove))).Message,
+            StringComparison.Ordinal);
 
     /// <summary>A board as a child would keep it.</summary>
     private sealed class PlainBoard
@@ -174,7 +179,9 @@ public sealed class ConnectFourTests
             int mover = _columns.Count % 2 + 1;
             return string.Join(' ', Enumerable.Range(0, 7).Select(column =>
             {
-                string stones = string.Concat(Enumerable.Range(0, 6).Select(row => _stones[column, row]).Where(stone => stone != 0).Select(stone => stone == mover ? 'x' : 'o'));
+                string stones =
+                    string.Concat(Enumerable.Range(0, 6).Select(row => _stones[column, row]).Where(stone => stone != 0)
+                        .Select(stone => stone == mover ? 'x' : 'o'));
                 return stones.Length > 0 ? stones : "e";
             }));
         }
@@ -186,7 +193,10 @@ public sealed class ConnectFourTests
                     foreach ((int dc, int dr) in ((int, int)[])[(1, 0), (0, 1), (1, 1), (1, -1)])
                     {
                         int side = _stones[column, row];
-                        if (side != 0 && Enumerable.Range(1, 3).All(i => column + i * dc < 7 && row + i * dr is >= 0 and < 6 && _stones[column + i * dc, row + i * dr] == side)) return side;
+                        if (side != 0
+                            && Enumerable.Range(1, 3)
+                                .All(i => column + i * dc < 7 && row + i * dr is >= 0 and < 6
+                                    && _stones[column + i * dc, row + i * dr] == side)) return side;
                     }
             return 0;
         }

@@ -34,7 +34,8 @@ public sealed class GameTests
                     Assert.Equal(position.Moves.Select(move => game.Transform(move, symmetry)).Order(), turned.Moves.Order());
                     Assert.Equal(position.SymmetricKey, turned.SymmetricKey);
                     int move = position.Moves[position.NumPlies % position.Moves.Count];
-                    Assert.Equal(position.Play(move).Transformed(symmetry).ToString(), turned.Play(game.Transform(move, symmetry)).ToString());
+                    Assert.Equal(position.Play(move).Transformed(symmetry).ToString(),
+                        turned.Play(game.Transform(move, symmetry)).ToString());
                 }
             }
             if (positions[^1].IsOver) over++;
@@ -42,7 +43,8 @@ public sealed class GameTests
         Assert.True(over > count / 2, $"{over} of {count} games came to an end");
     }
 
-    /// <summary>A history is the moves of the game as people write them, and the fields of a task say the same by history and by position.</summary>
+    /// <summary>A history is the moves of the game as people write them, and the fields of a task say the same by history and by
+    /// position.</summary>
     [Theory, MemberData(nameof(EveryGame))]
     public void Read_HistoryAndPosition_AreTheSameFields(string name, int count)
     {
@@ -59,14 +61,21 @@ public sealed class GameTests
             }
             Assert.Equal(moves, game.ReadMoves(string.Join(' ', spelled), "history"));
             Assert.Equal(moves, game.ReadMoves(game.Spell(moves), "history"));
-            Dictionary<string, string> byHistory = GameTask.Read(game, new Dictionary<string, string> { ["history"] = game.Spell(moves), ["position"] = "", ["to_move"] = "" });
+            Dictionary<string, string> byHistory = GameTask.Read(game,
+                new Dictionary<string, string> { ["history"] = game.Spell(moves), ["position"] = "", ["to_move"] = "" });
             Assert.Equal(positions[plies].ToString(), byHistory["position"]);
             Dictionary<string, string> byPosition = GameTask.Read(game, GameTask.FieldsOf(positions[plies]));
             Assert.Equal((byHistory["position"], byHistory["to_move"]), (byPosition["position"], byPosition["to_move"]));
             Assert.Equal(positions[plies].Tokens.Count, GameTask.Show(game, byPosition).Symbols.Count());
             string wrong = byHistory["to_move"] == game.Sides.First ? game.Sides.Second : game.Sides.First;
-            Assert.StartsWith($"field 'to_move' is '{wrong}', expected '{byHistory["to_move"]}', which is to move", Assert.Throws<FlywheelException>(() => GameTask.Read(game, new Dictionary<string, string>(byPosition) { ["to_move"] = wrong })).Message, StringComparison.Ordinal);
-            Assert.StartsWith($"field 'position' is '{game.Start}', expected '", Assert.Throws<FlywheelException>(() => GameTask.Read(game, new Dictionary<string, string>(byHistory) { ["position"] = $"{game.Start}", ["to_move"] = "" })).Message, StringComparison.Ordinal);
+            Assert.StartsWith($"field 'to_move' is '{wrong}', expected '{byHistory["to_move"]}', which is to move",
+                Assert.Throws<FlywheelException>(() =>
+                    GameTask.Read(game, new Dictionary<string, string>(byPosition) { ["to_move"] = wrong })).Message,
+                    StringComparison.Ordinal);
+            Assert.StartsWith($"field 'position' is '{game.Start}', expected '",
+                Assert.Throws<FlywheelException>(() =>
+                    GameTask.Read(game, new Dictionary<string, string>(byHistory) { ["position"] = $"{game.Start}",
+                        ["to_move"] = "" })).Message, StringComparison.Ordinal);
         }
     }
 }

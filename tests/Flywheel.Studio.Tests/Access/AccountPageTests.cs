@@ -35,9 +35,11 @@ public sealed class AccountPageTests : IAsyncLifetime
             Assert.Equal("same-origin", looked.Headers.GetValues("Referrer-Policy").Single());
             Assert.True(looked.Headers.CacheControl!.NoStore);
         }
-        using (HttpResponseMessage without = await ann.SendAsync(link, link, withToken: false, ("name", "ann"), ("display", "Ann"), ("password", Password), ("again", Password)))
+        using (HttpResponseMessage without = await ann.SendAsync(link, link, withToken: false, ("name", "ann"), ("display", "Ann"),
+            ("password", Password), ("again", Password)))
             Assert.Equal(HttpStatusCode.BadRequest, without.StatusCode);
-        using (HttpResponseMessage unlike = await ann.SendAsync(link, link, true, ("name", "ann"), ("display", "Ann"), ("password", Password), ("again", Password + "x")))
+        using (HttpResponseMessage unlike = await ann.SendAsync(link, link, true, ("name", "ann"), ("display", "Ann"),
+            ("password", Password), ("again", Password + "x")))
             Assert.Contains("not the same", await unlike.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         Assert.False(await _accounts.AnyAsync());
 
@@ -60,7 +62,8 @@ public sealed class AccountPageTests : IAsyncLifetime
 
         using HttpResponseMessage replayed = await ben.Http.GetAsync(link);
         Assert.Equal(HttpStatusCode.NotFound, replayed.StatusCode);
-        using HttpResponseMessage twice = await ben.SendAsync("/sign-in", link, true, ("name", "ben"), ("display", "Ben"), ("password", Password), ("again", Password));
+        using HttpResponseMessage twice = await ben.SendAsync("/sign-in", link, true, ("name", "ben"), ("display", "Ben"),
+            ("password", Password), ("again", Password));
         Assert.Equal(HttpStatusCode.NotFound, twice.StatusCode);
         Assert.Single(await _accounts.ListAsync());
         Assert.Equal(HttpStatusCode.Redirect, (await ben.Http.GetAsync("/write")).StatusCode);
@@ -75,23 +78,28 @@ public sealed class AccountPageTests : IAsyncLifetime
         Assert.Equal(HttpStatusCode.Redirect, (await laptop.SignInAsync("Ben", Password)).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await laptop.Http.GetAsync("/write")).StatusCode);
 
-        Assert.Equal("/account?done=password", $"{(await desk.SendAsync("/account", "/account/password", true, ("old", Password), ("password", "another long one"), ("again", "another long one"))).Headers.Location}");
+        Assert.Equal("/account?done=password",
+            $"{(await desk.SendAsync("/account", "/account/password", true, ("old", Password), ("password", "another long one"), ("again", "another long one"))).Headers.Location}");
         Assert.Equal(HttpStatusCode.Redirect, (await laptop.Http.GetAsync("/write")).StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await desk.Http.GetAsync("/write")).StatusCode); // the browser that changed it stays
         Assert.Equal(HttpStatusCode.Unauthorized, (await laptop.SignInAsync("ben", Password)).StatusCode);
         Assert.Equal(HttpStatusCode.Redirect, (await laptop.SignInAsync("ben", "another long one")).StatusCode);
 
-        using (HttpResponseMessage without = await laptop.SendAsync("/account", "/account/sessions", withToken: false)) Assert.Equal(HttpStatusCode.BadRequest, without.StatusCode);
+        using (HttpResponseMessage without = await laptop.SendAsync("/account", "/account/sessions",
+            withToken: false)) Assert.Equal(HttpStatusCode.BadRequest, without.StatusCode);
         Assert.Equal(HttpStatusCode.OK, (await desk.Http.GetAsync("/write")).StatusCode);
-        (_, string key) = await new ApiKeys(_server.Service<FlywheelStore>(), TimeProvider.System).CreateAsync("ben's program", [Scopes.Inference], ben.User);
+        (_, string key) = await new ApiKeys(_server.Service<FlywheelStore>(), TimeProvider.System).CreateAsync("ben's program",
+            [Scopes.Inference], ben.User);
         await _accounts.DisableAsync(ben.Id);
         foreach (Browser browser in new[] { desk, laptop })
         {
             Assert.Equal(HttpStatusCode.Redirect, (await browser.Http.GetAsync("/write")).StatusCode);
-            Assert.Equal(HttpStatusCode.Unauthorized, (await browser.Http.PostAsync("/_blazor/negotiate?negotiateVersion=1", null)).StatusCode);
+            Assert.Equal(HttpStatusCode.Unauthorized,
+                (await browser.Http.PostAsync("/_blazor/negotiate?negotiateVersion=1", null)).StatusCode);
             Assert.Equal(HttpStatusCode.Unauthorized, (await browser.SignInAsync("ben", "another long one")).StatusCode);
         }
-        using HttpClient program = new() { BaseAddress = new Uri(_server.Server.Url), DefaultRequestHeaders = { Authorization = new("Bearer", key) } };
+        using HttpClient program = new() { BaseAddress = new Uri(_server.Server.Url),
+            DefaultRequestHeaders = { Authorization = new("Bearer", key) } };
         using HttpResponseMessage refused = await program.GetAsync("/v1/models");
         await AccessTests.AssertRefusedAsync(refused, "/v1/models", 401, "invalid_api_key", "is disabled");
     }
@@ -102,12 +110,15 @@ public sealed class AccountPageTests : IAsyncLifetime
         await JoinAsync("ann", AccountRole.Owner);
         using Browser browser = NewBrowser();
         HashSet<string> said = [];
-        foreach ((string name, string password) in new[] { ("ann", "some other words"), ("nobody", Password), ("' OR 1=1 --", "' OR 1=1 --"), ("ann", "some other words"), ("ann", "some other words"), ("ann", "some other words"), ("ann", "some other words"), ("ann", Password) })
+        foreach ((string name, string password) in new[] { ("ann", "some other words"), ("nobody", Password),
+            ("' OR 1=1 --", "' OR 1=1 --"), ("ann", "some other words"), ("ann", "some other words"), ("ann", "some other words"),
+            ("ann", "some other words"), ("ann", Password) })
         {
             using HttpResponseMessage refused = await browser.SignInAsync(name, password);
             Assert.Equal(HttpStatusCode.Unauthorized, refused.StatusCode);
             string html = await refused.Content.ReadAsStringAsync();
-            Assert.DoesNotContain(password, html.Replace(WebUtility.HtmlEncode(name), "", StringComparison.Ordinal), StringComparison.Ordinal);
+            Assert.DoesNotContain(password, html.Replace(WebUtility.HtmlEncode(name), "", StringComparison.Ordinal),
+                StringComparison.Ordinal);
             said.Add(System.Text.RegularExpressions.Regex.Match(html, "role=\"alert\">([^<]+)<").Groups[1].Value);
         }
         Assert.Single(said);
@@ -129,7 +140,8 @@ public sealed class AccountPageTests : IAsyncLifetime
     public async Task SignIn_ReturnToElsewhere_LeadsToTheStart()
     {
         await JoinAsync("ann", AccountRole.Owner);
-        foreach ((string target, string expected) in new[] { ("//evil.example", "/"), ("/\\evil.example", "/"), ("https://evil.example/write", "/"), ("javascript:alert(1)", "/"), ("/write?x=1", "/write?x=1") })
+        foreach ((string target, string expected) in new[] { ("//evil.example", "/"), ("/\\evil.example", "/"),
+            ("https://evil.example/write", "/"), ("javascript:alert(1)", "/"), ("/write?x=1", "/write?x=1") })
         {
             using Browser browser = NewBrowser();
             using HttpResponseMessage entered = await browser.SignInAsync("ann", Password, target);
@@ -144,18 +156,21 @@ public sealed class AccountPageTests : IAsyncLifetime
         AccountRow first = await JoinAsync("ann", AccountRole.Owner, ann), second = await JoinAsync("ben", AccountRole.Editor, ben);
         JsonObject chat = TestServer.Chat();
         chat["store"] = true;
-        JsonNode mine = (await (await ann.Http.PostAsJsonAsync("/v1/chat/completions", chat)).Content.ReadFromJsonAsync<JsonNode>())!, theirs = (await (await ben.Http.PostAsJsonAsync("/v1/chat/completions", chat)).Content.ReadFromJsonAsync<JsonNode>())!;
+        JsonNode mine = (await (await ann.Http.PostAsJsonAsync("/v1/chat/completions", chat)).Content.ReadFromJsonAsync<JsonNode>())!,
+            theirs = (await (await ben.Http.PostAsJsonAsync("/v1/chat/completions", chat)).Content.ReadFromJsonAsync<JsonNode>())!;
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Assert.Equal([second.User, first.User], (await store.RecentGenerationsAsync(2)).Select(row => row.Owner));
         Assert.Equal(HttpStatusCode.OK, (await ann.Http.GetAsync($"/v1/chat/completions/{mine["id"]}")).StatusCode);
         Assert.Equal(HttpStatusCode.NotFound, (await ben.Http.GetAsync($"/v1/chat/completions/{mine["id"]}")).StatusCode);
-        Assert.Equal(HttpStatusCode.NotFound, (await ann.Http.GetAsync($"/v1/chat/completions/{theirs["id"]}")).StatusCode); // not the owner's either
+        // not the owner's either
+        Assert.Equal(HttpStatusCode.NotFound, (await ann.Http.GetAsync($"/v1/chat/completions/{theirs["id"]}")).StatusCode);
         chat["user"] = first.User;
         using HttpResponseMessage another = await ben.Http.PostAsJsonAsync("/v1/chat/completions", chat);
         await AccessTests.AssertRefusedAsync(another, "/v1/chat/completions", 403, "user_mismatch", "is that of");
     }
 
-    /// <summary>What one took along becomes another's who imports it, on the page and by the API; whose role is to look does not get to.</summary>
+    /// <summary>What one took along becomes another's who imports it, on the page and by the API; whose role is to look does not get
+    /// to.</summary>
     [Fact]
     public async Task Import_OnThePageAndByTheApi_BecomesWhoseItIsImportedBy()
     {
@@ -165,13 +180,15 @@ public sealed class AccountPageTests : IAsyncLifetime
         await ann.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat());
         byte[] zip = await ann.Http.GetByteArrayAsync("/account/export");
 
-        string html = await (await ben.UploadAsync("/account", "/account/import", "ann.zip", zip, ("teach", "yes"))).Content.ReadAsStringAsync();
+        string html =
+            await (await ben.UploadAsync("/account", "/account/import", "ann.zip", zip, ("teach", "yes"))).Content.ReadAsStringAsync();
         Assert.Contains("The file was imported.", html, StringComparison.Ordinal);
         Assert.Contains("1 imported, 1 of these under a new id", html, StringComparison.Ordinal);
         await using (FlywheelStore store = await _server.OpenStoreAsync())
         {
             IReadOnlyList<Generation> rows = await store.RecentGenerationsAsync(10);
-            Assert.Equal([(first.User, true), (second.User, false)], rows.Select(row => (row.Owner.Length > 0 ? row.Owner : row.User, row.Origin is null)).OrderBy(row => !row.Item2));
+            Assert.Equal([(first.User, true), (second.User, false)],
+                rows.Select(row => (row.Owner.Length > 0 ? row.Owner : row.User, row.Origin is null)).OrderBy(row => !row.Item2));
             Assert.Equal(Consent.Given, rows.Single(row => row.Origin is not null).Consent);
         }
         using (HttpResponseMessage again = await ben.UploadAsync(null, "/v1/account/import", "ann.zip", zip))
@@ -180,17 +197,21 @@ public sealed class AccountPageTests : IAsyncLifetime
         foreach ((HttpResponseMessage refused, HttpStatusCode status, string says) in new[]
         {
             (await ben.UploadAsync(null, "/account/import", "ann.zip", zip), HttpStatusCode.BadRequest, "form"),
-            (await ben.UploadAsync("/account", "/account/import", "<i>evil.zip", "no zip"u8.ToArray()), HttpStatusCode.BadRequest, "&lt;i&gt;evil.zip: is no zip file"),
-            (await ben.UploadAsync("/account", "/account/import", "ann.zip", zip, ("workspace", "nowhere")), HttpStatusCode.BadRequest, "You are not in that workspace"),
+            (await ben.UploadAsync("/account", "/account/import", "<i>evil.zip", "no zip"u8.ToArray()), HttpStatusCode.BadRequest,
+                "&lt;i&gt;evil.zip: is no zip file"),
+            (await ben.UploadAsync("/account", "/account/import", "ann.zip", zip, ("workspace", "nowhere")), HttpStatusCode.BadRequest,
+                "You are not in that workspace"),
             (await eve.UploadAsync("/account", "/account/import", "ann.zip", zip), HttpStatusCode.BadRequest, "only editors and owners"),
             (await eve.UploadAsync(null, "/v1/account/import", "ann.zip", zip), HttpStatusCode.Forbidden, "insufficient_scope"),
             (await ben.UploadAsync(null, "/v1/account/import", "ann.zip", zip, ("user", "ann")), HttpStatusCode.Forbidden, "somebody else"),
-            (await ben.UploadAsync(null, "/v1/account/import", "evil.zip", "no zip"u8.ToArray()), HttpStatusCode.BadRequest, "evil.zip: is no zip file"),
+            (await ben.UploadAsync(null, "/v1/account/import", "evil.zip", "no zip"u8.ToArray()), HttpStatusCode.BadRequest,
+                "evil.zip: is no zip file"),
             (await ben.Http.GetAsync($"/v1/account/export?user={first.User}"), HttpStatusCode.Forbidden, "somebody else"),
             (await ben.Http.GetAsync("/v1/workspaces/default/export"), HttpStatusCode.Forbidden, "insufficient_scope"),
         })
         {
-            Assert.Equal((status, true), (refused.StatusCode, (await refused.Content.ReadAsStringAsync()).Contains(says, StringComparison.Ordinal)));
+            Assert.Equal((status, true), (refused.StatusCode,
+                (await refused.Content.ReadAsStringAsync()).Contains(says, StringComparison.Ordinal)));
             refused.Dispose();
         }
         Assert.DoesNotContain("id=\"import\"", await eve.Http.GetStringAsync("/account"), StringComparison.Ordinal);

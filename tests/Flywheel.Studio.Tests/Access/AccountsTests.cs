@@ -42,19 +42,22 @@ public sealed class AccountsTests : IAsyncLifetime
         Assert.Equal((1, 0, 0, 0, 2), (hash[0], hash[1], hash[2], hash[3], hash[4]));
         Assert.Equal(PasswordVerificationResult.Success, new PasswordHasher<string>().VerifyHashedPassword("", ann.PasswordHash, Password));
         await using FlywheelDb db = _store.Tables();
-        Assert.DoesNotContain(await db.Audit.ToListAsync(), row => $"{row.Who} {row.Whom} {row.About}".Contains(Password, StringComparison.Ordinal));
+        Assert.DoesNotContain(await db.Audit.ToListAsync(),
+            row => $"{row.Who} {row.Whom} {row.About}".Contains(Password, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Invitation_UsedExpiredOrTakenBack_OpensNothing()
     {
-        Assert.Equal("owner-first", (await Assert.ThrowsAsync<AccountException>(() => _accounts.InviteAsync(AccountRole.Viewer))).Code); // nobody could mend what they may not do
+        // nobody could mend what they may not do
+        Assert.Equal("owner-first", (await Assert.ThrowsAsync<AccountException>(() => _accounts.InviteAsync(AccountRole.Viewer))).Code);
         await JoinAsync("owner");
         (InvitationRow row, string token) = await _accounts.InviteAsync(AccountRole.Editor, "Ann Lee");
         Assert.Equal(43, token.Length); // 256 bits
         await using (FlywheelDb db = _store.Tables()) Assert.Equal(0, await db.Invitations.CountAsync(one => one.Hash == token));
         Assert.Equal(row.Id, (await _accounts.OpenAsync(token))!.Value.Invitation.Id);
-        foreach (string wrong in new[] { "", token[..^1], token + "A", token.ToUpperInvariant(), row.Hash, $"{row.Id}" }) Assert.Null(await _accounts.OpenAsync(wrong));
+        foreach (string wrong in new[] { "", token[..^1], token + "A", token.ToUpperInvariant(), row.Hash, $"{row.Id}" })
+            Assert.Null(await _accounts.OpenAsync(wrong));
 
         AccountRow ann = await _accounts.AcceptAsync(token, "ann", "Ann Lee", Password);
         Assert.Equal((AccountRole.Editor, ann.Id.ToString()), (ann.Role, ann.User));
@@ -82,11 +85,13 @@ public sealed class AccountsTests : IAsyncLifetime
         if (postgres)
         {
             await _store.DisposeAsync();
-            _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["shared"], await (await PostgresCluster.SharedAsync()).CreateDatabaseAsync()), _clock);
+            _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["shared"],
+                await (await PostgresCluster.SharedAsync()).CreateDatabaseAsync()), _clock);
             _accounts = new Accounts(_store, _clock);
         }
         string older = (await _accounts.InviteFirstAsync())!;
-        string[] links = await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ => (await new Accounts(_store, _clock).InviteFirstAsync())!));
+        string[] links =
+            await Task.WhenAll(Enumerable.Range(0, 4).Select(async _ => (await new Accounts(_store, _clock).InviteFirstAsync())!));
         Assert.NotNull(await _accounts.OpenAsync(older)); // an earlier start's, say
         bool[] made = await Task.WhenAll(links.Concat(links).Select(async (link, i) =>
         {
@@ -179,7 +184,8 @@ public sealed class AccountsTests : IAsyncLifetime
         AccountRow ann = await JoinAsync("ann"), cat = await JoinAsync("cat");
         foreach (Func<Guid, Task> end in new Func<Guid, Task>[]
         {
-            id => _accounts.SetRoleAsync(id, AccountRole.Editor), id => _accounts.DisableAsync(id), async id => await new Forget(_store, time: _clock).RunAsync((await _accounts.FindAsync(id))!.User),
+            id => _accounts.SetRoleAsync(id, AccountRole.Editor), id => _accounts.DisableAsync(id),
+            async id => await new Forget(_store, time: _clock).RunAsync((await _accounts.FindAsync(id))!.User),
         })
         {
             AccountRow ben = await JoinAsync($"ben{Guid.NewGuid():N}", AccountRole.Owner);
@@ -187,7 +193,8 @@ public sealed class AccountsTests : IAsyncLifetime
             (_, string invitation) = await As(ben, () => _accounts.InviteAsync(AccountRole.Owner));
             (_, string reset) = await As(ben, () => _accounts.ResetAsync(cat.Id));
             await end(ben.Id);
-            foreach (string link in new[] { invitation, reset }) await RefusedAsync("no-link", () => _accounts.AcceptAsync(link, "dan", "Dan", "a password of today"));
+            foreach (string link in new[] { invitation, reset })
+                await RefusedAsync("no-link", () => _accounts.AcceptAsync(link, "dan", "Dan", "a password of today"));
             Assert.NotNull(await _accounts.OpenAsync(others));
         }
 
@@ -217,7 +224,8 @@ public sealed class AccountsTests : IAsyncLifetime
     {
         AccountRow ann = await JoinAsync("ann");
         foreach (string unfit in Enumerable.Repeat(new[] { "short", "ann likes plums" }, Accounts.MaxGuesses).SelectMany(both => both))
-            await RefusedAsync(unfit.Length < 12 ? "PasswordTooShort" : "PasswordHasName", () => _accounts.ChangePasswordAsync(ann.Id, Password, unfit));
+            await RefusedAsync(unfit.Length < 12 ? "PasswordTooShort" : "PasswordHasName",
+                () => _accounts.ChangePasswordAsync(ann.Id, Password, unfit));
         Assert.NotNull(await _accounts.SignInAsync("ann", Password));
     }
 
@@ -236,11 +244,13 @@ public sealed class AccountsTests : IAsyncLifetime
     public async Task PersonName_SignInNameOrRecordedOrBoth_MeansOneOrIsRefused()
     {
         AccountRow ann = await JoinAsync("ann");
-        foreach ((string typed, string person) in new[] { ("ann", ann.User), ("ANN", ann.User), (ann.User, ann.User), ("ben", "ben"), ("recorded:ann", "ann") })
+        foreach ((string typed, string person) in new[] { ("ann", ann.User), ("ANN", ann.User), (ann.User, ann.User), ("ben", "ben"),
+            ("recorded:ann", "ann") })
             Assert.Equal(person, await PersonName.ResolveAsync(_store, typed, "--user"));
         await _store.AddFeedbackAsync(new FeedbackInput(Guid.NewGuid(), Metrics.Comment, "of an application's ann", "ann"));
         string message = (await Assert.ThrowsAsync<FlywheelException>(() => PersonName.ResolveAsync(_store, "ann", "--user"))).Message;
-        Assert.All(new[] { "--user is 'ann'", $"'{ann.User}'", "'recorded:ann'" }, part => Assert.Contains(part, message, StringComparison.Ordinal));
+        Assert.All(new[] { "--user is 'ann'", $"'{ann.User}'", "'recorded:ann'" },
+            part => Assert.Contains(part, message, StringComparison.Ordinal));
         Assert.Equal("ann", await PersonName.ResolveAsync(_store, "recorded:ann", "--user"));
     }
 
@@ -249,7 +259,8 @@ public sealed class AccountsTests : IAsyncLifetime
     {
         AccountRow ann = await JoinAsync("ann"), ben = await JoinAsync("ben");
         var job = new ForgetJob(_store, new JobQueue(_store, _clock), _clock);
-        foreach (Func<Task> act in new Func<Task>[] { () => job.EnqueueAsync(ann.User), () => new Forget(_store, time: _clock).RunAsync(ann.User) })
+        foreach (Func<Task> act in new Func<Task>[] { () => job.EnqueueAsync(ann.User),
+            () => new Forget(_store, time: _clock).RunAsync(ann.User) })
             Assert.Contains("the only owner", (await Assert.ThrowsAsync<FlywheelException>(act)).Message, StringComparison.Ordinal);
         Assert.Equal(2, (await _accounts.ListAsync()).Count);
         await _accounts.SetRoleAsync(ben.Id, AccountRole.Owner);
@@ -284,7 +295,8 @@ public sealed class AccountsTests : IAsyncLifetime
     public async Task Accept_AnyTexts_MakeOneAccountOrNone()
     {
         await JoinAsync("owner");
-        var texts = Gen.OneOf(Gen.String[0, 70], Gen.String[Gen.Char['a', 'c'], 1, 2], Gen.OneOf([.. new[] { "ann", "ANN", "'; DROP TABLE account; --", "Ánn", "\u200B", "a\0b", "ﬀ", "ıi" }.Select(Gen.Const)]));
+        var texts = Gen.OneOf(Gen.String[0, 70], Gen.String[Gen.Char['a', 'c'], 1, 2],
+            Gen.OneOf([.. new[] { "ann", "ANN", "'; DROP TABLE account; --", "Ánn", "\u200B", "a\0b", "ﬀ", "ıi" }.Select(Gen.Const)]));
         await Gen.Select(texts, texts, Gen.OneOf(texts, Gen.Const(Password))).SampleAsync(async (name, display, password) =>
         {
             (_, string token) = await _accounts.InviteAsync(AccountRole.Viewer);
@@ -315,9 +327,11 @@ public sealed class AccountsTests : IAsyncLifetime
         {
             foreach ((string user, string text) in new[] { (ann.User, "mine"), (ben.User, "theirs") })
             {
-                var document = new DocumentRow { Id = Guid.NewGuid(), User = user, App = "write", Kind = "brief", Title = text, Created = _clock.Now, Updated = _clock.Now, Version = 1 };
+                var document = new DocumentRow { Id = Guid.NewGuid(), User = user, App = "write", Kind = "brief", Title = text,
+                    Created = _clock.Now, Updated = _clock.Now, Version = 1 };
                 db.Documents.Add(document);
-                db.DocumentVersions.Add(new DocumentVersion { DocumentId = document.Id, Number = 1, Time = _clock.Now, User = user, Body = $"{text}\nin two lines" });
+                db.DocumentVersions.Add(new DocumentVersion { DocumentId = document.Id, Number = 1, Time = _clock.Now, User = user,
+                    Body = $"{text}\nin two lines" });
             }
             await db.SaveChangesAsync();
         }
@@ -326,14 +340,18 @@ public sealed class AccountsTests : IAsyncLifetime
         using var file = new MemoryStream();
         await ArchiveExport.WriteAsync(_store, ann.User, file);
         using var zip = new System.IO.Compression.ZipArchive(file);
-        Dictionary<string, string> texts = zip.Entries.ToDictionary(entry => entry.Name, entry => new StreamReader(entry.Open()).ReadToEnd());
+        Dictionary<string, string> texts = zip.Entries.ToDictionary(entry => entry.Name,
+            entry => new StreamReader(entry.Open()).ReadToEnd());
         Assert.Equal(14, texts.Count);
-        foreach (string text in texts.Values) Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => System.Text.Json.JsonDocument.Parse(line));
-        Assert.Contains("in two lines", Assert.Single(texts["document-versions.jsonl"].TrimEnd('\n').Split('\n')), StringComparison.Ordinal);
+        foreach (string text in texts.Values)
+            Assert.All(text.Split('\n', StringSplitOptions.RemoveEmptyEntries), line => System.Text.Json.JsonDocument.Parse(line));
+        Assert.Contains("in two lines", Assert.Single(texts["document-versions.jsonl"].TrimEnd('\n').Split('\n')),
+            StringComparison.Ordinal);
         Assert.Contains("mine, too", Assert.Single(texts["feedback.jsonl"].TrimEnd('\n').Split('\n')), StringComparison.Ordinal);
         Assert.Contains("ann's laptop", System.Text.RegularExpressions.Regex.Unescape(texts["keys.jsonl"]), StringComparison.Ordinal);
         string all = string.Concat(texts.Values);
-        foreach (string foreign in new[] { "theirs", ben.User, secret, key.Hash, ann.PasswordHash, ann.Stamp }) Assert.DoesNotContain(foreign, all, StringComparison.Ordinal);
+        foreach (string foreign in new[] { "theirs", ben.User, secret, key.Hash, ann.PasswordHash, ann.Stamp })
+            Assert.DoesNotContain(foreign, all, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -345,7 +363,9 @@ public sealed class AccountsTests : IAsyncLifetime
         await new Forget(_store, time: _clock).RunAsync(ben.User);
         Assert.Equal(ann.Id, Assert.Single(await _accounts.ListAsync()).Id);
         Assert.Empty(await _accounts.InvitationsAsync());
-        Assert.DoesNotContain(await _store.AuditAsync(1000), row => $"{row.Who} {row.Whom} {row.About}".Contains(ben.User, StringComparison.Ordinal) || row.About.Contains("ben", StringComparison.Ordinal));
+        Assert.DoesNotContain(await _store.AuditAsync(1000),
+            row => $"{row.Who} {row.Whom} {row.About}".Contains(ben.User, StringComparison.Ordinal)
+                || row.About.Contains("ben", StringComparison.Ordinal));
         Assert.Contains(await _store.AuditAsync(1000), row => row.Act == AuditAct.Forget);
     }
 
@@ -356,7 +376,8 @@ public sealed class AccountsTests : IAsyncLifetime
         return await _accounts.AcceptAsync(token, name, name, Password);
     }
 
-    private static async Task RefusedAsync(string code, Func<Task> act) => Assert.Equal(code, (await Assert.ThrowsAsync<AccountException>(act)).Code);
+    private static async Task RefusedAsync(string code, Func<Task> act) =>
+        Assert.Equal(code, (await Assert.ThrowsAsync<AccountException>(act)).Code);
 
     private sealed class MovedClock : TimeProvider
     {

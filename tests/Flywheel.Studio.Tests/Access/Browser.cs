@@ -42,7 +42,8 @@ internal sealed partial class Browser : IDisposable
     /// <param name="to">Where the form goes.</param>
     /// <param name="withToken">Whether the page's token is sent along.</param>
     /// <param name="fields">What was typed.</param>
-    public async Task<HttpResponseMessage> SendAsync(string page, string to, bool withToken = true, params (string Name, string Value)[] fields)
+    public async Task<HttpResponseMessage> SendAsync(string page, string to, bool withToken = true,
+        params (string Name, string Value)[] fields)
     {
         string html = await _http.GetStringAsync(page);
         List<KeyValuePair<string, string>> form = [.. fields.Select(field => KeyValuePair.Create(field.Name, field.Value))];
@@ -51,16 +52,19 @@ internal sealed partial class Browser : IDisposable
     }
 
     /// <summary>Sends a form with a file, as if from a page; without one, as a program would.</summary>
-    public async Task<HttpResponseMessage> UploadAsync(string? page, string to, string name, byte[] file, params (string Name, string Value)[] fields)
+    public async Task<HttpResponseMessage> UploadAsync(string? page, string to, string name, byte[] file,
+        params (string Name, string Value)[] fields)
     {
         using var form = new MultipartFormDataContent { { new ByteArrayContent(file), "file", name } };
         foreach ((string field, string value) in fields) form.Add(new StringContent(value), field);
-        if (page is not null) form.Add(new StringContent(Token().Match(await _http.GetStringAsync(page)).Groups[1].Value), "__RequestVerificationToken");
+        if (page is not null)
+            form.Add(new StringContent(Token().Match(await _http.GetStringAsync(page)).Groups[1].Value), "__RequestVerificationToken");
         return await _http.PostAsync(to, form);
     }
 
     public Task<HttpResponseMessage> SignInAsync(string name, string password, string target = "/") =>
-        SendAsync($"/sign-in?return={Uri.EscapeDataString(target)}", $"/sign-in?return={Uri.EscapeDataString(target)}", true, ("name", name), ("password", password));
+        SendAsync($"/sign-in?return={Uri.EscapeDataString(target)}", $"/sign-in?return={Uri.EscapeDataString(target)}", true,
+            ("name", name), ("password", password));
 
     public Task<HttpResponseMessage> JoinAsync(string link, string name, string display, string password) =>
         SendAsync(link, link, true, ("name", name), ("display", display), ("password", password), ("again", password));

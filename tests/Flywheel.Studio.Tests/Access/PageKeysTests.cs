@@ -22,7 +22,8 @@ public sealed class PageKeysTests : IAsyncLifetime
     {
         _store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"], ""));
         _accounts = new Accounts(_store, TimeProvider.System);
-        _keys = new KeyRing("secret", new ApiKeys(_store, TimeProvider.System), _accounts, new Workspaces(_store, TimeProvider.System), NullLogger<KeyRing>.Instance);
+        _keys = new KeyRing("secret", new ApiKeys(_store, TimeProvider.System), _accounts, new Workspaces(_store, TimeProvider.System),
+            NullLogger<KeyRing>.Instance);
     }
 
     public async ValueTask DisposeAsync()
@@ -89,6 +90,7 @@ public sealed class PageKeysTests : IAsyncLifetime
 
         public string? To { get; private set; }
 
-        protected override void NavigateToCore(string uri, NavigationOptions options) => To = options.ForceLoad ? uri : throw new InvalidOperationException("the page itself stays");
+        protected override void NavigateToCore(string uri, NavigationOptions options) =>
+            To = options.ForceLoad ? uri : throw new InvalidOperationException("the page itself stays");
     }
 }

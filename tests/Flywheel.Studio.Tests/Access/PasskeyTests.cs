@@ -6,7 +6,8 @@ using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Tests.Access;
 
-/// <summary>Passkeys against a device of software, which also does what no device should. (That real browsers get on with it, a page test shows.)</summary>
+/// <summary>Passkeys against a device of software, which also does what no device should. (That real browsers get on with it, a page test
+/// shows.)</summary>
 public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<RoleTests.Reached>
 {
     private const string Password = "plum lantern quay";
@@ -39,7 +40,9 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
         Assert.Equal("/account?done=passkey-removed", await ChangeAsync(ann, "remove", ("passkey", row.Id)));
         using var later = new Browser(Origin, apart: true);
         Assert.Equal(HttpStatusCode.Unauthorized, (await ShowAsync(later, device)).Status);
-        Assert.Equal(["passkey-removed", "passkey-added"], (await _server.Service<FlywheelStore>().AuditAsync(50, user: account.User)).Where(entry => entry.Act.StartsWith("passkey", StringComparison.Ordinal)).Select(entry => entry.Act));
+        Assert.Equal(["passkey-removed", "passkey-added"],
+            (await _server.Service<FlywheelStore>().AuditAsync(50, user: account.User))
+                .Where(entry => entry.Act.StartsWith("passkey", StringComparison.Ordinal)).Select(entry => entry.Act));
     }
 
     [Fact]
@@ -63,9 +66,12 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
 
         Assert.Equal(HttpStatusCode.Redirect, (await ShowAsync(nobody, device)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await ShowAsync(nobody, device, origin: "http://evil.example")).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await ShowAsync(nobody, device, change: credential => credential["response"]!["signature"] = "AAAA")).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await ShowAsync(nobody, device, change: credential => credential["response"]!["userHandle"] = "bm9ib2R5")).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await ShowAsync(nobody, device, change: credential => credential["response"] = null)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            (await ShowAsync(nobody, device, change: credential => credential["response"]!["signature"] = "AAAA")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            (await ShowAsync(nobody, device, change: credential => credential["response"]!["userHandle"] = "bm9ib2R5")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            (await ShowAsync(nobody, device, change: credential => credential["response"] = null)).Status);
         device.Verifies = false;
         Assert.Equal(HttpStatusCode.Unauthorized, (await ShowAsync(nobody, device)).Status);
         device.Verifies = true;
@@ -83,7 +89,8 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
         Assert.Null(await ChangeAsync(eve, "remove", ("passkey", id)));
         Assert.Null(await ChangeAsync(eve, "name", ("passkey", id), ("passkey-name", "eve's")));
         Assert.Null(await ChangeAsync(ann, "name", ("passkey", id), ("passkey-name", "a\u202e")));
-        using (HttpResponseMessage forged = await ann.SendAsync("/account", "/account/passkeys/remove", withToken: false, ("passkey", id))) Assert.Equal(HttpStatusCode.BadRequest, forged.StatusCode);
+        using (HttpResponseMessage forged = await ann.SendAsync("/account", "/account/passkeys/remove", withToken: false,
+            ("passkey", id))) Assert.Equal(HttpStatusCode.BadRequest, forged.StatusCode);
         Assert.Equal("mine", Assert.Single(await _server.Service<Accounts>().PasskeysAsync(account.Id)).Name);
 
         await _server.Service<Accounts>().DisableAsync(account.Id);
@@ -96,7 +103,9 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
 
     private async Task<(Browser Browser, string Name)> JoinAsync()
     {
-        if (!await _server.Service<Accounts>().AnyAsync()) await _server.Service<Accounts>().AcceptAsync((await _server.Service<Accounts>().InviteAsync(AccountRole.Owner)).Token, "owner", "Owner", Password);
+        if (!await _server.Service<Accounts>().AnyAsync())
+            await _server.Service<Accounts>().AcceptAsync((await _server.Service<Accounts>().InviteAsync(AccountRole.Owner)).Token, "owner",
+                "Owner", Password);
         (_, string token) = await _server.Service<Accounts>().InviteAsync(AccountRole.Editor);
         var browser = new Browser(Origin, apart: true);
         string name = $"p{reached.NumPeople++}";
@@ -109,11 +118,13 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
     {
         using HttpResponseMessage response = await browser.SendAsync("/account", "/account/passkeys/options", true, ("old", password));
         string text = await response.Content.ReadAsStringAsync();
-        return response.IsSuccessStatusCode ? JsonNode.Parse(text)! : throw new HttpRequestException((string)JsonNode.Parse(text)!["problem"]!);
+        return response.IsSuccessStatusCode
+            ? JsonNode.Parse(text)! : throw new HttpRequestException((string)JsonNode.Parse(text)!["problem"]!);
     }
 
     /// <returns>Where it leads; null: it was refused.</returns>
-    private async Task<string?> AddAsync(Browser browser, SoftwareAuthenticator device, string name, string password = Password, string? origin = null)
+    private async Task<string?> AddAsync(Browser browser, SoftwareAuthenticator device, string name, string password = Password,
+        string? origin = null)
     {
         JsonNode options;
         try
@@ -128,9 +139,11 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
         return await SendAsync(browser, device.Make(options, origin ?? Origin), name);
     }
 
-    private static Task<string?> SendAsync(Browser browser, string credential, string name) => PostAsync(browser, "/account/passkeys", ("credential", credential), ("passkey-name", name));
+    private static Task<string?> SendAsync(Browser browser, string credential, string name) =>
+        PostAsync(browser, "/account/passkeys", ("credential", credential), ("passkey-name", name));
 
-    private static Task<string?> ChangeAsync(Browser browser, string what, params (string, string)[] fields) => PostAsync(browser, $"/account/passkeys/{what}", fields);
+    private static Task<string?> ChangeAsync(Browser browser, string what, params (string, string)[] fields) =>
+        PostAsync(browser, $"/account/passkeys/{what}", fields);
 
     private static async Task<string?> PostAsync(Browser browser, string path, params (string, string)[] fields)
     {
@@ -147,7 +160,8 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
         return JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
     }
 
-    private async Task<(HttpStatusCode Status, string? To)> ShowAsync(Browser browser, SoftwareAuthenticator device, string target = "/", string? origin = null, Action<JsonObject>? change = null)
+    private async Task<(HttpStatusCode Status, string? To)> ShowAsync(Browser browser, SoftwareAuthenticator device, string target = "/",
+        string? origin = null, Action<JsonObject>? change = null)
     {
         JsonObject credential = JsonNode.Parse(device.Show(await SignInOptionsAsync(browser), origin ?? Origin))!.AsObject();
         change?.Invoke(credential);
@@ -156,8 +170,10 @@ public sealed class PasskeyTests(RoleTests.Reached reached) : IClassFixture<Role
 
     private static async Task<(HttpStatusCode Status, string? To)> EnterAsync(Browser browser, string credential, string target = "/")
     {
-        using HttpResponseMessage response = await browser.SendAsync("/sign-in", $"/sign-in/passkey?return={Uri.EscapeDataString(target)}", true, ("credential", credential));
-        if (response.StatusCode == HttpStatusCode.Unauthorized) Assert.Contains("This passkey opens nothing here", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+        using HttpResponseMessage response = await browser.SendAsync("/sign-in", $"/sign-in/passkey?return={Uri.EscapeDataString(target)}",
+            true, ("credential", credential));
+        if (response.StatusCode == HttpStatusCode.Unauthorized)
+            Assert.Contains("This passkey opens nothing here", await response.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         return (response.StatusCode, response.Headers.Location?.OriginalString);
     }
 }

@@ -29,7 +29,8 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
 
         internal int NumPeople { get; set; }
 
-        public async ValueTask InitializeAsync() => Server = await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"] });
+        public async ValueTask InitializeAsync() =>
+            Server = await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"] });
 
         public ValueTask DisposeAsync() => Server.DisposeAsync();
     }
@@ -37,28 +38,41 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
     [Fact]
     public async Task Roles_EachKindOfRoute_OpenWhatTheTableSays()
     {
-        using Browser owner = await JoinAsync(AccountRole.Owner), editor = await JoinAsync(AccountRole.Editor), reviewer = await JoinAsync(AccountRole.Reviewer), viewer = await JoinAsync(AccountRole.Viewer);
+        using Browser owner = await JoinAsync(AccountRole.Owner), editor = await JoinAsync(AccountRole.Editor),
+            reviewer = await JoinAsync(AccountRole.Reviewer), viewer = await JoinAsync(AccountRole.Viewer);
         (string Method, string Path, AccountRole From)[] routes =
         [
             ("GET", "/v1/keys", AccountRole.Viewer), ("POST", "/v1/keys", AccountRole.Editor), ("DELETE", "/v1/keys/x", AccountRole.Editor),
-            ("GET", "/v1/models", AccountRole.Viewer), ("GET", "/write", AccountRole.Viewer), ("GET", "/loop", AccountRole.Viewer), ("GET", "/v1/rollouts/drafts", AccountRole.Viewer), ("GET", "/metrics", AccountRole.Viewer),
-            ("POST", "/_blazor/negotiate?negotiateVersion=1", AccountRole.Viewer), ("GET", "/v1/translate/glossary?source_language=en&target_language=de", AccountRole.Viewer),
+            ("GET", "/v1/models", AccountRole.Viewer), ("GET", "/write", AccountRole.Viewer), ("GET", "/loop", AccountRole.Viewer),
+            ("GET", "/v1/rollouts/drafts", AccountRole.Viewer), ("GET", "/metrics", AccountRole.Viewer),
+            ("POST", "/_blazor/negotiate?negotiateVersion=1", AccountRole.Viewer),
+            ("GET", "/v1/translate/glossary?source_language=en&target_language=de", AccountRole.Viewer),
             ("POST", "/feedback", AccountRole.Reviewer),
-            ("POST", "/v1/chat/completions", AccountRole.Editor), ("POST", "/v1/tasks/arithmetic", AccountRole.Editor), ("POST", "/v1/translate/glossary", AccountRole.Editor), ("POST", "/v1/write/bulk", AccountRole.Editor),
-            ("POST", "/v1/fine_tuning/jobs", AccountRole.Editor), ("DELETE", "/v1/files/file-x", AccountRole.Editor), ("POST", "/write", AccountRole.Editor),
-            ("GET", "/admin/status", AccountRole.Owner), ("POST", "/admin/promote", AccountRole.Owner), ("GET", "/v1/people", AccountRole.Owner), ("POST", "/v1/people/invitations", AccountRole.Owner), ("GET", "/v1/audit", AccountRole.Owner),
-            ("GET", "/v1/deletions", AccountRole.Owner), ("POST", "/v1/deletions", AccountRole.Owner), ("GET", "/v1/rollouts", AccountRole.Owner), ("POST", "/v1/rollouts", AccountRole.Owner),
+            ("POST", "/v1/chat/completions", AccountRole.Editor), ("POST", "/v1/tasks/arithmetic", AccountRole.Editor),
+            ("POST", "/v1/translate/glossary", AccountRole.Editor), ("POST", "/v1/write/bulk", AccountRole.Editor),
+            ("POST", "/v1/fine_tuning/jobs", AccountRole.Editor), ("DELETE", "/v1/files/file-x", AccountRole.Editor),
+            ("POST", "/write", AccountRole.Editor),
+            ("GET", "/admin/status", AccountRole.Owner), ("POST", "/admin/promote", AccountRole.Owner),
+            ("GET", "/v1/people", AccountRole.Owner), ("POST", "/v1/people/invitations", AccountRole.Owner),
+            ("GET", "/v1/audit", AccountRole.Owner),
+            ("GET", "/v1/deletions", AccountRole.Owner), ("POST", "/v1/deletions", AccountRole.Owner),
+            ("GET", "/v1/rollouts", AccountRole.Owner), ("POST", "/v1/rollouts", AccountRole.Owner),
         ];
-        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK), ((await viewer.Http.GetAsync("/loop/review/export")).StatusCode, (await reviewer.Http.GetAsync("/loop/review/export")).StatusCode));
-        Assert.Single(await _server.Service<FlywheelStore>().AuditAsync(100, act: AuditAct.Export), row => row.About == "reviews"); // a refusal is no export
-        foreach ((AccountRole role, Browser browser) in new[] { (AccountRole.Viewer, viewer), (AccountRole.Reviewer, reviewer), (AccountRole.Editor, editor), (AccountRole.Owner, owner) })
+        Assert.Equal((HttpStatusCode.Forbidden, HttpStatusCode.OK),
+            ((await viewer.Http.GetAsync("/loop/review/export")).StatusCode,
+                (await reviewer.Http.GetAsync("/loop/review/export")).StatusCode));
+        // a refusal is no export
+        Assert.Single(await _server.Service<FlywheelStore>().AuditAsync(100, act: AuditAct.Export), row => row.About == "reviews");
+        foreach ((AccountRole role, Browser browser) in new[] { (AccountRole.Viewer, viewer), (AccountRole.Reviewer, reviewer),
+            (AccountRole.Editor, editor), (AccountRole.Owner, owner) })
         {
             foreach ((string method, string path, AccountRole from) in routes)
             {
                 using HttpResponseMessage response = await SendAsync(browser, method, path);
                 bool refused = response.StatusCode is HttpStatusCode.Forbidden or HttpStatusCode.Unauthorized;
                 Assert.True(refused == role < from, $"{method} {path} answered the {role} {response.StatusCode}");
-                if (refused && path.StartsWith("/v1", StringComparison.Ordinal)) await AccessTests.AssertRefusedAsync(response, path, 403, "insufficient_scope", $"the role '{Roles.NameOf(role)}'");
+                if (refused && path.StartsWith("/v1", StringComparison.Ordinal))
+                    await AccessTests.AssertRefusedAsync(response, path, 403, "insufficient_scope", $"the role '{Roles.NameOf(role)}'");
             }
         }
         await using FlywheelStore store = await _server.OpenStoreAsync();
@@ -75,10 +89,15 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
         foreach (RouteEndpoint endpoint in _server.Service<EndpointDataSource>().Endpoints.OfType<RouteEndpoint>())
         {
             string route = endpoint.RoutePattern.RawText!.TrimStart('/');
-            if (route.Split('/')[0] is "sign-in" or "sign-out" or "join" or "account" or "s" or "_blazor" or "health" or "") continue; // a person's own way in and out, and the pages' connection
+            // a person's own way in and out, and the pages' connection
+            if (route.Split('/')[0] is "sign-in" or "sign-out" or "join" or "account" or "s" or "_blazor" or "health" or "") continue;
             if (endpoint.RoutePattern.Parameters.Any(parameter => parameter.IsCatchAll)) continue; // files of the pages
-            string path = "/" + System.Text.RegularExpressions.Regex.Replace(route, @"\{[^}]*\}", match => match.Value.Contains("guid", StringComparison.Ordinal) || match.Value.Contains("id", StringComparison.Ordinal) ? $"{Guid.Empty}" : "1");
-            foreach (string method in (endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Where(method => method is not ("GET" or "HEAD" or "OPTIONS")))
+            string path =
+                "/" + System.Text.RegularExpressions.Regex.Replace(route, @"\{[^}]*\}",
+                    match => match.Value.Contains("guid", StringComparison.Ordinal) || match.Value.Contains("id", StringComparison.Ordinal)
+                        ? $"{Guid.Empty}" : "1");
+            foreach (string method in (endpoint.Metadata.GetMetadata<HttpMethodMetadata>()?.HttpMethods ?? ["GET"]).Where(method =>
+                method is not ("GET" or "HEAD" or "OPTIONS")))
             {
                 using HttpResponseMessage response = await SendAsync(viewer, method, path);
                 Assert.True(response.StatusCode == HttpStatusCode.Forbidden, $"{method} {path} answered a viewer {response.StatusCode}");
@@ -104,13 +123,16 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
             ("delete", AccountRole.Editor, () => Service<Documents>().DeleteAsync(Guid.NewGuid(), user)),
             ("chat", AccountRole.Editor, () => Service<Chats>().AddAsync(null, user, null, Model.Role.User, "hello")),
             ("memory", AccountRole.Editor, () => Service<TranslationMemory>().AddAsync(pair, user, "a", "b")),
-            ("memory import", AccountRole.Editor, () => Service<TranslationMemory>().ImportAsync(pair, user, new MemoryStream("<tmx/>"u8.ToArray()))),
+            ("memory import", AccountRole.Editor,
+                () => Service<TranslationMemory>().ImportAsync(pair, user, new MemoryStream("<tmx/>"u8.ToArray()))),
             ("memory delete", AccountRole.Editor, () => Service<TranslationMemory>().DeleteAsync(pair.Workspace, Guid.NewGuid())),
             ("glossary", AccountRole.Editor, () => Service<Glossary>().PutAsync(pair, user, new TermInput("a", "b"))),
             ("term delete", AccountRole.Editor, () => Service<Glossary>().DeleteAsync(pair.Workspace, Guid.NewGuid())),
             ("job", AccountRole.Editor, () => Service<JobQueue>().EnqueueAsync("nothing", "{}", user)),
-            ("generation", AccountRole.Editor, () => Task.FromResult(Service<Generator>().Start(_ => throw new NotSupportedException(), CancellationToken.None))),
-            ("feedback", AccountRole.Reviewer, () => Service<FlywheelStore>().AddFeedbackAsync(new FeedbackInput(Guid.NewGuid(), Metrics.Keep, true, user))),
+            ("generation", AccountRole.Editor,
+                () => Task.FromResult(Service<Generator>().Start(_ => throw new NotSupportedException(), CancellationToken.None))),
+            ("feedback", AccountRole.Reviewer,
+                () => Service<FlywheelStore>().AddFeedbackAsync(new FeedbackInput(Guid.NewGuid(), Metrics.Keep, true, user))),
             ("import", AccountRole.Owner, () => Service<ImportJob>().EnqueueAsync("nowhere", "", user)),
             ("serve", AccountRole.Owner, () => Service<ModelSwitch>().ServeAsync("nothing", "")),
             ("rollout", AccountRole.Owner, () => Service<RolloutHost>().StopAsync("")),
@@ -130,7 +152,8 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
         Assert.IsNotType<NotAllowedException>(await As(AccountRole.Editor, acts[0].Act)); // and it is the role that refuses
         await using FlywheelStore store = await _server.OpenStoreAsync();
         await using FlywheelDb db = store.Tables();
-        Assert.Equal((1, 0, 0, 0), (db.Documents.Count(document => document.User == user), db.Conversations.Count(), db.Feedback.Count(), db.Jobs.Count()));
+        Assert.Equal((1, 0, 0, 0), (db.Documents.Count(document => document.User == user), db.Conversations.Count(), db.Feedback.Count(),
+            db.Jobs.Count()));
 
         async Task<Exception?> As(AccountRole role, Func<Task> act) => await Record.ExceptionAsync(async () =>
         {
@@ -143,7 +166,8 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
     public async Task PeopleAndAudit_ByTheApi_SayWhoDidWhat()
     {
         using Browser owner = await JoinAsync(AccountRole.Owner, "ann");
-        JsonNode link = await PostAsync(owner, "/v1/people/invitations", new() { ["role"] = "reviewer", ["name"] = "Ben <b>", ["days"] = 2 });
+        JsonNode link = await PostAsync(owner, "/v1/people/invitations",
+            new() { ["role"] = "reviewer", ["name"] = "Ben <b>", ["days"] = 2 });
         string path = new Uri((string)link["url"]!).AbsolutePath;
         Assert.StartsWith(_server.Server.Url, (string)link["url"]!, StringComparison.Ordinal);
         Assert.DoesNotContain("url", (await GetAsync(owner, "/v1/people"))["invitations"]![0]!.AsObject());
@@ -151,31 +175,38 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
         Assert.Equal(HttpStatusCode.Redirect, (await ben.JoinAsync(path, "ben", "Ben", Password)).StatusCode);
         string id = $"{(await _accounts.GetAsync("ben")).Id}";
         Assert.Equal("editor", (string)(await PostAsync(owner, $"/v1/people/{id}", new() { ["role"] = "editor" }))["role"]!);
-        Assert.Equal(HttpStatusCode.OK, (await ben.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode); // at once, in the session that is open
+        // at once, in the session that is open
+        Assert.Equal(HttpStatusCode.OK, (await ben.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode);
         Assert.NotNull((await PostAsync(owner, $"/v1/people/{id}/reset", []))["url"]);
         Assert.True((bool)(await PostAsync(owner, $"/v1/people/{id}", new() { ["disabled"] = true }))["disabled"]!);
         Assert.Equal(HttpStatusCode.Unauthorized, (await ben.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode);
 
         JsonArray audit = (await GetAsync(owner, "/v1/audit?limit=1000"))["data"]!.AsArray();
-        Assert.Equal(["disable", "reset-link", "role", "sign-in", "join", "invite", "sign-in", "join"], audit.Select(entry => (string)entry!["act"]!).Take(8));
+        Assert.Equal(["disable", "reset-link", "role", "sign-in", "join", "invite", "sign-in", "join"],
+            audit.Select(entry => (string)entry!["act"]!).Take(8));
         Assert.Equal(["ann", "ann", "ann", "ben", "ben", "ann", "ann", "ann"], audit.Select(entry => (string?)entry!["name"]).Take(8));
         Assert.Equal("ben", (string)audit[2]!["whom_name"]!);
         Assert.DoesNotContain("Ben", audit.ToJsonString(), StringComparison.Ordinal);
         Assert.All((await GetAsync(owner, "/v1/audit?act=join"))["data"]!.AsArray(), entry => Assert.Equal("join", (string)entry!["act"]!));
         JsonNode page = await GetAsync(owner, $"/v1/audit?who=ben&limit=2");
         Assert.Equal(("disable", true), ((string)page["data"]![0]!["act"]!, (bool)page["has_more"]!));
-        Assert.Equal("role", (string)(await GetAsync(owner, $"/v1/audit?who=ben&limit=2&before={page["data"]![1]!["id"]}"))["data"]![0]!["act"]!);
+        Assert.Equal("role",
+            (string)(await GetAsync(owner, $"/v1/audit?who=ben&limit=2&before={page["data"]![1]!["id"]}"))["data"]![0]!["act"]!);
 
         foreach ((string to, JsonObject body, string says) in new (string, JsonObject, string)[]
         {
-            ("/v1/people/invitations", new() { ["role"] = "king" }, "expected one of viewer, reviewer, editor, owner"), ("/v1/people/invitations", new() { ["role"] = "viewer", ["days"] = 0 }, "'days'"),
-            ("/v1/people/invitations", new() { ["role"] = "viewer", ["name"] = "a\u0000" }, "label"), ("/v1/people/invitations", new() { ["rule"] = "viewer" }, "'rule'"), ($"/v1/people/{id}", [], "'role' and 'disabled'"),
-            ("/v1/people/x", new() { ["role"] = "viewer" }, "expected a UUID"), ($"/v1/people/{Guid.Empty}", new() { ["role"] = "viewer" }, "no account"),
+            ("/v1/people/invitations", new() { ["role"] = "king" }, "expected one of viewer, reviewer, editor, owner"),
+            ("/v1/people/invitations", new() { ["role"] = "viewer", ["days"] = 0 }, "'days'"),
+            ("/v1/people/invitations", new() { ["role"] = "viewer", ["name"] = "a\u0000" }, "label"),
+            ("/v1/people/invitations", new() { ["rule"] = "viewer" }, "'rule'"), ($"/v1/people/{id}", [], "'role' and 'disabled'"),
+            ("/v1/people/x", new() { ["role"] = "viewer" }, "expected a UUID"),
+            ($"/v1/people/{Guid.Empty}", new() { ["role"] = "viewer" }, "no account"),
         })
         {
             using HttpResponseMessage refused = await owner.Http.PostAsJsonAsync(to, body);
             Assert.Equal(HttpStatusCode.BadRequest, refused.StatusCode);
-            Assert.Contains(says, (string)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["message"]!, StringComparison.Ordinal);
+            Assert.Contains(says, (string)JsonNode.Parse(await refused.Content.ReadAsStringAsync())!["error"]!["message"]!,
+                StringComparison.Ordinal);
         }
     }
 
@@ -188,25 +219,32 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
         using Browser browser = new(server.Server.Url), another = new(server.Server.Url);
         using HttpResponseMessage visit = await browser.Http.GetAsync("/write");
         Assert.Equal(HttpStatusCode.OK, visit.StatusCode);
-        string person = visit.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_person=", StringComparison.Ordinal)).Split('=', ';')[1];
+        string person = visit.Headers.GetValues("Set-Cookie")
+            .Single(value => value.StartsWith("flywheel_person=", StringComparison.Ordinal)).Split('=', ';')[1];
         var accounts = server.Service<Accounts>();
-        using HttpResponseMessage joined = await browser.JoinAsync(Join.PathOf((await accounts.InviteFirstAsync())!), "ann", "Ann", Password);
+        using HttpResponseMessage joined = await browser.JoinAsync(Join.PathOf((await accounts.InviteFirstAsync())!), "ann", "Ann",
+            Password);
         Assert.Equal(HttpStatusCode.Redirect, joined.StatusCode);
         Assert.Equal(person, (await accounts.GetAsync("ann")).User);
         Assert.Equal(HttpStatusCode.OK, (await browser.Http.GetAsync("/write")).StatusCode);
         Assert.Equal(HttpStatusCode.Redirect, (await another.Http.GetAsync("/write")).StatusCode);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await another.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode);
-        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/admin/status")).StatusCode); // the home's secret, as the command line has it
+        Assert.Equal(HttpStatusCode.Unauthorized,
+            (await another.Http.PostAsJsonAsync("/v1/chat/completions", TestServer.Chat())).StatusCode);
+        // the home's secret, as the command line has it
+        Assert.Equal(HttpStatusCode.OK, (await server.Http.GetAsync("/admin/status")).StatusCode);
 
         // Their name as a visitor, which others may learn, is theirs alone now: with it a key of nobody's is somebody new.
-        Assert.Contains(joined.Headers.GetValues("Set-Cookie"), value => value.StartsWith("flywheel_person=; expires=", StringComparison.Ordinal));
+        Assert.Contains(joined.Headers.GetValues("Set-Cookie"),
+            value => value.StartsWith("flywheel_person=; expires=", StringComparison.Ordinal));
         await using FlywheelStore store = await server.OpenStoreAsync();
         (_, string key) = await new ApiKeys(store, TimeProvider.System).CreateAsync("app", [Scopes.Inference, Scopes.Feedback]);
-        using (HttpResponseMessage entered = await another.SendAsync("/sign-in", "/sign-in", true, ("key", key))) Assert.Equal(HttpStatusCode.Redirect, entered.StatusCode);
+        using (HttpResponseMessage entered = await another.SendAsync("/sign-in", "/sign-in", true,
+            ("key", key))) Assert.Equal(HttpStatusCode.Redirect, entered.StatusCode);
         another.Cookies.Add(new Uri(server.Server.Url), new Cookie("flywheel_person", person));
         using (HttpResponseMessage claimed = await another.Http.GetAsync("/write"))
         {
-            string set = claimed.Headers.GetValues("Set-Cookie").Single(value => value.StartsWith("flywheel_person=person-", StringComparison.Ordinal));
+            string set = claimed.Headers.GetValues("Set-Cookie")
+                .Single(value => value.StartsWith("flywheel_person=person-", StringComparison.Ordinal));
             Assert.DoesNotContain(person, set, StringComparison.Ordinal);
             Assert.DoesNotContain(person, await claimed.Content.ReadAsStringAsync(), StringComparison.Ordinal);
         }
@@ -223,7 +261,8 @@ public sealed class RoleTests(RoleTests.Reached reached) : IClassFixture<RoleTes
     {
         (_, string token) = await _accounts.InviteAsync(role);
         var browser = new Browser(_server.Server.Url);
-        using HttpResponseMessage joined = await browser.JoinAsync(Join.PathOf(token), name ?? $"{Roles.NameOf(role)}{reached.NumPeople++}", name ?? $"The {role}", Password);
+        using HttpResponseMessage joined = await browser.JoinAsync(Join.PathOf(token), name ?? $"{Roles.NameOf(role)}{reached.NumPeople++}",
+            name ?? $"The {role}", Password);
         Assert.True(joined.StatusCode == HttpStatusCode.Redirect, await joined.Content.ReadAsStringAsync());
         return browser;
     }

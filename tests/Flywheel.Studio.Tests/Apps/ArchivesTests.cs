@@ -18,7 +18,8 @@ using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Tests.Apps;
 
-/// <summary>What a person took along comes in whole, changes nothing that is there, counts for nothing that was served here; what is wrong is refused by its name.</summary>
+/// <summary>What a person took along comes in whole, changes nothing that is there, counts for nothing that was served here; what is wrong
+/// is refused by its name.</summary>
 public sealed partial class ArchivesTests : IAsyncLifetime
 {
     private const string Ann = "ann";
@@ -57,13 +58,17 @@ public sealed partial class ArchivesTests : IAsyncLifetime
 
         // To another person of the same record it is a copy: ids are their own, and lead to one another.
         IReadOnlyList<ArchiveCount> copied = await ImportAsync(_to, zip, new ArchiveTarget("ben") { MayTeach = true });
-        Assert.Equal(counts.Where(count => count.Name != "terms").Select(count => count.Imported), copied.Where(count => count.Name != "terms").Select(count => count.Renamed));
+        Assert.Equal(counts.Where(count => count.Name != "terms").Select(count => count.Imported),
+            copied.Where(count => count.Name != "terms").Select(count => count.Renamed));
         Assert.Equal(Lines(before), Lines(await ExportAsync(_to, Ann)));
-        Assert.Equal(Lines(before, ids: false).Where(line => !line.StartsWith("terms", StringComparison.Ordinal)), Lines(await ExportAsync(_to, "ben"), ids: false).Where(line => !line.StartsWith("terms", StringComparison.Ordinal)));
+        Assert.Equal(Lines(before, ids: false).Where(line => !line.StartsWith("terms", StringComparison.Ordinal)),
+            Lines(await ExportAsync(_to, "ben"), ids: false).Where(line => !line.StartsWith("terms", StringComparison.Ordinal)));
         await using FlywheelDb db = _to.AllTables();
         HashSet<Guid> bens = [.. await db.Generations.Where(row => row.User == "ben").Select(row => row.Id).ToListAsync()];
         Assert.All(await db.Feedback.Where(row => row.User == "ben").ToListAsync(), row => Assert.Contains(row.GenerationId, bens));
-        string text = (await db.DocumentVersions.FirstAsync(row => db.Documents.Any(one => one.Id == row.DocumentId && one.User == "ben" && one.Kind == Briefs.TextKind))).Body;
+        string text =
+            (await db.DocumentVersions.FirstAsync(row =>
+                db.Documents.Any(one => one.Id == row.DocumentId && one.User == "ben" && one.Kind == Briefs.TextKind))).Body;
         Assert.Contains(KeptText.Parse(text).Generation, bens);
         Assert.All(await ImportAsync(_to, zip, new ArchiveTarget("ben")), count => Assert.Equal(0, count.Imported));
     }
@@ -76,7 +81,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         await ImportAsync(_to, zip, new ArchiveTarget(Ann));
         await using (FlywheelDb db = _to.AllTables())
         {
-            Assert.All(await db.Generations.ToListAsync(), row => Assert.Equal((Consent.Refused, "", new string('a', 64)), (row.Consent, row.ModelHash, row.Origin)));
+            Assert.All(await db.Generations.ToListAsync(),
+                row => Assert.Equal((Consent.Refused, "", new string('a', 64)), (row.Consent, row.ModelHash, row.Origin)));
             Assert.True(await db.Feedback.AnyAsync());
         }
         Assert.Equal(0, (await _to.CountAsync()).Generations);
@@ -111,7 +117,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         }
         await using (FlywheelDb db = _to.AllTables())
         {
-            db.Terms.Add(new TermRow { Id = Guid.NewGuid(), Workspace = WorkspaceRow.Default, User = "ben", SourceLanguage = "en", TargetLanguage = "fr", Source = "term 0", Target = "ours", Created = _time.GetUtcNow(), Updated = _time.GetUtcNow() });
+            db.Terms.Add(new TermRow { Id = Guid.NewGuid(), Workspace = WorkspaceRow.Default, User = "ben", SourceLanguage = "en",
+                TargetLanguage = "fr", Source = "term 0", Target = "ours", Created = _time.GetUtcNow(), Updated = _time.GetUtcNow() });
             await db.SaveChangesAsync();
         }
         IReadOnlyList<ArchiveCount> counts = await ImportAsync(_to, zip, new ArchiveTarget(Ann));
@@ -121,14 +128,18 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         await using FlywheelDb all = _to.AllTables();
         Assert.Equal("ours", (await all.Terms.SingleAsync(row => row.Workspace == WorkspaceRow.Default && row.Source == "term 0")).Target);
         HashSet<Guid> theirs = [.. await all.Generations.Where(row => row.Workspace == "acme").Select(row => row.Group).ToListAsync()];
-        Assert.DoesNotContain(await all.Generations.Where(row => row.Workspace == WorkspaceRow.Default).Select(row => row.Group).ToListAsync(), theirs.Contains);
+        Assert.DoesNotContain(await all.Generations.Where(row => row.Workspace == WorkspaceRow.Default).Select(row => row.Group)
+            .ToListAsync(), theirs.Contains);
 
         async Task<string[]> RowsAsync(string workspace)
         {
             await using FlywheelDb db = _to.AllTables();
-            return [.. (await db.Generations.Where(row => row.Workspace == workspace).OrderBy(row => row.Id).ToListAsync()).Select(row => $"{row.Id} {row.Group} {row.User}"),
-                .. (await db.Documents.Where(row => row.Workspace == workspace).OrderBy(row => row.Id).ToListAsync()).Select(row => $"{row.Id} {row.Title} {row.User}"),
-                .. (await db.Feedback.Where(row => row.Workspace == workspace).OrderBy(row => row.Id).ToListAsync()).Select(row => $"{row.Id} {row.GenerationId} {row.Value}")];
+            return [.. (await db.Generations.Where(row => row.Workspace == workspace).OrderBy(row => row.Id).ToListAsync()).Select(row =>
+                $"{row.Id} {row.Group} {row.User}"),
+                .. (await db.Documents.Where(row => row.Workspace == workspace).OrderBy(row => row.Id).ToListAsync()).Select(row =>
+                    $"{row.Id} {row.Title} {row.User}"),
+                .. (await db.Feedback.Where(row => row.Workspace == workspace).OrderBy(row => row.Id).ToListAsync()).Select(row =>
+                    $"{row.Id} {row.GenerationId} {row.Value}")];
         }
     }
 
@@ -148,7 +159,9 @@ public sealed partial class ArchivesTests : IAsyncLifetime
             (With(good, "manifest.json", null), "holds no manifest.json"),
             (With(good, "manifest.json", "[1]"), "manifest.json is no JSON object"),
             (With(good, "manifest.json", """{"flywheel_archive": 2}"""), "flywheel_archive is 2, expected 1; a newer"),
-            (With(good, "manifest.json", """{"flywheel_archive": 1, "scope": "home", "created": "2026-11-30T00:00:00Z", "people": [{"user": "ann"}]}"""), "scope is 'home'"),
+            (With(good, "manifest.json",
+                """{"flywheel_archive": 1, "scope": "home", "created": "2026-11-30T00:00:00Z", "people": [{"user": "ann"}]}"""),
+                "scope is 'home'"),
             (With(good, "feedback.jsonl", "{not JSON}"), "feedback.jsonl line 1"),
             (With(good, "terms.jsonl", """{"id": "00000000-0000-0000-0000-000000000001"}"""), "terms.jsonl line 1"),
             (Edited(good, "documents.jsonl", line => line["user"] = "ben"), "documents.jsonl line 1: user is 'ben'"),
@@ -160,7 +173,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
             (Edited(good, "documents.jsonl", line => line["version"] = 9), "documents.jsonl line 1: version is 9"),
             (Edited(good, "document-versions.jsonl", line => line["body"] = "null"), "document-versions.jsonl line 1: body"),
             (Edited(good, "document-versions.jsonl", line => line["body"] = "[]"), "document-versions.jsonl line 1: body"),
-            (Edited(good, "document-versions.jsonl", line => line["document"] = Guid.NewGuid()), "document-versions.jsonl line 1: document"),
+            (Edited(good, "document-versions.jsonl", line => line["document"] = Guid.NewGuid()),
+                "document-versions.jsonl line 1: document"),
             (Edited(good, "chat-messages.jsonl", line => line["parent"] = (string)line["id"]!), "chat-messages.jsonl line 1: parent"),
             (Edited(good, "chat-messages.jsonl", line => line["body"] = "[]"), "chat-messages.jsonl line 1: body"),
             (Edited(good, "chats.jsonl", line => line["leaf"] = Guid.NewGuid()), "chats.jsonl line 1: leaf"),
@@ -175,7 +189,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
             Exception? refused = await Record.ExceptionAsync(() => ImportAsync(_to, zip, new ArchiveTarget(Ann)));
             Assert.True(refused is FlywheelException && refused.Message.Contains(named, StringComparison.Ordinal), $"{named}: {refused}");
             await using FlywheelDb db = _to.AllTables();
-            Assert.Equal((0, 0, 0, 0), (await db.Generations.CountAsync(), await db.Documents.CountAsync(), await db.Conversations.CountAsync(), await db.Audit.CountAsync()));
+            Assert.Equal((0, 0, 0, 0), (await db.Generations.CountAsync(), await db.Documents.CountAsync(),
+                await db.Conversations.CountAsync(), await db.Audit.CountAsync()));
         }
         Assert.Empty(Recordings.In(_to.Home).Names());
         await Assert.ThrowsAsync<FlywheelException>(() => ImportAsync(_to, good, new ArchiveTarget(Ann, "nowhere")));
@@ -201,7 +216,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
             {
                 Assert.StartsWith("bad.zip", e.Message, StringComparison.Ordinal);
                 await using FlywheelDb db = _to.AllTables();
-                Assert.False(await db.Documents.AnyAsync(row => row.User == $"w-{i}") || await db.Generations.AnyAsync(row => row.User == $"w-{i}"));
+                Assert.False(await db.Documents.AnyAsync(row => row.User == $"w-{i}")
+                    || await db.Generations.AnyAsync(row => row.User == $"w-{i}"));
             }
         }
     }
@@ -211,14 +227,19 @@ public sealed partial class ArchivesTests : IAsyncLifetime
     public async Task Import_OfAVoiceProject_BringsItsTakes()
     {
         var clip = new Clip([.. Enumerable.Range(0, 8000).Select(i => (float)Math.Sin(i * .2) / 2)], 16_000);
-        string take = Recordings.In(_from.Home).AddTake(clip, Ann), foreign = Recordings.In(_from.Home).AddTake(clip with { Rate = 8000 }, "ben");
+        string take = Recordings.In(_from.Home).AddTake(clip, Ann),
+            foreign = Recordings.In(_from.Home).AddTake(clip with { Rate = 8000 }, "ben");
         var project = new VoiceProject
         {
-            Name = "Trailer", Lines = [new VoiceLine { Id = "1", Text = "Hello.", Take = take, Takes = [new VoiceTake(take, .5, "Hello.", new VoiceSettings()) { IsRecorded = true, Pieces = [take] }] }, new VoiceLine { Id = "2", Text = foreign }],
+            Name = "Trailer",
+            Lines = [new VoiceLine { Id = "1", Text = "Hello.", Take = take,
+                Takes = [new VoiceTake(take, .5, "Hello.", new VoiceSettings()) { IsRecorded = true, Pieces = [take] }] },
+                new VoiceLine { Id = "2", Text = foreign }],
         };
         await new Documents(_from, _time).PutAsync(Guid.NewGuid(), Ann, VoiceProjects.App, VoiceProjects.Kind, "Trailer", project.ToJson());
         byte[] zip = await ExportAsync(_from, Ann);
-        using (var read = new ZipArchive(new MemoryStream(zip))) Assert.Equal([$"recordings/{take}.take.wav"], read.Entries.Select(entry => entry.FullName).Where(name => name.StartsWith("recordings/", StringComparison.Ordinal)));
+        using (var read = new ZipArchive(new MemoryStream(zip))) Assert.Equal([$"recordings/{take}.take.wav"],
+            read.Entries.Select(entry => entry.FullName).Where(name => name.StartsWith("recordings/", StringComparison.Ordinal)));
 
         Assert.Contains(await ImportAsync(_to, zip, new ArchiveTarget("carol")), count => count is { Name: "recordings", Imported: 1 });
         Document document = Assert.Single(await new Documents(_to, _time).ListAsync("carol", VoiceProjects.App, VoiceProjects.Kind));
@@ -226,7 +247,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         var there = Recordings.In(_to.Home);
         Assert.True(there.IsOf(here, "carol") && !there.Contains(foreign));
         Assert.Equal(clip.Samples.Length, there.Find(here, 16_000)!.Samples.Length);
-        Assert.Contains(await ImportAsync(_to, zip, new ArchiveTarget("carol")), count => count is { Name: "recordings", Imported: 0, Known: 1 });
+        Assert.Contains(await ImportAsync(_to, zip, new ArchiveTarget("carol")),
+            count => count is { Name: "recordings", Imported: 0, Known: 1 });
 
         // What cannot be imported leaves no sound behind.
         FlywheelStore third = await OpenAsync("third");
@@ -242,12 +264,16 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         using var zip = new MemoryStream();
         await new Archives(_from, _time).ExportWorkspaceAsync(WorkspaceRow.Default, zip);
         await new Workspaces(_to, _time).CreateAsync("acme", "Acme");
-        IReadOnlyList<ArchiveCount> counts = await ImportAsync(_to, zip.ToArray(), new ArchiveTarget("carol", "acme") { People = new Dictionary<string, string> { ["ben"] = "dan" } });
+        IReadOnlyList<ArchiveCount> counts = await ImportAsync(_to, zip.ToArray(),
+            new ArchiveTarget("carol", "acme") { People = new Dictionary<string, string> { ["ben"] = "dan" } });
         Assert.All(counts, count => Assert.True(count.Imported > 0));
         await using FlywheelDb db = _to.AllTables();
         Assert.Equal(["carol", "dan"], (await db.Documents.Select(row => row.User).Distinct().ToListAsync()).Order());
         Assert.Equal(["acme"], await db.Documents.Select(row => row.Workspace).Distinct().ToListAsync());
-        FlywheelException foreign = await Assert.ThrowsAsync<FlywheelException>(() => ImportAsync(_to, Edited(zip.ToArray(), "feedback.jsonl", line => line["user"] = "eve"), new ArchiveTarget("carol", "acme")));
+        FlywheelException foreign =
+            await Assert.ThrowsAsync<FlywheelException>(() =>
+                ImportAsync(_to, Edited(zip.ToArray(), "feedback.jsonl", line => line["user"] = "eve"),
+                    new ArchiveTarget("carol", "acme")));
         Assert.Contains("feedback.jsonl line 1: user is 'eve', expected one of the people", foreign.Message, StringComparison.Ordinal);
     }
 
@@ -265,18 +291,24 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         return zip.ToArray();
     }
 
-    private async Task<IReadOnlyList<ArchiveCount>> ImportAsync(FlywheelStore store, byte[] zip, ArchiveTarget target) => await new Archives(store, _time).ImportAsync(new MemoryStream(zip), "bad.zip", target);
+    private async Task<IReadOnlyList<ArchiveCount>> ImportAsync(FlywheelStore store, byte[] zip, ArchiveTarget target) =>
+        await new Archives(store, _time).ImportAsync(new MemoryStream(zip), "bad.zip", target);
 
     /// <summary>What an archive says of what is imported, a line each.</summary>
     private static string[] Lines(byte[] zip, bool ids = true)
     {
         using var read = new ZipArchive(new MemoryStream(zip));
         string[] kinds = ["generations", "feedback", "documents", "document-versions", "chats", "chat-messages", "translations", "terms"];
-        IEnumerable<string> lines = kinds.SelectMany(kind => new StreamReader(read.GetEntry($"{kind}.jsonl")!.Open()).ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => $"{kind} {line}"));
-        return ids ? [.. lines.Order(StringComparer.Ordinal)] : [.. lines.Select(line => Id().Replace(line, "*")).Order(StringComparer.Ordinal)];
+        IEnumerable<string> lines =
+            kinds.SelectMany(kind =>
+                new StreamReader(read.GetEntry($"{kind}.jsonl")!.Open()).ReadToEnd().Split('\n', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(line => $"{kind} {line}"));
+        return ids
+            ? [.. lines.Order(StringComparer.Ordinal)] : [.. lines.Select(line => Id().Replace(line, "*")).Order(StringComparer.Ordinal)];
     }
 
-    private static byte[] With(byte[] zip, string name, string? text) => Rewritten(zip, (entry, said) => entry == name ? null : said, text is null ? null : (name, text));
+    private static byte[] With(byte[] zip, string name, string? text) =>
+        Rewritten(zip, (entry, said) => entry == name ? null : said, text is null ? null : (name, text));
 
     private static byte[] Edited(byte[] zip, string name, Action<JsonObject> change) => Rewritten(zip, (entry, said) =>
     {
@@ -314,11 +346,15 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         return made.ToArray();
     }
 
-    /// <summary>Something of each kind, as the pages leave it: drafts that were kept, edited and taken back, texts with versions, a chat with branches, pairs and terms.</summary>
+    /// <summary>Something of each kind, as the pages leave it: drafts that were kept, edited and taken back, texts with versions, a chat
+    /// with branches, pairs and terms.</summary>
     private async Task FillAsync(FlywheelStore store, string person, int seed)
     {
         var random = new Random(seed);
-        string Words() => string.Join(' ', Enumerable.Range(0, random.Next(1, 9)).Select(_ => (string[])["word", "слово", "词", "a\"b\\c", "<i>", "\u2028", "🎈"]).Select(words => words[random.Next(7)]));
+        string Words() =>
+            string.Join(' ',
+                Enumerable.Range(0, random.Next(1, 9)).Select(_ => (string[])["word", "слово", "词", "a\"b\\c", "<i>", "\u2028", "🎈"])
+                    .Select(words => words[random.Next(7)]));
         Guid Id() => new([.. Enumerable.Range(0, 16).Select(_ => (byte)random.Next(256))]);
         DateTimeOffset Moment() => _time.GetUtcNow().AddMilliseconds(-random.Next(1_000_000));
         await using FlywheelDb db = store.AllTables();
@@ -330,13 +366,20 @@ public sealed partial class ArchivesTests : IAsyncLifetime
                 Guid id = Id();
                 db.Generations.Add(new Generation
                 {
-                    Id = id, Group = group, Choice = choice, Time = Moment(), App = Briefs.App, User = person, ModelHash = new string('a', 64), FinishReason = random.Next(2) == 0 ? FinishReason.Stop : FinishReason.Length, NumPromptTokens = 7, NumTokens = 3,
-                    Payload = new GenerationPayload { GenerationId = id, Conversation = new Conversation([Message.User(Words())]), Text = Words(), PromptTokens = [1, 2], Tokens = [3], Logprobs = [-1], SamplerLogprobs = [-1], Sampler = new SamplerOptions() },
+                    Id = id, Group = group, Choice = choice, Time = Moment(), App = Briefs.App, User = person,
+                    ModelHash = new string('a', 64), FinishReason = random.Next(2) == 0 ? FinishReason.Stop : FinishReason.Length,
+                    NumPromptTokens = 7, NumTokens = 3,
+                    Payload = new GenerationPayload { GenerationId = id, Conversation = new Conversation([Message.User(Words())]),
+                        Text = Words(), PromptTokens = [1, 2], Tokens = [3], Logprobs = [-1], SamplerLogprobs = [-1],
+                        Sampler = new SamplerOptions() },
                 });
                 await db.SaveChangesAsync();
-                FeedbackReceipt said = await store.AddFeedbackAsync(new FeedbackInput(id, choice == 0 ? Metrics.Keep : Metrics.Demonstration, choice == 0 ? true : Words(), person, new JsonObject { ["of"] = id.ToString() }));
+                FeedbackReceipt said =
+                    await store.AddFeedbackAsync(new FeedbackInput(id, choice == 0 ? Metrics.Keep : Metrics.Demonstration,
+                        choice == 0 ? true : Words(), person, new JsonObject { ["of"] = id.ToString() }));
                 if (random.Next(3) == 0) await store.AddFeedbackAsync(new FeedbackInput(id, Metrics.Retract, said.Id.ToString(), person));
-                var kept = new KeptText { Text = Words(), Kind = "product", Name = Words(), Brief = Guid.Empty, Generation = id, Feedback = said.Id, Asked = Words() };
+                var kept = new KeptText { Text = Words(), Kind = "product", Name = Words(), Brief = Guid.Empty, Generation = id,
+                    Feedback = said.Id, Asked = Words() };
                 Put(id, Briefs.TextKind, kept.ToJson(), (kept with { Text = Words() }).ToJson());
             }
         }
@@ -345,22 +388,32 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         for (int i = 0; i < 2; i++)
         {
             Guid chat = Id(), first = Id(), second = Id(), branch = Id();
-            db.Conversations.Add(new ConversationRow { Id = chat, Workspace = WorkspaceRow.Default, User = person, App = "chat", Title = Words(), Leaf = second, Created = Moment(), Updated = Moment() });
+            db.Conversations.Add(new ConversationRow { Id = chat, Workspace = WorkspaceRow.Default, User = person, App = "chat",
+                Title = Words(), Leaf = second, Created = Moment(), Updated = Moment() });
             DateTimeOffset at = Moment(); // a question and its answer may come in one millisecond
-            foreach ((Guid id, Guid? parent, string role) in new[] { (first, (Guid?)null, "user"), (second, first, "assistant"), (branch, first, "assistant") })
-                db.ConversationMessages.Add(new ConversationMessage { Id = id, ConversationId = chat, ParentId = parent, Time = at, Body = new JsonObject { ["role"] = role, ["content"] = Words() }.ToJsonString(JsonText.Compact) });
+            foreach ((Guid id, Guid? parent, string role) in new[] { (first, (Guid?)null, "user"), (second, first, "assistant"),
+                (branch, first, "assistant") })
+                db.ConversationMessages.Add(new ConversationMessage { Id = id, ConversationId = chat, ParentId = parent, Time = at,
+                    Body = new JsonObject { ["role"] = role, ["content"] = Words() }.ToJsonString(JsonText.Compact) });
         }
         for (int i = 0; i < 4; i++)
         {
-            db.TranslationUnits.Add(new TranslationUnit { Id = Id(), Workspace = WorkspaceRow.Default, User = person, SourceLanguage = "en", TargetLanguage = "pt-BR", Source = $"{Words()} {i}", Target = Words(), Created = Moment(), Updated = Moment() });
-            db.Terms.Add(new TermRow { Id = Id(), Workspace = WorkspaceRow.Default, User = person, SourceLanguage = "en", TargetLanguage = "fr", Source = $"term {(person == Ann ? "" : person)}{i}".Trim(), Target = "mot", Forbidden = "", Created = Moment(), Updated = Moment() });
+            db.TranslationUnits.Add(new TranslationUnit { Id = Id(), Workspace = WorkspaceRow.Default, User = person, SourceLanguage = "en",
+                TargetLanguage = "pt-BR", Source = $"{Words()} {i}", Target = Words(), Created = Moment(), Updated = Moment() });
+            db.Terms.Add(new TermRow { Id = Id(), Workspace = WorkspaceRow.Default, User = person, SourceLanguage = "en",
+                TargetLanguage = "fr", Source = $"term {(person == Ann ? "" : person)}{i}".Trim(), Target = "mot", Forbidden = "",
+                Created = Moment(), Updated = Moment() });
         }
         await db.SaveChangesAsync();
 
         void Put(Guid id, string kind, params string[] bodies)
         {
-            db.Documents.Add(new DocumentRow { Id = id, Workspace = WorkspaceRow.Default, User = person, App = Briefs.App, Kind = kind, Title = Words(), Folder = "a/b", Tags = "x\ny", Version = bodies.Length, Created = Moment(), Updated = Moment(), Deleted = random.Next(4) == 0 ? Moment() : null });
-            for (int i = 0; i < bodies.Length; i++) db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = i + 1, Time = Moment(), User = person, Body = bodies[i] });
+            db.Documents.Add(new DocumentRow { Id = id, Workspace = WorkspaceRow.Default, User = person, App = Briefs.App, Kind = kind,
+                Title = Words(), Folder = "a/b", Tags = "x\ny", Version = bodies.Length, Created = Moment(), Updated = Moment(),
+                Deleted = random.Next(4) == 0 ? Moment() : null });
+            for (int i = 0; i < bodies.Length; i++)
+                db.DocumentVersions.Add(new DocumentVersion { DocumentId = id, Number = i + 1, Time = Moment(), User = person,
+                    Body = bodies[i] });
         }
     }
 

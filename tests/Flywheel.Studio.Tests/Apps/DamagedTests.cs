@@ -13,7 +13,8 @@ using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Tests.Apps;
 
-/// <summary>A document whose text is broken in the record: it is listed as damaged and can be deleted; all others work, and so does what is kept once.</summary>
+/// <summary>A document whose text is broken in the record: it is listed as damaged and can be deleted; all others work, and so does what is
+/// kept once.</summary>
 public sealed class DamagedTests : IAsyncLifetime
 {
     private const string Ann = "ann";
@@ -61,11 +62,21 @@ public sealed class DamagedTests : IAsyncLifetime
         (string app, string stored, string body) = kind switch
         {
             "brief" => (Briefs.App, Briefs.BriefKind, new BriefBody().ToJson()),
-            "text" => (Briefs.App, Briefs.TextKind, new KeptText { Text = "Draw anything.", Kind = "tagline", Name = "Quill", Brief = default, Generation = default, Feedback = default, Asked = "" }.ToJson()),
-            "share" => (Briefs.App, Shares.Kind, new ShareBody { Brief = default, Set = default, Expires = _time.GetUtcNow(), Drafts = [], Token = "", Name = "", Kind = "tagline", What = "", Audience = "" }.ToJson()),
-            "bulk" => (Briefs.App, BulkBriefs.BulkKind, new BulkBody { Table = default, NumRows = 1, Fields = [], Kind = "tagline" }.ToJson()),
-            "translation" => (Translations.App, Translations.DocumentKind, new TranslationBody { From = "en", To = "de", Format = "text", File = Guid.CreateVersion7() }.ToJson()),
-            _ => (OwnLearning.App, OwnLearning.Kind, new LearnBody { NumFiles = 1, NumTexts = 1, NumPassages = 1, NumTrain = 1, NumHeldOut = 0, Drops = [], Unread = [], Samples = [] }.ToJson()),
+            "text" =>
+                (Briefs.App, Briefs.TextKind,
+                    new KeptText { Text = "Draw anything.", Kind = "tagline", Name = "Quill", Brief = default, Generation = default,
+                        Feedback = default, Asked = "" }.ToJson()),
+            "share" =>
+                (Briefs.App, Shares.Kind,
+                    new ShareBody { Brief = default, Set = default, Expires = _time.GetUtcNow(), Drafts = [], Token = "", Name = "",
+                        Kind = "tagline", What = "", Audience = "" }.ToJson()),
+            "bulk" => (Briefs.App, BulkBriefs.BulkKind,
+                new BulkBody { Table = default, NumRows = 1, Fields = [], Kind = "tagline" }.ToJson()),
+            "translation" => (Translations.App, Translations.DocumentKind,
+                new TranslationBody { From = "en", To = "de", Format = "text", File = Guid.CreateVersion7() }.ToJson()),
+            _ => (OwnLearning.App, OwnLearning.Kind,
+                new LearnBody { NumFiles = 1, NumTexts = 1, NumPassages = 1, NumTrain = 1, NumHeldOut = 0, Drops = [], Unread = [],
+                    Samples = [] }.ToJson()),
         };
         Task<Document> AddAsync(string title) => _documents.PutAsync(Guid.CreateVersion7(), Ann, app, stored, title, body);
         (Document first, Document bad, Document last) = (await AddAsync("first"), await AddAsync("broken"), await AddAsync("last"));
@@ -85,7 +96,8 @@ public sealed class DamagedTests : IAsyncLifetime
         await _documents.DeleteAsync(bad.Id, Ann, deleted: false);
         await DamageAsync(bad.Id, body);
         Assert.Empty(await DamagedAsync(kind));
-        Assert.Equal([bad.Id, first.Id, last.Id], (await ListAsync(kind)).Select(document => document.Id).OrderBy(id => id == bad.Id ? 0 : id == first.Id ? 1 : 2));
+        Assert.Equal([bad.Id, first.Id, last.Id],
+            (await ListAsync(kind)).Select(document => document.Id).OrderBy(id => id == bad.Id ? 0 : id == first.Id ? 1 : 2));
     }
 
     /// <summary>Of what a person has once, a new one is begun beside the damaged one: made once, however many tabs begin.</summary>
@@ -115,11 +127,13 @@ public sealed class DamagedTests : IAsyncLifetime
         Guid[] drafts = [.. Enumerable.Range(0, 3).Select(_ => Guid.CreateVersion7())];
         var share = new ShareBody
         {
-            Brief = default, Set = default, Expires = _time.GetUtcNow().AddDays(1), Token = "", Name = "", Kind = "tagline", What = "", Audience = "",
+            Brief = default, Set = default, Expires = _time.GetUtcNow().AddDays(1), Token = "", Name = "", Kind = "tagline", What = "",
+            Audience = "",
             Drafts = [.. drafts.Select(id => new SharedDraft(id, $"text {id}"))],
         };
         var id = Guid.CreateVersion7();
-        await Task.WhenAll(Enumerable.Range(0, 30).Select(i => Task.Run(() => _shares.ChooseAsync(id, share, "guest", drafts[i % 3], $"reason {i % 3}"))));
+        await Task.WhenAll(Enumerable.Range(0, 30)
+            .Select(i => Task.Run(() => _shares.ChooseAsync(id, share, "guest", drafts[i % 3], $"reason {i % 3}"))));
 
         List<Feedback> rows = [];
         foreach (Guid draft in drafts) rows.AddRange(await _store.FeedbackAsync(draft));
@@ -136,7 +150,9 @@ public sealed class DamagedTests : IAsyncLifetime
     private async Task DamageAsync(Guid id, string body)
     {
         await using FlywheelDb db = _store.Tables();
-        Assert.Equal(1, await db.DocumentVersions.Where(version => version.DocumentId == id).ExecuteUpdateAsync(row => row.SetProperty(version => version.Body, body)));
+        Assert.Equal(1,
+            await db.DocumentVersions.Where(version => version.DocumentId == id)
+                .ExecuteUpdateAsync(row => row.SetProperty(version => version.Body, body)));
     }
 
     private async Task<IReadOnlyList<Document>> ListAsync(string kind) => kind switch

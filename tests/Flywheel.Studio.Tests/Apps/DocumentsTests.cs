@@ -35,7 +35,8 @@ public sealed class DocumentsTests : IAsyncLifetime
             document.Body += (char)('a' + i % 26);
             return true;
         })));
-        Assert.Equal(Enumerable.Range(0, 40).Select(i => (char)('a' + i % 26)).Order(), (await _documents.FindAsync(id, "ann"))!.Body.Order());
+        Assert.Equal(Enumerable.Range(0, 40).Select(i => (char)('a' + i % 26)).Order(),
+            (await _documents.FindAsync(id, "ann"))!.Body.Order());
     }
 
     /// <summary>An address may be copied from one workspace into another: what is begun there is another brief.</summary>
@@ -105,7 +106,8 @@ public sealed class DocumentsTests : IAsyncLifetime
     {
         var briefs = new Briefs(_documents, _store, _time);
         var id = Guid.CreateVersion7();
-        Guid[] both = await Task.WhenAll(briefs.CreateAsync(id, "ann", new BriefFields()), briefs.CreateAsync(id, "ann", new BriefFields()));
+        Guid[] both = await Task.WhenAll(briefs.CreateAsync(id, "ann", new BriefFields()),
+            briefs.CreateAsync(id, "ann", new BriefFields()));
         Assert.Equal([id, id], both);
         Assert.Null(await briefs.SaveFieldAsync(id, "ann", "name", "Quill", ""));
         Assert.Equal(id, await briefs.CreateAsync(id, "ann", new BriefFields()));

@@ -86,7 +86,8 @@ public sealed class KeptFieldTests : BunitContext
         Assert.Equal("", Draw("").Find("input").GetAttribute("value") ?? "");
         IRenderedComponent<KeptField> young = Render<KeptField>(parameters => parameters
             .AddCascadingValue(new Visit("ann", Strings.Of("en"), null, TimeSpan.Zero))
-            .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name").Add(field => field.Value, "")
+            .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name")
+            .Add(field => field.Value, "")
             .Add(field => field.Save, Record).Add(field => field.AlsoNew, true));
         await young.WaitForAssertionAsync(() => Assert.Equal([("typed at once", "")], _saved));
         Assert.Contains(JSInterop.Invocations, call => call.Identifier == "flywheel.forget" && (string?)call.Arguments[0] == "new");
@@ -107,9 +108,11 @@ public sealed class KeptFieldTests : BunitContext
 
     private void Keep(params UnsavedText[] texts) => JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", _ => true).SetResult(texts);
 
-    private IRenderedComponent<KeptField> Draw(string value, Func<string, string, Task<string?>>? save = null) => Render<KeptField>(parameters => parameters
+    private IRenderedComponent<KeptField> Draw(string value, Func<string, string, Task<string?>>? save = null) =>
+        Render<KeptField>(parameters => parameters
         .AddCascadingValue(new Visit("ann", Strings.Of("en"), null, TimeSpan.Zero))
-        .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name").Add(field => field.Value, value)
+        .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name")
+        .Add(field => field.Value, value)
         .Add(field => field.Save, save ?? Record));
 
     private Task<string?> Record(string text, string over)

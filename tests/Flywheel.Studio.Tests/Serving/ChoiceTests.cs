@@ -21,7 +21,8 @@ public sealed class ChoiceTests
         while (!writing.IsCompleted)
         {
             string text = choice.Text;
-            Assert.True(text.Length >= longest && (text.Length < 3 || text.EndsWith("ab ", StringComparison.Ordinal)), $"{text.Length} after {longest}");
+            Assert.True(text.Length >= longest && (text.Length < 3 || text.EndsWith("ab ", StringComparison.Ordinal)),
+                $"{text.Length} after {longest}");
             longest = text.Length;
         }
         await writing;

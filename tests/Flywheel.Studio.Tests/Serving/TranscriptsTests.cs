@@ -57,7 +57,9 @@ public sealed class TranscriptsTests : IAsyncLifetime
         Assert.Equal((Transcripts.MaxAtOnce, 1), (read, most));
         await Assert.ThrowsAsync<FlywheelException>(HearAsync); // there is room again
 
-        Task<(Guid, Transcript)> HearAsync() => _transcripts.HearAsync("talk.wav", ReadAsync, null, new TranscriptOptions(), new TranscriptCaller("ann", "", WorkspaceRow.Default), TestContext.Current.CancellationToken);
+        Task<(Guid, Transcript)> HearAsync() =>
+            _transcripts.HearAsync("talk.wav", ReadAsync, null, new TranscriptOptions(),
+                new TranscriptCaller("ann", "", WorkspaceRow.Default), TestContext.Current.CancellationToken);
 
         async Task<Clip> ReadAsync(CancellationToken cancellation)
         {
@@ -69,15 +71,18 @@ public sealed class TranscriptsTests : IAsyncLifetime
         }
     }
 
-    private Task<IReadOnlyList<string>> WordsAsync(string user) => _transcripts.HotWordsAsync("en", new TranscriptCaller(user, "", WorkspaceRow.Default), TestContext.Current.CancellationToken);
+    private Task<IReadOnlyList<string>> WordsAsync(string user) =>
+        _transcripts.HotWordsAsync("en", new TranscriptCaller(user, "", WorkspaceRow.Default), TestContext.Current.CancellationToken);
 
     private async Task<Guid> CorrectAsync(string user, string text)
     {
         Guid id = Guid.CreateVersion7();
         await _store.RecordAsync(new Generation
         {
-            Id = id, Group = id, Time = DateTimeOffset.UtcNow, App = Generation.TranscriptionApp, User = user, ModelHash = "", FinishReason = FinishReason.Stop,
-            Payload = new() { Text = "Somebody called.", PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new() },
+            Id = id, Group = id, Time = DateTimeOffset.UtcNow, App = Generation.TranscriptionApp, User = user, ModelHash = "",
+            FinishReason = FinishReason.Stop,
+            Payload = new() { Text = "Somebody called.", PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [],
+                Sampler = new() },
         });
         await _store.AddFeedbackAsync(new FeedbackInput(id, Metrics.Demonstration, text, user));
         return id;

@@ -32,7 +32,8 @@ public sealed class FollowingTests
             left.Token.ThrowIfCancellationRequested();
             return Task.FromResult(true);
         }, NullLogger.Instance, left.Token).WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
-        await Following.RunAsync(TimeSpan.FromMilliseconds(1), TimeProvider.System, () => throw new ObjectDisposedException("page"), NullLogger.Instance, CancellationToken.None)
+        await Following.RunAsync(TimeSpan.FromMilliseconds(1), TimeProvider.System, () => throw new ObjectDisposedException("page"),
+            NullLogger.Instance, CancellationToken.None)
             .WaitAsync(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken);
         Assert.Equal(1, looks);
     }

@@ -19,7 +19,8 @@ public sealed partial class StringsTests
         foreach (string key in expected)
         {
             Assert.NotEqual("", chinese[key].Trim());
-            Assert.True(Places(english[key]).SetEquals(Places(chinese[key])), $"{key}: '{english[key]}' and '{chinese[key]}' fill in different places");
+            Assert.True(Places(english[key]).SetEquals(Places(chinese[key])),
+                $"{key}: '{english[key]}' and '{chinese[key]}' fill in different places");
         }
 
         static HashSet<string> Places(string text) => [.. Place().Matches(text).Select(match => match.Value)];
@@ -30,7 +31,9 @@ public sealed partial class StringsTests
     {
         Strings english = Strings.Of("en");
         HashSet<string> named = [];
-        foreach (string file in Directory.EnumerateFiles(Path.Combine(TestFiles.Root, "src", "Flywheel.Studio"), "*", SearchOption.AllDirectories).Where(file => file.EndsWith(".razor", StringComparison.Ordinal) || file.EndsWith(".cs", StringComparison.Ordinal)))
+        foreach (string file in Directory.EnumerateFiles(Path.Combine(TestFiles.Root, "src", "Flywheel.Studio"), "*",
+            SearchOption.AllDirectories)
+            .Where(file => file.EndsWith(".razor", StringComparison.Ordinal) || file.EndsWith(".cs", StringComparison.Ordinal)))
             foreach (Match match in Named().Matches(File.ReadAllText(file))) named.Add(match.Groups[1].Value);
         Assert.True(named.Count > 10);
         Assert.All(named, key => Assert.Contains(key, english.Keys));
@@ -49,7 +52,8 @@ public sealed partial class StringsTests
 
     [Fact]
     public void Choose_AnyHeader_GivesALanguage() =>
-        Gen.String.Sample(header => Assert.Contains(Strings.Choose(header, header).Language, Strings.Languages.Select(language => language.Tag)), iter: 2000);
+        Gen.String.Sample(header =>
+            Assert.Contains(Strings.Choose(header, header).Language, Strings.Languages.Select(language => language.Tag)), iter: 2000);
 
     [Theory]
     [InlineData("2026-11-29T08:00:00Z", "today 09:00")]
@@ -57,7 +61,8 @@ public sealed partial class StringsTests
     [InlineData("2026-03-02T12:00:00Z", "2 Mar")]
     [InlineData("2025-12-31T12:00:00Z", "31 Dec 2025")]
     public void When_Time_ReadsAsAPersonSaysIt(string time, string expected) =>
-        Assert.Equal(expected, Strings.Of("en").When(DateTimeOffset.Parse(time), DateTimeOffset.Parse("2026-11-29T20:00:00Z"), TimeSpan.FromHours(1)));
+        Assert.Equal(expected,
+            Strings.Of("en").When(DateTimeOffset.Parse(time), DateTimeOffset.Parse("2026-11-29T20:00:00Z"), TimeSpan.FromHours(1)));
 
     [GeneratedRegex(@"\{\d+\}")]
     private static partial Regex Place();

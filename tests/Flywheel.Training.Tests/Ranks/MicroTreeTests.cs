@@ -26,7 +26,8 @@ public sealed class MicroTreeTests
     [InlineData(8, 4)]
     [InlineData(16, 2)]
     [InlineData(4, 4)]
-    public void Nodes_OfEvenShares_AreOneARank(int numMicros, int ranks) => Assert.All(Enumerable.Range(0, ranks), rank => Assert.Single(MicroTree.Nodes(numMicros, rank, ranks)));
+    public void Nodes_OfEvenShares_AreOneARank(int numMicros, int ranks) =>
+    Assert.All(Enumerable.Range(0, ranks), rank => Assert.Single(MicroTree.Nodes(numMicros, rank, ranks)));
 
     /// <summary>What a rank does with its gradients in memory is what the tree says, to the bit.</summary>
     [Fact]
@@ -38,7 +39,8 @@ public sealed class MicroTreeTests
             using var scope = NewDisposeScope();
             var random = new SeededRandom(7, (ulong)numMicros);
             Parameter[] parameters = [new("matrix", zeros(5, 7, requires_grad: true)), new("gain", zeros(3, requires_grad: true))];
-            float[][] micros = [.. Enumerable.Range(0, numMicros).Select(_ => Enumerable.Range(0, 38).Select(_ => (float)random.NextNormal()).ToArray())];
+            float[][] micros =
+                [.. Enumerable.Range(0, numMicros).Select(_ => Enumerable.Range(0, 38).Select(_ => (float)random.NextNormal()).ToArray())];
             using var exchange = new GradientExchange(parameters, new SingleRank());
             for (int repeat = 0; repeat < 2; repeat++)
             {
@@ -51,7 +53,8 @@ public sealed class MicroTreeTests
                 }
                 double norm = exchange.Sum();
                 float[] actual = [.. parameters[0].Tensor.grad!.data<float>(), .. parameters[1].Tensor.grad!.data<float>()];
-                var parts = MicroTree.Nodes(numMicros, 0, numMicros).Concat(Enumerable.Range(1, numMicros - 1).SelectMany(rank => MicroTree.Nodes(numMicros, rank, numMicros)))
+                var parts = MicroTree.Nodes(numMicros, 0, numMicros)
+                    .Concat(Enumerable.Range(1, numMicros - 1).SelectMany(rank => MicroTree.Nodes(numMicros, rank, numMicros)))
                     .ToDictionary(node => node, node => (float[])micros[node.Index].Clone());
                 float[] expected = MicroTree.Sum(numMicros, parts, (to, from) =>
                 {

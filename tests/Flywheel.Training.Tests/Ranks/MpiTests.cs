@@ -32,12 +32,18 @@ public sealed class MpiTests : IDisposable
         {
             // Every rank draws the same random numbers and so knows what every other one sends.
             var random = new SeededRandom(20261124, (ulong)round);
-            int[][] counts = [.. Enumerable.Range(0, 4).Select(_ => Enumerable.Range(0, 4).Select(_ => random.Next(4) == 0 ? 0 : random.Next(round == 19 ? 300_000 : 50)).ToArray())]; // [from][to]
+            // [from][to]
+            int[][] counts =
+                [.. Enumerable.Range(0, 4)
+                    .Select(_ =>
+                        Enumerable.Range(0, 4).Select(_ => random.Next(4) == 0 ? 0 : random.Next(round == 19 ? 300_000 : 50)).ToArray())];
             float[][] sent = [.. counts.Select(to => Enumerable.Range(0, to.Sum()).Select(_ => (float)random.NextNormal()).ToArray())];
             int[] receives = [.. counts.Select(to => to[world.Rank])];
             float[] received = new float[receives.Sum()];
             world.AllToAll(sent[world.Rank], counts[world.Rank], Offsets(counts[world.Rank]), received, receives, Offsets(receives));
-            Assert.Equal(Enumerable.Range(0, 4).SelectMany(from => sent[from].Skip(Offsets(counts[from])[world.Rank]).Take(counts[from][world.Rank])), received);
+            Assert.Equal(
+                Enumerable.Range(0, 4)
+                    .SelectMany(from => sent[from].Skip(Offsets(counts[from])[world.Rank]).Take(counts[from][world.Rank])), received);
 
             Gather(world, counts[0], i => (double)i / 7);
             Gather(world, counts[1], i => (float)i);
@@ -85,7 +91,8 @@ public sealed class MpiTests : IDisposable
     {
         TrainingJob first = Job(_folder.Path, "next-token", "base");
         ModelFolder wide = TrainingRun.Run(first with { Config = first.Config! with { IntermediateSize = 296 } }).Model!;
-        TrainingJob[] jobs = [.. from objective in new[] { "next-token", "preference", "kto" } from lora in new[] { null, new LoraRecipe { Rank = 4, Alpha = 8 } } select Large(wide, objective, lora)];
+        TrainingJob[] jobs = [.. from objective in new[] { "next-token", "preference", "kto" } from lora in new[] { null,
+            new LoraRecipe { Rank = 4, Alpha = 8 } } select Large(wide, objective, lora)];
         string[] expected = [.. jobs.Select(job => TrainingRun.Run(job).Hash)];
         foreach (int ranks in new[] { 2, 4 })
         {
@@ -107,8 +114,10 @@ public sealed class MpiTests : IDisposable
     /// <summary>Two steps of five micro-batches of up to 1,100 tokens.</summary>
     private TrainingJob Large(ModelFolder parent, string objective, LoraRecipe? lora)
     {
-        TrainingJob job = TrainingRunTests.Job(_folder.Path, lora is null ? objective : $"{objective}-lora", objective, steps: 2, numDocuments: 280);
-        Recipe recipe = job.Recipe with { Base = "wide", Data = [new SourceRecipe { Source = "dataset", Path = "." }], Train = job.Recipe.Train with { BatchTokens = 5500, MicroTokens = 1100, Lora = lora } };
+        TrainingJob job = TrainingRunTests.Job(_folder.Path, lora is null ? objective : $"{objective}-lora", objective, steps: 2,
+            numDocuments: 280);
+        Recipe recipe = job.Recipe with { Base = "wide", Data = [new SourceRecipe { Source = "dataset", Path = "." }],
+            Train = job.Recipe.Train with { BatchTokens = 5500, MicroTokens = 1100, Lora = lora } };
         return job with { Recipe = recipe, Base = parent, Config = null, Tokenizer = null };
     }
 
@@ -147,9 +156,11 @@ public sealed class MpiTests : IDisposable
     [Fact]
     public void Join_LauncherWithoutALibrary_SaysWhatIsMissing()
     {
-        var launcher = new Launcher(0, 4, "OMPI_COMM_WORLD_RANK=0, OMPI_COMM_WORLD_SIZE=4", ["libmpi.so.4711"], "Debian: apt-get install libopenmpi3");
+        var launcher = new Launcher(0, 4, "OMPI_COMM_WORLD_RANK=0, OMPI_COMM_WORLD_SIZE=4", ["libmpi.so.4711"],
+            "Debian: apt-get install libopenmpi3");
         var error = Assert.Throws<FlywheelException>(() => new Mpi(launcher));
-        Assert.Matches("one of 4 ranks .*OMPI_COMM_WORLD_SIZE=4.*no MPI library loads: libmpi.so.4711.*apt-get install libopenmpi3", error.Message);
+        Assert.Matches("one of 4 ranks .*OMPI_COMM_WORLD_SIZE=4.*no MPI library loads: libmpi.so.4711.*apt-get install libopenmpi3",
+            error.Message);
     }
 
     [Theory]
@@ -162,12 +173,14 @@ public sealed class MpiTests : IDisposable
     [InlineData("SLURM_JOB_ID=7 SLURM_PROCID=0 SLURM_NTASKS=8", null, 0)] // the batch script of a job, outside of any step
     public void Find_InAnEnvironment_KnowsItsLauncher(string environment, string? library, int size)
     {
-        Dictionary<string, string> variables = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')).ToDictionary(pair => pair[0], pair => pair[1]);
+        Dictionary<string, string> variables = environment.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('='))
+            .ToDictionary(pair => pair[0], pair => pair[1]);
         Launcher? launcher = Launcher.Find(name => variables.GetValueOrDefault(name));
         Assert.Equal((library, size), (launcher?.Libraries[0], launcher?.Size ?? 0));
     }
 
-    private double?[] Curve(string run) => [.. TrainingLog.Read(Path.Combine(_folder.Path, run)).Select(line => line.Loss ?? line.ValidationLoss)];
+    private double?[] Curve(string run) =>
+        [.. TrainingLog.Read(Path.Combine(_folder.Path, run)).Select(line => line.Loss ?? line.ValidationLoss)];
 
     private static TrainingJob Job(string folder, string objective, string run) => TrainingRunTests.Job(folder, run, objective);
 
@@ -180,7 +193,8 @@ public sealed class MpiTests : IDisposable
 
     private ProcessStartInfo Child(string launcher, int numRanks, string method, params string[] arguments)
     {
-        string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet" ? [Environment.ProcessPath!, typeof(MpiTests).Assembly.Location] : [Environment.ProcessPath!];
+        string[] self = Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet"
+            ? [Environment.ProcessPath!, typeof(MpiTests).Assembly.Location] : [Environment.ProcessPath!];
         ProcessStartInfo start = Ranks.Start(launcher, numRanks, [.. self, "--filter-method", "*" + method, "--progress", "off"]);
         start.Environment[FolderVariable] = string.Join('|', arguments.Prepend(_folder.Path));
         return start;

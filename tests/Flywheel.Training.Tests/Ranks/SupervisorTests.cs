@@ -27,18 +27,25 @@ public sealed class SupervisorTests : IDisposable
     public void Forecast_RanksLostTwice_IsMadeAllTheSame()
     {
         List<string> notes = [];
-        TrainingForecast forecast = Losing(2, notes).Forecast(TrainingRunTests.Job(_folder.Path, "run", "next-token"), CancellationToken.None);
+        TrainingForecast forecast = Losing(2, notes)
+            .Forecast(TrainingRunTests.Job(_folder.Path, "run", "next-token"), CancellationToken.None);
         Assert.Equal((7, 70L), (forecast.Steps, forecast.Tokens));
         Assert.Equal(2, notes.Count);
-        Assert.All(notes, note => Assert.Contains("the first steps were not finished (exit code 137); starting them again; the last that they wrote:\n  the machine went down", note, StringComparison.Ordinal));
+        Assert.All(notes,
+            note => Assert.Contains(
+                "the first steps were not finished (exit code 137); starting them again; the last that they wrote:\n  the machine went down", note, StringComparison.Ordinal));
     }
 
-    /// <summary>Another machine may do: the exit code of lost ranks, not of a wrong recipe; memory is told as a fact, not as the cause.</summary>
+    /// <summary>Another machine may do: the exit code of lost ranks, not of a wrong recipe; memory is told as a fact, not as the
+    /// cause.</summary>
     [Fact]
     public void Forecast_RanksLostAgainAndAgain_SaysSo()
     {
-        var error = Assert.Throws<RanksLostException>(() => Losing(9, []).Forecast(TrainingRunTests.Job(_folder.Path, "run", "next-token"), CancellationToken.None));
-        Assert.Contains("not finished (exit code 137), 3 times; giving up. Memory as counted, for each of 1: weights ", error.Message, StringComparison.Ordinal);
+        var error =
+            Assert.Throws<RanksLostException>(() =>
+                Losing(9, []).Forecast(TrainingRunTests.Job(_folder.Path, "run", "next-token"), CancellationToken.None));
+        Assert.Contains("not finished (exit code 137), 3 times; giving up. Memory as counted, for each of 1: weights ", error.Message,
+            StringComparison.Ordinal);
         Assert.Contains("the machine went down", error.Message, StringComparison.Ordinal);
         Assert.Equal(3, File.ReadLines(_folder["attempts"]).Count());
     }

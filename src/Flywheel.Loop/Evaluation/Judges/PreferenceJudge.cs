@@ -47,7 +47,8 @@ public sealed class PreferenceJudge : IDraftJudge
             return (null, $"the preference model abstains: {taught.Count} choices to fit it on, {MinChoices} needed");
         int people = heldOut.Select(choice => choice.User).Distinct().Count();
         if (!SignFlip.CanDecide(people, Looks.Alpha(1)))
-            return (null, $"the preference model abstains: choices of {people} held-out {(people == 1 ? "person" : "people")} cannot show that it agrees with people");
+            return (null,
+                $"the preference model abstains: choices of {people} held-out {(people == 1 ? "person" : "people")} cannot show that it agrees with people");
         var fitted = new PreferenceJudge(taught);
         Interval agreement = SignFlip.Mean([.. heldOut.Select(choice =>
             (choice.User, (1 + Math.Sign(fitted.Score(choice.Prompt, choice.Chosen) - fitted.Score(choice.OtherPrompt,

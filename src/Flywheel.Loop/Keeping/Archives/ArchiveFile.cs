@@ -8,7 +8,8 @@ using Flywheel.Model;
 namespace Flywheel.Loop.Keeping;
 
 /// <summary>
-/// An archive that somebody hands in. Whoever made it may have meant harm: entries are read by their known names alone and never unpacked to
+/// An archive that somebody hands in. Whoever made it may have meant harm: entries are read by their known names alone and never unpacked
+/// to
 /// a path, what an entry unpacks to is bounded while it is read, and every error names the entry, of lines with their number.
 /// </summary>
 public sealed partial class ArchiveFile : IDisposable
@@ -25,7 +26,8 @@ public sealed partial class ArchiveFile : IDisposable
     private const long DenseFrom = 16 << 20, MaxDensity = 400;
 
     /// <summary>Files of lines that are read, and those that are only for people to look at.</summary>
-    private static readonly string[] s_read = ["generations", "feedback", "documents", "document-versions", "chats", "chat-messages", "translations", "terms"],
+    private static readonly string[] s_read = ["generations", "feedback", "documents", "document-versions", "chats", "chat-messages",
+        "translations", "terms"],
         s_passed = ["stored-answers", "account", "keys", "passkeys", "audit"];
 
     private readonly ZipArchive _zip;
@@ -43,7 +45,9 @@ public sealed partial class ArchiveFile : IDisposable
     public IReadOnlyList<(string User, string? Name)> People => [.. Manifest.People.Select(one => (one.User, one.Name))];
 
     /// <summary>Names of recordings, as <c>HASH.take.wav</c> or, of an original, <c>HASH.mp4</c>.</summary>
-    public IReadOnlyList<string> Recordings => [.. _entries.Keys.Where(entry => entry.StartsWith(Folder, StringComparison.Ordinal)).Select(entry => entry[Folder.Length..]).Order(StringComparer.Ordinal)];
+    public IReadOnlyList<string> Recordings =>
+        [.. _entries.Keys.Where(entry => entry.StartsWith(Folder, StringComparison.Ordinal)).Select(entry => entry[Folder.Length..])
+            .Order(StringComparer.Ordinal)];
 
     /// <summary>The folder of recordings.</summary>
     public const string Folder = "recordings/";
@@ -61,7 +65,8 @@ public sealed partial class ArchiveFile : IDisposable
             opened = await ZipArchive.CreateAsync(zip, ZipArchiveMode.Read, leaveOpen: true, entryNameEncoding: null, cancellation);
             _ = opened.Entries.Count; // reads the directory at its end
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException) // the last of a stream that minds being asked before its beginning
+        // the last of a stream that minds being asked before its beginning
+        catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException)
         {
             throw new FlywheelException($"{name}: is no zip file, or only part of one", e);
         }
@@ -83,45 +88,63 @@ public sealed partial class ArchiveFile : IDisposable
 
     private void Look()
     {
-        if (_zip.Entries.Count > MaxEntries) throw new FlywheelException($"{_name}: has {_zip.Entries.Count} entries, expected at most {MaxEntries}");
+        if (_zip.Entries.Count > MaxEntries)
+            throw new FlywheelException($"{_name}: has {_zip.Entries.Count} entries, expected at most {MaxEntries}");
         long lines = 0;
         foreach (ZipArchiveEntry entry in _zip.Entries)
         {
             string shown = Short(entry.FullName);
-            bool isRecording = Recording().IsMatch(entry.FullName), isLines = entry.FullName.EndsWith(".jsonl", StringComparison.Ordinal) && s_read.Concat(s_passed).Contains(entry.FullName[..^6]);
-            if (!isRecording && !isLines && entry.FullName != ArchiveManifest.Entry) throw new FlywheelException($"{_name}: holds '{shown}', which is no part of an archive of Flywheel; expected {ArchiveManifest.Entry}, files of lines such as documents.jsonl, and recordings");
+            bool isRecording = Recording().IsMatch(entry.FullName),
+                isLines = entry.FullName.EndsWith(".jsonl", StringComparison.Ordinal)
+                    && s_read.Concat(s_passed).Contains(entry.FullName[..^6]);
+            if (!isRecording && !isLines && entry.FullName != ArchiveManifest.Entry)
+                throw new FlywheelException(
+                    $"{_name}: holds '{shown}', which is no part of an archive of Flywheel; expected {ArchiveManifest.Entry}, files of lines such as documents.jsonl, and recordings");
             if (!_entries.TryAdd(entry.FullName, entry)) throw new FlywheelException($"{_name}: holds '{shown}' twice, expected it once");
-            if (entry.Length > (isRecording ? MaxRecording : MaxLines) || (isLines && (lines += entry.Length) > MaxLines)) throw TooLarge(shown);
+            if (entry.Length > (isRecording ? MaxRecording : MaxLines) || (isLines && (lines += entry.Length) > MaxLines))
+                throw TooLarge(shown);
             if (entry.Length > DenseFrom && entry.Length / Math.Max(1, entry.CompressedLength) > MaxDensity) throw TooLarge(shown);
         }
-        if (!_entries.ContainsKey(ArchiveManifest.Entry)) throw new FlywheelException($"{_name}: holds no {ArchiveManifest.Entry}: it is no archive of Flywheel, or one of before it could be imported; export again with a newer version");
+        if (!_entries.ContainsKey(ArchiveManifest.Entry))
+            throw new FlywheelException(
+                $"{_name}: holds no {ArchiveManifest.Entry}: it is no archive of Flywheel, or one of before it could be imported; export again with a newer version");
     }
 
-    private FlywheelException TooLarge(string entry) => new($"{_name}: '{entry}' unpacks to more than an archive holds: at most {MaxLines >> 30} GB of lines and {MaxRecording >> 30} GB a recording, and no more than {MaxDensity} times its size in the zip");
+    private FlywheelException TooLarge(string entry) =>
+        new($"{_name}: '{entry}' unpacks to more than an archive holds: at most {MaxLines >> 30} GB of lines and {MaxRecording >> 30} GB a recording, and no more than {MaxDensity} times its size in the zip");
 
     private async Task<ArchiveManifest> ReadManifestAsync(CancellationToken cancellation)
     {
         using var text = new MemoryStream();
-        await using (Stream stream = Open(ArchiveManifest.Entry)) await CopyAsync(stream, text, 1 << 20, ArchiveManifest.Entry, cancellation);
+        await using (Stream stream = Open(ArchiveManifest.Entry)) await CopyAsync(stream, text, 1 << 20, ArchiveManifest.Entry,
+            cancellation);
         int version;
         try
         {
             using JsonDocument json = JsonDocument.Parse(text.GetBuffer().AsMemory(0, (int)text.Length));
-            version = json.RootElement.TryGetProperty("flywheel_archive", out JsonElement value) && value.TryGetInt32(out int number) ? number : 0;
+            version = json.RootElement.TryGetProperty("flywheel_archive", out JsonElement value) && value.TryGetInt32(out int number)
+                ? number : 0;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             throw new FlywheelException($"{_name}: {ArchiveManifest.Entry} is no JSON object: {e.Message}", e);
         }
-        if (version != ArchiveManifest.Version) throw new FlywheelException($"{_name}: {ArchiveManifest.Entry}: flywheel_archive is {version}, expected {ArchiveManifest.Version}{(version > ArchiveManifest.Version ? "; a newer Flywheel made it" : "")}");
+        if (version != ArchiveManifest.Version)
+            throw new FlywheelException(
+                $"{_name}: {ArchiveManifest.Entry}: flywheel_archive is {version}, expected {ArchiveManifest.Version}{(version > ArchiveManifest.Version ? "; a newer Flywheel made it" : "")}");
         ArchiveManifest manifest = Read<ArchiveManifest>(text.GetBuffer().AsSpan(0, (int)text.Length), ArchiveManifest.Entry);
-        if (manifest.Scope is not (ArchiveManifest.Person or ArchiveManifest.Workspace)) throw new FlywheelException($"{_name}: {ArchiveManifest.Entry}: scope is '{Short(manifest.Scope)}', expected {ArchiveManifest.Person} or {ArchiveManifest.Workspace}");
-        if (manifest.Scope == ArchiveManifest.Person && manifest.People.Count != 1) throw new FlywheelException($"{_name}: {ArchiveManifest.Entry}: names {manifest.People.Count} people, expected one in the archive of a person");
+        if (manifest.Scope is not (ArchiveManifest.Person or ArchiveManifest.Workspace))
+            throw new FlywheelException(
+                $"{_name}: {ArchiveManifest.Entry}: scope is '{Short(manifest.Scope)}', expected {ArchiveManifest.Person} or {ArchiveManifest.Workspace}");
+        if (manifest.Scope == ArchiveManifest.Person && manifest.People.Count != 1)
+            throw new FlywheelException(
+                $"{_name}: {ArchiveManifest.Entry}: names {manifest.People.Count} people, expected one in the archive of a person");
         return manifest;
     }
 
     /// <summary>The lines of a file with what errors call each; none where the archive has no such file.</summary>
-    internal async IAsyncEnumerable<(TLine Line, string Where)> LinesAsync<TLine>(string file, [EnumeratorCancellation] CancellationToken cancellation) where TLine : IArchiveLine
+    internal async IAsyncEnumerable<(TLine Line, string Where)> LinesAsync<TLine>(string file,
+        [EnumeratorCancellation] CancellationToken cancellation) where TLine : IArchiveLine
     {
         string entry = $"{file}.jsonl";
         if (!_entries.ContainsKey(entry)) yield break;
@@ -135,8 +158,11 @@ public sealed partial class ArchiveFile : IDisposable
             string where = $"{entry} line {number}";
             TLine line = Read<TLine>(bytes.Span, where);
             where = $"{_name}: {where}";
-            if (line.User is not null && !IsOfAWorkspace) throw new FlywheelException($"{where}: user is '{Short(line.User)}', expected none: the archive is of one person");
-            if (line.User is not null && !people.Contains(line.User)) throw new FlywheelException($"{where}: user is '{Short(line.User)}', expected one of the people whom {ArchiveManifest.Entry} names");
+            if (line.User is not null && !IsOfAWorkspace)
+                throw new FlywheelException($"{where}: user is '{Short(line.User)}', expected none: the archive is of one person");
+            if (line.User is not null && !people.Contains(line.User))
+                throw new FlywheelException(
+                    $"{where}: user is '{Short(line.User)}', expected one of the people whom {ArchiveManifest.Entry} names");
             yield return (line, where);
         }
     }
@@ -170,7 +196,8 @@ public sealed partial class ArchiveFile : IDisposable
     {
         try
         {
-            return JsonSerializer.Deserialize<TLine>(json, ArchiveJson.Options) ?? throw new FlywheelException($"{_name}: {where}: is null, expected an object");
+            return JsonSerializer.Deserialize<TLine>(json, ArchiveJson.Options)
+                ?? throw new FlywheelException($"{_name}: {where}: is null, expected an object");
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -186,7 +213,8 @@ public sealed partial class ArchiveFile : IDisposable
             long length = 0;
             for (int read; (read = await ReadAsync(from, piece, entry, cancellation)) > 0;)
             {
-                if ((length += read) > maxBytes) throw new FlywheelException($"{_name}: '{Short(entry)}' is larger than {maxBytes >> 20} MB");
+                if ((length += read) > maxBytes)
+                    throw new FlywheelException($"{_name}: '{Short(entry)}' is larger than {maxBytes >> 20} MB");
                 await to.WriteAsync(piece.AsMemory(0, read), cancellation);
             }
         }
@@ -197,7 +225,8 @@ public sealed partial class ArchiveFile : IDisposable
     }
 
     /// <summary>Lines as bytes, each valid until the next is asked for.</summary>
-    private async IAsyncEnumerable<ReadOnlyMemory<byte>> SplitAsync(Stream stream, string entry, [EnumeratorCancellation] CancellationToken cancellation)
+    private async IAsyncEnumerable<ReadOnlyMemory<byte>> SplitAsync(Stream stream, string entry,
+        [EnumeratorCancellation] CancellationToken cancellation)
     {
         byte[] piece = new byte[1 << 16];
         var rest = new ArrayBufferWriter<byte>(1 << 16);
@@ -230,7 +259,8 @@ public sealed partial class ArchiveFile : IDisposable
         }
     }
 
-    internal static string Short(string text) => new([.. (text.Length <= 80 ? text : text[..77] + "...").Select(letter => char.IsControl(letter) ? '?' : letter)]);
+    internal static string Short(string text) =>
+        new([.. (text.Length <= 80 ? text : text[..77] + "...").Select(letter => char.IsControl(letter) ? '?' : letter)]);
 
     [GeneratedRegex(@"^recordings/[0-9a-f]{64}(\.take\.wav|\.[a-z0-9]{2,5})\z", RegexOptions.CultureInvariant)]
     private static partial Regex Recording();

@@ -28,20 +28,27 @@ public sealed partial class ArchiveImport
             await foreach ((GenerationLine line, string where) in file.LinesAsync<GenerationLine>("generations", cancellation))
             {
                 Check(where, line.App.Length is > 0 and <= MaxApp, "app", line.App, $"1 to {MaxApp} characters");
-                Check(where, line.Upstream is null or { Length: > 0 and <= MaxName } && line.Model is null or { Length: <= MaxName }, "model", line.Model ?? line.Upstream, $"at most {MaxName} characters");
+                Check(where, line.Upstream is null or { Length: > 0 and <= MaxName } && line.Model is null or { Length: <= MaxName },
+                    "model", line.Model ?? line.Upstream, $"at most {MaxName} characters");
                 Check(where, line.Choice >= 0 && line.PromptTokens >= 0 && line.AnswerTokens >= 0, "choice", line.Choice, "numbers from 0");
                 _ = ReadConversation(line, where);
                 Add(_generations, line.Id, ArchiveText.Fold("", line with { MayTeach = null, User = null }), where);
                 if (!groups.TryGetValue(line.Group, out List<Guid>? of)) groups[line.Group] = of = [];
                 of.Add(line.Id);
             }
-            await ResolveAsync(_generations, async ids => await db.Generations.IgnoreQueryFilters().AsNoTracking().Include(row => row.Payload).Where(row => ids.Contains(row.Id))
-                .ToDictionaryAsync(row => row.Id, row => new Existing(IsMine(CuratedExample.PersonOf(row.User, row.Owner), row.Workspace) && row.Payload != null,
+            await ResolveAsync(_generations,
+                async ids =>
+                    await db.Generations.IgnoreQueryFilters().AsNoTracking().Include(row => row.Payload).Where(row => ids.Contains(row.Id))
+                .ToDictionaryAsync(row => row.Id,
+                    row => new Existing(IsMine(CuratedExample.PersonOf(row.User, row.Owner), row.Workspace) && row.Payload != null,
                     row.Payload is null ? "" : ArchiveText.Fold("", ArchiveJson.Line(row, null) with { MayTeach = null })), cancellation));
-            // Choices of one request stay together, and join no other request: of a request that is here, what is new begins one of its own.
+            // Choices of one request stay together, and join no other request: of a request that is here, what is new begins one of its
+            // own.
             foreach (Guid[] some in groups.Keys.Chunk(Batch))
             {
-                HashSet<Guid> taken = [.. await db.Generations.IgnoreQueryFilters().Where(row => some.Contains(row.Group)).Select(row => row.Group).Distinct().ToListAsync(cancellation)];
+                HashSet<Guid> taken =
+                    [.. await db.Generations.IgnoreQueryFilters().Where(row => some.Contains(row.Group)).Select(row => row.Group).Distinct()
+                        .ToListAsync(cancellation)];
                 foreach (Guid group in some)
                 {
                     bool isOwn = !taken.Contains(group) && groups[group].TrueForAll(id => _generations.Here[id] == id);
@@ -73,10 +80,12 @@ public sealed partial class ArchiveImport
                     _feedback.Count.LeftOut++;
                     continue;
                 }
-                Check(where, FeedbackSourceRules.Of(line.Source).MayBeStated, "source", line.Source.ToString().ToLowerInvariant(), "person or simulated");
+                Check(where, FeedbackSourceRules.Of(line.Source).MayBeStated, "source", line.Source.ToString().ToLowerInvariant(),
+                    "person or simulated");
                 try
                 {
-                    _ = new FeedbackInput(line.About, line.Metric, JsonNode.Parse(line.Value), tags: JsonNode.Parse(line.Tags) as JsonObject ?? throw new FlywheelException("field 'tags' is no JSON object"));
+                    _ = new FeedbackInput(line.About, line.Metric, JsonNode.Parse(line.Value),
+                        tags: JsonNode.Parse(line.Tags) as JsonObject ?? throw new FlywheelException("field 'tags' is no JSON object"));
                 }
                 catch (Exception e) when (e is FlywheelException or JsonException)
                 {
@@ -84,8 +93,11 @@ public sealed partial class ArchiveImport
                 }
                 Add(_feedback, line.Id, ArchiveText.Fold("", line with { User = null }), where);
             }
-            await ResolveAsync(_feedback, async ids => await db.Feedback.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id))
-                .ToDictionaryAsync(row => row.Id, row => new Existing(IsMine(CuratedExample.PersonOf(row.User, row.Owner), row.Workspace), ArchiveText.Fold("", ArchiveJson.Line(row, null))), cancellation));
+            await ResolveAsync(_feedback,
+                async ids => await db.Feedback.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id))
+                .ToDictionaryAsync(row => row.Id,
+                    row => new Existing(IsMine(CuratedExample.PersonOf(row.User, row.Owner), row.Workspace),
+                        ArchiveText.Fold("", ArchiveJson.Line(row, null))), cancellation));
         }
 
         private async Task LookAtDocumentsAsync()
@@ -94,15 +106,20 @@ public sealed partial class ArchiveImport
             Dictionary<Guid, (string Said, int Last, string Body)> said = [];
             await foreach ((DocumentLine line, string where) in file.LinesAsync<DocumentLine>("documents", cancellation))
             {
-                Check(where, line.App.Length is > 0 and <= MaxApp && line.Kind.Length is > 0 and <= MaxName, "app", $"{line.App}' and kind '{line.Kind}", $"1 to {MaxApp} and 1 to {MaxName} characters");
-                Check(where, line.Title.Length <= MaxTitle && line.Folder.Length <= MaxTitle && line.Tags.Length <= MaxTitle, "title", line.Title, $"title, folder and tags of at most {MaxTitle} characters");
+                Check(where, line.App.Length is > 0 and <= MaxApp && line.Kind.Length is > 0 and <= MaxName, "app",
+                    $"{line.App}' and kind '{line.Kind}", $"1 to {MaxApp} and 1 to {MaxName} characters");
+                Check(where, line.Title.Length <= MaxTitle && line.Folder.Length <= MaxTitle && line.Tags.Length <= MaxTitle, "title",
+                    line.Title, $"title, folder and tags of at most {MaxTitle} characters");
                 if (!lines.TryAdd(line.Id, (line, where))) throw Twice(where, line.Id);
                 said[line.Id] = (ArchiveText.Fold("", line with { User = null }), 0, "");
             }
             await foreach ((VersionLine line, string where) in file.LinesAsync<VersionLine>("document-versions", cancellation))
             {
-                if (!said.TryGetValue(line.Document, out var before)) throw new FlywheelException($"{where}: document is '{line.Document}', which is not in documents.jsonl");
-                if (line.Number <= before.Last) throw new FlywheelException($"{where}: number is {line.Number}, expected versions of a document in their order, more than {before.Last}");
+                if (!said.TryGetValue(line.Document, out var before))
+                    throw new FlywheelException($"{where}: document is '{line.Document}', which is not in documents.jsonl");
+                if (line.Number <= before.Last)
+                    throw new FlywheelException(
+                        $"{where}: number is {line.Number}, expected versions of a document in their order, more than {before.Last}");
                 DocumentLine document = lines[line.Document].Line;
                 DocumentRule rule;
                 try
@@ -114,15 +131,18 @@ public sealed partial class ArchiveImport
                     throw new FlywheelException($"{where}: body of a {document.App} {document.Kind}: {e.Message}", e);
                 }
                 _rules[line.Document] = (document, rule);
-                said[line.Document] = (ArchiveText.Fold(before.Said, line), line.Number, line.Number == document.Version ? "shown" : before.Body);
+                said[line.Document] = (ArchiveText.Fold(before.Said, line), line.Number,
+                    line.Number == document.Version ? "shown" : before.Body);
             }
             HashSet<string> ones = new(StringComparer.Ordinal);
             foreach ((Guid id, (DocumentLine line, string where)) in lines)
             {
-                if (said[id].Body.Length == 0) throw new FlywheelException($"{where}: version is {line.Version}, which is not in document-versions.jsonl");
+                if (said[id].Body.Length == 0)
+                    throw new FlywheelException($"{where}: version is {line.Version}, which is not in document-versions.jsonl");
                 DocumentRule rule = _rules[id].Rule;
                 if (!rule.IsTaken) _documents.Count.LeftOut++;
-                else if (rule.IsOnlyOne && !ones.Add($"{rule.Id}\n{rule.Owner ?? OwnerOf(line)}\n{line.App}\n{line.Kind}")) _documents.Count.Stayed++;
+                else if (rule.IsOnlyOne && !ones.Add($"{rule.Id}\n{rule.Owner ?? OwnerOf(line)}\n{line.App}\n{line.Kind}"))
+                    _documents.Count.Stayed++;
                 else if (!await HasOneAsync(line, rule)) Add(_documents, id, said[id].Said, where);
                 else if (await SaysAsync(rule.Id ?? id) == said[id].Said) _documents.Count.Known++;
                 else _documents.Count.Stayed++;
@@ -130,7 +150,8 @@ public sealed partial class ArchiveImport
             await ResolveAsync(_documents, async ids =>
             {
                 Dictionary<Guid, Existing> found = [];
-                foreach (DocumentRow row in await db.Documents.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id)).ToListAsync(cancellation))
+                foreach (DocumentRow row in await db.Documents.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id))
+                    .ToListAsync(cancellation))
                     found[row.Id] = new(IsMine(row.User, row.Workspace), await SaysAsync(row.Id));
                 return found;
             // A kept text has the id of the answer that it is.
@@ -142,14 +163,17 @@ public sealed partial class ArchiveImport
         {
             if (rule.Id is { } id) return await db.Documents.IgnoreQueryFilters().AnyAsync(row => row.Id == id, cancellation);
             string owner = rule.Owner ?? OwnerOf(line);
-            return rule.IsOnlyOne && await db.Documents.AnyAsync(row => row.User == owner && row.App == line.App && row.Kind == line.Kind, cancellation);
+            return rule.IsOnlyOne
+                && await db.Documents.AnyAsync(row => row.User == owner && row.App == line.App && row.Kind == line.Kind, cancellation);
         }
 
         private async Task<string> SaysAsync(Guid id)
         {
-            if (await db.Documents.IgnoreQueryFilters().AsNoTracking().SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } row) return "";
+            if (await db.Documents.IgnoreQueryFilters().AsNoTracking()
+                .SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } row) return "";
             string said = ArchiveText.Fold("", ArchiveJson.Line(row, null));
-            await foreach (DocumentVersion version in db.DocumentVersions.AsNoTracking().Where(one => one.DocumentId == id).OrderBy(one => one.Number).AsAsyncEnumerable().WithCancellation(cancellation))
+            await foreach (DocumentVersion version in db.DocumentVersions.AsNoTracking().Where(one => one.DocumentId == id)
+                .OrderBy(one => one.Number).AsAsyncEnumerable().WithCancellation(cancellation))
                 said = ArchiveText.Fold(said, ArchiveJson.Line(version));
             return said;
         }
@@ -162,13 +186,15 @@ public sealed partial class ArchiveImport
             await foreach ((ChatLine line, string where) in file.LinesAsync<ChatLine>("chats", cancellation))
             {
                 Check(where, line.App.Length is > 0 and <= MaxApp, "app", line.App, $"1 to {MaxApp} characters");
-                Check(where, line.Title.Length <= MaxTitle && line.Folder.Length <= MaxTitle && line.Tags.Length <= MaxTitle, "title", line.Title, $"title, folder and tags of at most {MaxTitle} characters");
+                Check(where, line.Title.Length <= MaxTitle && line.Folder.Length <= MaxTitle && line.Tags.Length <= MaxTitle, "title",
+                    line.Title, $"title, folder and tags of at most {MaxTitle} characters");
                 if (!lines.TryAdd(line.Id, (line, where))) throw Twice(where, line.Id);
                 said[line.Id] = (ArchiveText.Fold("", line with { User = null }), []);
             }
             await foreach ((MessageLine line, string where) in file.LinesAsync<MessageLine>("chat-messages", cancellation))
             {
-                if (!lines.ContainsKey(line.Chat)) throw new FlywheelException($"{where}: chat is '{line.Chat}', which is not in chats.jsonl");
+                if (!lines.ContainsKey(line.Chat))
+                    throw new FlywheelException($"{where}: chat is '{line.Chat}', which is not in chats.jsonl");
                 CheckMessage(line.Body, where);
                 if (!messages.TryAdd(line.Id, (line.Chat, line.Parent, where))) throw Twice(where, line.Id);
                 said[line.Chat].Messages.Add(ArchiveText.Fold("", line));
@@ -176,36 +202,44 @@ public sealed partial class ArchiveImport
             CheckTree(messages);
             foreach ((Guid id, (ChatLine line, string where)) in lines)
             {
-                if (line.Leaf is { } leaf && !(messages.TryGetValue(leaf, out var last) && last.Chat == id)) throw new FlywheelException($"{where}: leaf is '{leaf}', expected a message of the chat");
+                if (line.Leaf is { } leaf && !(messages.TryGetValue(leaf, out var last) && last.Chat == id))
+                    throw new FlywheelException($"{where}: leaf is '{leaf}', expected a message of the chat");
                 Add(_chats, id, Whole(said[id].Chat, said[id].Messages), where);
             }
             await ResolveAsync(_chats, async ids =>
             {
                 Dictionary<Guid, Existing> found = [];
-                foreach (ConversationRow row in await db.Conversations.IgnoreQueryFilters().AsNoTracking().Include(one => one.Messages).Where(one => ids.Contains(one.Id)).ToListAsync(cancellation))
-                    found[row.Id] = new(IsMine(row.User, row.Workspace), Whole(ArchiveText.Fold("", ArchiveJson.Line(row, null)), row.Messages.Select(one => ArchiveText.Fold("", ArchiveJson.Line(one)))));
+                foreach (ConversationRow row in await db.Conversations.IgnoreQueryFilters().AsNoTracking().Include(one => one.Messages)
+                    .Where(one => ids.Contains(one.Id)).ToListAsync(cancellation))
+                    found[row.Id] = new(IsMine(row.User, row.Workspace),
+                        Whole(ArchiveText.Fold("", ArchiveJson.Line(row, null)),
+                            row.Messages.Select(one => ArchiveText.Fold("", ArchiveJson.Line(one)))));
                 return found;
             });
             foreach (Guid[] some in messages.Keys.Where(id => _chats.Fresh.Contains(messages[id].Chat)).Chunk(Batch))
             {
-                HashSet<Guid> taken = [.. await db.ConversationMessages.Where(row => some.Contains(row.Id)).Select(row => row.Id).ToListAsync(cancellation)];
+                HashSet<Guid> taken =
+                    [.. await db.ConversationMessages.Where(row => some.Contains(row.Id)).Select(row => row.Id).ToListAsync(cancellation)];
                 foreach (Guid id in some)
                 {
-                    _messages[id] = taken.Contains(id) || _chats.Here[messages[id].Chat] != messages[id].Chat ? ArchiveText.DerivedId(target, id, _chats.Here[messages[id].Chat].ToString(), 0) : id;
+                    _messages[id] = taken.Contains(id) || _chats.Here[messages[id].Chat] != messages[id].Chat
+                        ? ArchiveText.DerivedId(target, id, _chats.Here[messages[id].Chat].ToString(), 0) : id;
                     if (_messages[id] != id) _renamed.TryAdd(id, _messages[id]);
                 }
             }
         }
 
         /// <summary>Messages of one moment have their order by their ids, which may be others here.</summary>
-        private static string Whole(string chat, IEnumerable<string> messages) => ArchiveText.Fold(chat, string.Join('\n', messages.Order(StringComparer.Ordinal).Select(one => one[..32])));
+        private static string Whole(string chat, IEnumerable<string> messages) =>
+            ArchiveText.Fold(chat, string.Join('\n', messages.Order(StringComparer.Ordinal).Select(one => one[..32])));
 
         /// <summary>As the page reads it.</summary>
         private static void CheckMessage(string body, string where)
         {
             try
             {
-                if (JsonNode.Parse(body, documentOptions: new() { AllowDuplicateProperties = false }) is JsonObject message && message["role"] is JsonValue role && role.TryGetValue(out string? _)
+                if (JsonNode.Parse(body, documentOptions: new() { AllowDuplicateProperties = false }) is JsonObject message
+                    && message["role"] is JsonValue role && role.TryGetValue(out string? _)
                     && message["content"] is JsonValue content && content.TryGetValue(out string? _)) return;
             }
             catch (Exception e) when (e is JsonException or InvalidOperationException)
@@ -226,8 +260,10 @@ public sealed partial class ArchiveImport
                 {
                     way.Add(at);
                     if (one.Parent is not { } parent) break;
-                    if (!messages.TryGetValue(parent, out var next) || next.Chat != one.Chat) throw new FlywheelException($"{one.Where}: parent is '{parent}', expected a message of the same chat");
-                    if (way.Contains(parent)) throw new FlywheelException($"{one.Where}: parent is '{parent}', which follows this message itself");
+                    if (!messages.TryGetValue(parent, out var next) || next.Chat != one.Chat)
+                        throw new FlywheelException($"{one.Where}: parent is '{parent}', expected a message of the same chat");
+                    if (way.Contains(parent))
+                        throw new FlywheelException($"{one.Where}: parent is '{parent}', which follows this message itself");
                     (at, one) = (parent, next);
                 }
             }
@@ -238,12 +274,17 @@ public sealed partial class ArchiveImport
             await foreach ((TranslationLine line, string where) in file.LinesAsync<TranslationLine>("translations", cancellation))
             {
                 CheckLanguages(where, line.From, line.To);
-                Check(where, line.Source.Length is > 0 and <= TranslationMemory.MaxLength && line.Target.Length is > 0 and <= TranslationMemory.MaxLength && line.Context.Length <= TranslationMemory.MaxLength,
-                    "source", line.Source.Length, $"source and target of 1 to {TranslationMemory.MaxLength} characters, and a context of no more");
+                Check(where, line.Source.Length is > 0 and <= TranslationMemory.MaxLength
+                    && line.Target.Length is > 0 and <= TranslationMemory.MaxLength && line.Context.Length <= TranslationMemory.MaxLength,
+                    "source", line.Source.Length,
+                    $"source and target of 1 to {TranslationMemory.MaxLength} characters, and a context of no more");
                 Add(_translations, line.Id, ArchiveText.Fold("", Plain(line)), where);
             }
-            await ResolveAsync(_translations, async ids => await db.TranslationUnits.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id))
-                .ToDictionaryAsync(row => row.Id, row => new Existing(IsMine(row.User, row.Workspace), ArchiveText.Fold("", Plain(ArchiveJson.Line(row, null)))), cancellation));
+            await ResolveAsync(_translations,
+                async ids => await db.TranslationUnits.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id))
+                .ToDictionaryAsync(row => row.Id,
+                    row => new Existing(IsMine(row.User, row.Workspace), ArchiveText.Fold("", Plain(ArchiveJson.Line(row, null)))),
+                    cancellation));
 
             // The document may be left out; the pair is the same.
             static TranslationLine Plain(TranslationLine line) => line with { User = null, Document = null, Segment = null };
@@ -258,17 +299,23 @@ public sealed partial class ArchiveImport
                 CheckLanguages(where, line.From, line.To);
                 try
                 {
-                    if (new TermInput(line.Source, line.Target, line.Forbidden, line.Note).Checked() is var clean && (clean.Source, clean.Target, clean.Forbidden, clean.Note) != (line.Source, line.Target, line.Forbidden, line.Note))
+                    if (new TermInput(line.Source, line.Target, line.Forbidden, line.Note).Checked() is var clean
+                        && (clean.Source, clean.Target, clean.Forbidden, clean.Note) != (line.Source, line.Target, line.Forbidden,
+                            line.Note))
                         throw new FlywheelException("the term is not written as the glossary keeps it: in one line, without blanks around");
                 }
                 catch (FlywheelException e)
                 {
                     throw new FlywheelException($"{where}: {e.Message}", e);
                 }
-                if (!incoming.Add((line.From, line.To, line.Source))) throw new FlywheelException($"{where}: the term '{ArchiveFile.Short(line.Source)}' is there twice, expected once for a pair of languages");
+                if (!incoming.Add((line.From, line.To, line.Source)))
+                    throw new FlywheelException(
+                        $"{where}: the term '{ArchiveFile.Short(line.Source)}' is there twice, expected once for a pair of languages");
                 if (incoming.Count > Glossary.MaxTerms) throw new FlywheelException($"{where}: has more than {Glossary.MaxTerms} terms");
                 // A glossary has one entry for a term, whoever wrote it.
-                TermRow? known = await db.Terms.AsNoTracking().SingleOrDefaultAsync(row => row.SourceLanguage == line.From && row.TargetLanguage == line.To && row.Source == line.Source, cancellation);
+                TermRow? known = await db.Terms.AsNoTracking()
+                    .SingleOrDefaultAsync(row => row.SourceLanguage == line.From && row.TargetLanguage == line.To
+                        && row.Source == line.Source, cancellation);
                 if (known is null) Add(_terms, line.Id, ArchiveText.Fold("", line with { User = null }), where);
                 else if ((known.Target, known.Forbidden, known.Note) == (line.Target, line.Forbidden, line.Note)) _terms.Count.Known++;
                 else _terms.Count.Stayed++;
@@ -277,7 +324,8 @@ public sealed partial class ArchiveImport
                 .ToDictionaryAsync(row => row.Id, _ => new Existing(IsMine: false, ""), cancellation));
         }
 
-        private bool IsMine(string user, string workspace) => workspace == target.Workspace && (user == target.Person || target.People.Values.Contains(user));
+        private bool IsMine(string user, string workspace) =>
+            workspace == target.Workspace && (user == target.Person || target.People.Values.Contains(user));
 
         private static void Add(Ids ids, Guid id, string said, string where)
         {
@@ -294,10 +342,12 @@ public sealed partial class ArchiveImport
 
         private static void CheckLanguages(string where, params string[] languages)
         {
-            foreach (string language in languages) Check(where, ArchiveText.Language().IsMatch(language), "language", language, "a tag such as en or pt-BR");
+            foreach (string language in languages)
+                Check(where, ArchiveText.Language().IsMatch(language), "language", language, "a tag such as en or pt-BR");
         }
 
-        /// <summary>As what each comes in: under its own id where that is free, not at all where the same is here, else under a new one.</summary>
+        /// <summary>As what each comes in: under its own id where that is free, not at all where the same is here, else under a new
+        /// one.</summary>
         private async Task ResolveAsync(Ids ids, Func<Guid[], Task<Dictionary<Guid, Existing>>> findAsync, Func<Guid, Guid>? first = null)
         {
             const int maxTries = 100;
@@ -312,7 +362,9 @@ public sealed partial class ArchiveImport
                     {
                         if (found.TryGetValue(@as, out Existing? here) && !(here.IsMine && here.Said == ids.Said[id]))
                         {
-                            if (tried == maxTries) throw new FlywheelException($"'{id}' of {ids.Count.Name}.jsonl was imported {maxTries} times and changed after each; delete some of them");
+                            if (tried == maxTries)
+                                throw new FlywheelException(
+                                    $"'{id}' of {ids.Count.Name}.jsonl was imported {maxTries} times and changed after each; delete some of them");
                             next.Add((id, ArchiveText.DerivedId(target, id, ids.Said[id], tried)));
                             continue;
                         }

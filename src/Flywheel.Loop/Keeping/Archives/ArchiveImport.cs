@@ -54,8 +54,10 @@ public sealed record ArchiveCount(string Name)
 }
 
 /// <summary>
-/// Puts an archive into the record: everything becomes one person's in one workspace, nothing that is here is changed, and either all of it is in or, where
-/// anything is wrong, nothing. An id that is free stays; where the same is here already it is passed over; else it gets a new id, in whatever names it, too.
+/// Puts an archive into the record: everything becomes one person's in one workspace, nothing that is here is changed, and either all of it
+/// is in or, where
+/// anything is wrong, nothing. An id that is free stays; where the same is here already it is passed over; else it gets a new id, in
+/// whatever names it, too.
 /// What was served elsewhere is marked so (<see cref="Generation.Origin"/>). Read twice: once to look, once to write.
 /// </summary>
 public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time)
@@ -86,91 +88,114 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
     /// <param name="cancellation">Stops it; nothing is left then.</param>
     /// <returns>Of each kind in the archive what became of it.</returns>
     /// <exception cref="FlywheelException">Something in it is wrong; the message names the file in it, and the line.</exception>
-    public async Task<IReadOnlyList<ArchiveCount>> RunAsync(ArchiveFile file, ArchiveTarget target, DocumentRules rules, IReadOnlyDictionary<string, string>? recordings = null, CancellationToken cancellation = default)
+    public async Task<IReadOnlyList<ArchiveCount>> RunAsync(ArchiveFile file, ArchiveTarget target, DocumentRules rules,
+        IReadOnlyDictionary<string, string>? recordings = null, CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Inference);
         Actor.Demand(Scopes.Feedback);
         await using FlywheelDb db = store.Database.Open(inOrder: true); // feedback is numbered
         db.Workspace = target.Workspace;
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (!await db.Workspaces.AnyAsync(row => row.Id == target.Workspace && row.Archived == null, cancellation)) throw new FlywheelException($"there is no open workspace with the id '{ArchiveFile.Short(target.Workspace)}'");
+        if (!await db.Workspaces.AnyAsync(row => row.Id == target.Workspace && row.Archived == null, cancellation))
+            throw new FlywheelException($"there is no open workspace with the id '{ArchiveFile.Short(target.Workspace)}'");
         var run = new Run(db, file, target, rules, recordings ?? new Dictionary<string, string>(), cancellation);
         await run.LookAsync();
         await run.WriteAsync();
-        db.Audit.Add(AuditAct.Row(AuditAct.Import, time.GetUtcNow(), target.Person, $"{(file.IsOfAWorkspace ? "a workspace" : "a person")} into {target.Workspace}"));
+        db.Audit.Add(AuditAct.Row(AuditAct.Import, time.GetUtcNow(), target.Person,
+            $"{(file.IsOfAWorkspace ? "a workspace" : "a person")} into {target.Workspace}"));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return run.Counts;
     }
 
-    private sealed partial class Run(FlywheelDb db, ArchiveFile file, ArchiveTarget target, DocumentRules rules, IReadOnlyDictionary<string, string> recordings, CancellationToken cancellation)
+    private sealed partial class Run(FlywheelDb db, ArchiveFile file, ArchiveTarget target, DocumentRules rules,
+        IReadOnlyDictionary<string, string> recordings, CancellationToken cancellation)
     {
-        private readonly Ids _generations = new("generations"), _feedback = new("feedback"), _documents = new("documents"), _chats = new("chats"), _translations = new("translations"), _terms = new("terms");
+        private readonly Ids _generations = new("generations"), _feedback = new("feedback"), _documents = new("documents"),
+            _chats = new("chats"), _translations = new("translations"), _terms = new("terms");
         private readonly Dictionary<Guid, Guid> _groups = [], _messages = [];
         private readonly Dictionary<Guid, (DocumentLine Line, DocumentRule Rule)> _rules = [];
 
         /// <summary>Every id that another one stands for here, in texts.</summary>
         private readonly Dictionary<Guid, Guid> _renamed = [];
 
-        public IReadOnlyList<ArchiveCount> Counts => [.. new[] { _generations, _feedback, _documents, _chats, _translations, _terms }.Select(ids => ids.Count)
+        public IReadOnlyList<ArchiveCount> Counts =>
+            [.. new[] { _generations, _feedback, _documents, _chats, _translations, _terms }.Select(ids => ids.Count)
             .Where(count => count.Imported + count.Known + count.Stayed + count.LeftOut > 0)];
 
-        private string OwnerOf(IArchiveLine line) => line.User is { } user && target.People.TryGetValue(user, out string? here) ? here : target.Person;
+        private string OwnerOf(IArchiveLine line) =>
+            line.User is { } user && target.People.TryGetValue(user, out string? here) ? here : target.Person;
 
         // Then: into the tables.
 
         public async Task WriteAsync()
         {
-            await PutAsync<GenerationLine>("generations", line => _generations.Fresh.Contains(line.Id), line => db.Generations.Add(RowOf(line)));
+            await PutAsync<GenerationLine>("generations", line => _generations.Fresh.Contains(line.Id),
+                line => db.Generations.Add(RowOf(line)));
             await PutAsync<FeedbackLine>("feedback", line => _feedback.Fresh.Contains(line.Id), line => db.Feedback.Add(new Feedback
             {
-                Id = _feedback.Here[line.Id], Time = line.Time, GenerationId = _generations.Here[line.About], Metric = line.Metric, Value = Text(line.Value), Tags = Text(line.Tags), Source = line.Source,
+                Id = _feedback.Here[line.Id], Time = line.Time, GenerationId = _generations.Here[line.About], Metric = line.Metric,
+                Value = Text(line.Value), Tags = Text(line.Tags), Source = line.Source,
                 User = OwnerOf(line), Workspace = target.Workspace,
             }));
             await PutAsync<DocumentLine>("documents", line => _documents.Fresh.Contains(line.Id), line => db.Documents.Add(new DocumentRow
             {
-                Id = _documents.Here[line.Id], Workspace = target.Workspace, User = _rules[line.Id].Rule.Owner ?? OwnerOf(line), App = line.App, Kind = line.Kind, Title = line.Title, Folder = line.Folder,
+                Id = _documents.Here[line.Id], Workspace = target.Workspace, User = _rules[line.Id].Rule.Owner ?? OwnerOf(line),
+                App = line.App, Kind = line.Kind, Title = line.Title, Folder = line.Folder,
                 Tags = line.Tags, Version = line.Version, Created = line.Created, Updated = line.Updated, Deleted = line.Deleted,
             }));
-            await PutAsync<VersionLine>("document-versions", line => _documents.Fresh.Contains(line.Document), line => db.DocumentVersions.Add(new DocumentVersion
+            await PutAsync<VersionLine>("document-versions", line => _documents.Fresh.Contains(line.Document),
+                line => db.DocumentVersions.Add(new DocumentVersion
             {
-                DocumentId = _documents.Here[line.Document], Number = line.Number, Time = line.Time, User = OwnerOf(_rules[line.Document].Line), Body = Text(line.Body),
+                DocumentId = _documents.Here[line.Document], Number = line.Number, Time = line.Time,
+                User = OwnerOf(_rules[line.Document].Line), Body = Text(line.Body),
             }));
             await PutAsync<ChatLine>("chats", line => _chats.Fresh.Contains(line.Id), line => db.Conversations.Add(new ConversationRow
             {
-                Id = _chats.Here[line.Id], Workspace = target.Workspace, User = OwnerOf(line), App = line.App, Folder = line.Folder, Title = line.Title, Tags = line.Tags,
-                Leaf = line.Leaf is { } leaf ? _messages[leaf] : null, Created = line.Created, Updated = line.Updated, Deleted = line.Deleted,
+                Id = _chats.Here[line.Id], Workspace = target.Workspace, User = OwnerOf(line), App = line.App, Folder = line.Folder,
+                Title = line.Title, Tags = line.Tags,
+                Leaf = line.Leaf is { } leaf ? _messages[leaf] : null, Created = line.Created, Updated = line.Updated,
+                Deleted = line.Deleted,
             }));
-            await PutAsync<MessageLine>("chat-messages", line => _chats.Fresh.Contains(line.Chat), line => db.ConversationMessages.Add(new ConversationMessage
+            await PutAsync<MessageLine>("chat-messages", line => _chats.Fresh.Contains(line.Chat),
+                line => db.ConversationMessages.Add(new ConversationMessage
             {
-                Id = _messages[line.Id], ConversationId = _chats.Here[line.Chat], ParentId = line.Parent is { } parent ? _messages[parent] : null,
-                GenerationId = line.Generation is { } answer && _generations.Here.TryGetValue(answer, out Guid here) ? here : null, Time = line.Time, Body = Text(line.Body),
+                Id = _messages[line.Id], ConversationId = _chats.Here[line.Chat],
+                ParentId = line.Parent is { } parent ? _messages[parent] : null,
+                GenerationId = line.Generation is { } answer && _generations.Here.TryGetValue(answer, out Guid here) ? here : null,
+                Time = line.Time, Body = Text(line.Body),
             }));
             await PutAsync<TranslationLine>("translations", line => _translations.Fresh.Contains(line.Id), line =>
             {
                 Guid? document = line.Document is { } of && _documents.Here.TryGetValue(of, out Guid here) ? here : null;
                 db.TranslationUnits.Add(new TranslationUnit
                 {
-                    Id = _translations.Here[line.Id], Workspace = target.Workspace, User = OwnerOf(line), SourceLanguage = line.From, TargetLanguage = line.To, Source = line.Source, Target = line.Target,
-                    Context = line.Context, DocumentId = document, Segment = document is null ? null : line.Segment, Created = line.Created, Updated = line.Updated,
+                    Id = _translations.Here[line.Id], Workspace = target.Workspace, User = OwnerOf(line), SourceLanguage = line.From,
+                    TargetLanguage = line.To, Source = line.Source, Target = line.Target,
+                    Context = line.Context, DocumentId = document, Segment = document is null ? null : line.Segment, Created = line.Created,
+                    Updated = line.Updated,
                 });
             });
             await PutAsync<TermLine>("terms", line => _terms.Fresh.Contains(line.Id), line => db.Terms.Add(new TermRow
             {
-                Id = _terms.Here[line.Id], Workspace = target.Workspace, User = OwnerOf(line), SourceLanguage = line.From, TargetLanguage = line.To, Source = line.Source, Target = line.Target,
+                Id = _terms.Here[line.Id], Workspace = target.Workspace, User = OwnerOf(line), SourceLanguage = line.From,
+                TargetLanguage = line.To, Source = line.Source, Target = line.Target,
                 Forbidden = line.Forbidden, Note = line.Note, Created = line.Created, Updated = line.Updated,
             }));
         }
 
         private Generation RowOf(GenerationLine line) => new()
         {
-            Id = _generations.Here[line.Id], Group = _groups[line.Group], Choice = line.Choice, Time = line.Time, App = line.App, User = OwnerOf(line), Workspace = target.Workspace,
+            Id = _generations.Here[line.Id], Group = _groups[line.Group], Choice = line.Choice, Time = line.Time, App = line.App,
+            User = OwnerOf(line), Workspace = target.Workspace,
             // Who refused elsewhere has not agreed here.
             Consent = target.MayTeach && line.MayTeach != false ? Consent.Given : Consent.Refused,
-            ModelHash = "", Origin = line.Model ?? "", Upstream = line.Upstream, FinishReason = line.Finish, NumPromptTokens = line.PromptTokens, NumTokens = line.AnswerTokens,
+            ModelHash = "", Origin = line.Model ?? "", Upstream = line.Upstream, FinishReason = line.Finish,
+            NumPromptTokens = line.PromptTokens, NumTokens = line.AnswerTokens,
             Payload = new GenerationPayload
             {
-                GenerationId = _generations.Here[line.Id], Conversation = line.Conversation is { } asked ? Conversation.Parse(Text(asked)) : null, Text = Text(line.Text),
+                GenerationId = _generations.Here[line.Id],
+                Conversation = line.Conversation is { } asked ? Conversation.Parse(Text(asked)) : null, Text = Text(line.Text),
                 PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions(),
             },
         };

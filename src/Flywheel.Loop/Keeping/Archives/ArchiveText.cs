@@ -25,10 +25,15 @@ internal static partial class ArchiveText
     }
 
     /// <summary>The text with the ids and hashes that hold here.</summary>
-    public static string Renamed(string text, IReadOnlyDictionary<Guid, Guid> ids, IReadOnlyDictionary<string, string> recordings) => ids.Count == 0 && recordings.Count == 0 ? text
-        : Names().Replace(text, found => found.Length == 36 ? ids.TryGetValue(Guid.Parse(found.Value), out Guid id) ? id.ToString() : found.Value : recordings.GetValueOrDefault(found.Value, found.Value));
+    public static string Renamed(string text, IReadOnlyDictionary<Guid, Guid> ids, IReadOnlyDictionary<string, string> recordings) =>
+        ids.Count == 0 && recordings.Count == 0 ? text
+        : Names()
+            .Replace(text,
+                found => found.Length == 36 ? ids.TryGetValue(Guid.Parse(found.Value), out Guid id)
+                    ? id.ToString() : found.Value : recordings.GetValueOrDefault(found.Value, found.Value));
 
-    [GeneratedRegex("(?<![0-9a-f-])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64})(?![0-9a-f-])", RegexOptions.CultureInvariant)]
+    [GeneratedRegex("(?<![0-9a-f-])(?:[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|[0-9a-f]{64})(?![0-9a-f-])",
+        RegexOptions.CultureInvariant)]
     private static partial Regex Names();
 
     /// <summary>A tag as in BCP 47.</summary>

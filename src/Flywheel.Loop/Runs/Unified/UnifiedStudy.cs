@@ -8,7 +8,8 @@ using Flywheel.Model;
 namespace Flywheel.Loop.Runs;
 
 /// <summary>
-/// One model for all tasks against specialists, on the same tokens of each task, with one vocabulary and one schedule. Every stage is kept in the
+/// One model for all tasks against specialists, on the same tokens of each task, with one vocabulary and one schedule. Every stage is kept
+/// in the
 /// study's folder and used again: the portions of data, the vocabulary, each run (which resumes from its checkpoint), each arm's answers.
 /// </summary>
 public sealed class UnifiedStudy
@@ -33,7 +34,8 @@ public sealed class UnifiedStudy
         _tasks = _recipe.Tasks.ToDictionary(task => task.Task, task => catalog.Find(task.Task));
         foreach (UnifiedTask task in _recipe.Tasks)
             if (!_tasks[task.Task].Description.Metrics.Contains(task.Metric))
-                throw new FlywheelException($"{path}: the task '{task.Task}' is not measured by '{task.Metric}', expected {NearestName.List([.. _tasks[task.Task].Description.Metrics])}");
+                throw new FlywheelException(
+                    $"{path}: the task '{task.Task}' is not measured by '{task.Metric}', expected {NearestName.List([.. _tasks[task.Task].Description.Metrics])}");
         Folder = Directory.CreateDirectory(Path.Combine(home.Runs, $"{_recipe.Name}-{scale.Name}")).FullName;
     }
 
@@ -57,15 +59,19 @@ public sealed class UnifiedStudy
     {
         (Tokenizer tokenizer, IReadOnlyList<UnifiedPortion> portions) = Prepare();
         var runner = new RecipeRunner(_home) { NumThreads = NumThreads, Progress = Progress };
-        Dictionary<string, TaskItem[]> items = _tasks.ToDictionary(task => task.Key, task => TaskExam.Chosen(TaskItems.HeldOut(task.Value, _home), _scale.Items));
+        Dictionary<string, TaskItem[]> items = _tasks.ToDictionary(task => task.Key,
+            task => TaskExam.Chosen(TaskItems.HeldOut(task.Value, _home), _scale.Items));
         var result = new UnifiedResult(_recipe, _scale, portions, [.. items.Select(pair => (pair.Key, pair.Value))]);
         foreach (UnifiedTask task in _recipe.Tasks)
-            if (await AnswersAsync(result, UnifiedArm.Classical, task.Task, 0, "", () => Task.FromResult(Classical(task.Task, items[task.Task]))) is { } said) result.Add(UnifiedArm.Classical, task.Task, 0, said, 0, 0);
+            if (await AnswersAsync(result, UnifiedArm.Classical, task.Task, 0, "",
+                () => Task.FromResult(Classical(task.Task, items[task.Task]))) is { } said)
+                result.Add(UnifiedArm.Classical, task.Task, 0, said, 0, 0);
         for (int seed = 1; seed <= _scale.Seeds; seed++)
         {
             await TrainAsync(UnifiedArm.One, _recipe.Tasks, _scale.Parameters, seed);
             foreach (UnifiedTask task in _recipe.Tasks) await TrainAsync(UnifiedArm.Specialist, [task], _scale.Parameters, seed);
-            foreach (UnifiedTask task in _recipe.Tasks) await TrainAsync(UnifiedArm.SmallSpecialist, [task], _scale.Parameters / _recipe.Tasks.Count, seed);
+            foreach (UnifiedTask task in _recipe.Tasks)
+                await TrainAsync(UnifiedArm.SmallSpecialist, [task], _scale.Parameters / _recipe.Tasks.Count, seed);
         }
         return result;
 
@@ -76,18 +82,24 @@ public sealed class UnifiedStudy
             FinishedRun run = runner.Run(recipe, _recipes, cancellation);
             ModelFolder model = run.Whole(_home.Models);
             foreach (UnifiedTask task in tasks)
-                if (await AnswersAsync(result, arm, task.Task, seed, model.Hash, async () => await TaskExam.AnswerAsync(_tasks[task.Task], model, items[task.Task], new EngineOptions { Threads = NumThreads }, null, cancellation)) is { } said)
-                    result.Add(arm, task.Task, seed, said, model.Config.NumParameters, Training.TrainingResult.Read(run.RunFolder)!.Seconds);
+                if (await AnswersAsync(result, arm, task.Task, seed, model.Hash,
+                    async () =>
+                        await TaskExam.AnswerAsync(_tasks[task.Task], model, items[task.Task], new EngineOptions { Threads = NumThreads },
+                            null, cancellation)) is { } said)
+                    result.Add(arm, task.Task, seed, said, model.Config.NumParameters,
+                        Training.TrainingResult.Read(run.RunFolder)!.Seconds);
             result.Write(Folder);
             Found?.Invoke(result);
         }
     }
 
     /// <summary>What an arm trains by: a recipe like any other, which could be run alone.</summary>
-    internal Recipe RecipeOf(UnifiedArm arm, IReadOnlyList<UnifiedTask> tasks, double parameters, int seed, Tokenizer tokenizer, IReadOnlyList<UnifiedPortion> portions)
+    internal Recipe RecipeOf(UnifiedArm arm, IReadOnlyList<UnifiedTask> tasks, double parameters, int seed, Tokenizer tokenizer,
+        IReadOnlyList<UnifiedPortion> portions)
     {
         ModelConfig shape = ModelShape.For(parameters, _recipe.Context, tokenizer.VocabSize);
-        string name = $"{_recipe.Name}-{_scale.Name}-{arm switch { UnifiedArm.One => "one", UnifiedArm.Specialist => "specialist", _ => "small" }}{(tasks.Count == 1 ? $"-{tasks[0].Task}" : "")}";
+        string name =
+            $"{_recipe.Name}-{_scale.Name}-{arm switch { UnifiedArm.One => "one", UnifiedArm.Specialist => "specialist", _ => "small" }}{(tasks.Count == 1 ? $"-{tasks[0].Task}" : "")}";
         return new Recipe
         {
             Name = name,
@@ -107,26 +119,34 @@ public sealed class UnifiedStudy
             Data = [.. tasks.Select(task =>
             {
                 UnifiedPortion portion = portions.First(one => one.Task == task.Task);
-                return new SourceRecipe { Source = "task", Path = Path.GetRelativePath(_recipes, _tasks[task.Task].Path), Share = portion.Share < 1 ? portion.Share : null, Repeat = portion.Repeat };
+                return new SourceRecipe { Source = "task", Path = Path.GetRelativePath(_recipes, _tasks[task.Task].Path),
+                    Share = portion.Share < 1 ? portion.Share : null, Repeat = portion.Repeat };
             })],
             Train = _recipe.Train,
         };
     }
 
-    /// <summary>The vocabulary of all tasks (a task that the recipe got later takes the one that is there), and the part of each task's items that has the wanted tokens in it.</summary>
+    /// <summary>The vocabulary of all tasks (a task that the recipe got later takes the one that is there), and the part of each task's
+    /// items that has the wanted tokens in it.</summary>
     private (Tokenizer, IReadOnlyList<UnifiedPortion>) Prepare()
     {
         string vocabulary = Path.Combine(Folder, "tokenizer.json"), file = Path.Combine(Folder, "portions.json");
-        UnifiedPortion[] kept = File.Exists(vocabulary) && File.Exists(file) ? JsonSerializer.Deserialize<UnifiedPortion[]>(Utf8File.ReadText(file), JsonText.Compact) ?? [] : [];
+        UnifiedPortion[] kept = File.Exists(vocabulary) && File.Exists(file)
+            ? JsonSerializer.Deserialize<UnifiedPortion[]>(Utf8File.ReadText(file), JsonText.Compact) ?? [] : [];
         UnifiedTask[] missing = [.. _recipe.Tasks.Where(task => kept.All(portion => portion.Task != task.Task))];
         if (missing.Length == 0) return (Tokenizer.Load(vocabulary), kept);
         Say?.Invoke($"reading the data of {string.Join(", ", missing.Select(task => task.Task))}");
-        Dictionary<string, SourceItem[]> items = missing.ToDictionary(task => task.Task, task => (SourceItem[])[.. TaskItems.Conversations(_tasks[task.Task], seed: 1, _home)
+        Dictionary<string, SourceItem[]> items =
+            missing.ToDictionary(task => task.Task, task => (SourceItem[])[.. TaskItems.Conversations(_tasks[task.Task], seed: 1, _home)
             .Where(item => item.Split == Data.Split.Train).OrderBy(item => StableHash.ShareOf(item.Id))]);
-        Tokenizer tokenizer = File.Exists(vocabulary) ? Tokenizer.Load(vocabulary) : Tokenizer.Train(items.Values.SelectMany(list => list.Take(TextsOfVocabulary)).SelectMany(item => item.Examples).SelectMany(example => example.Texts),
+        Tokenizer tokenizer = File.Exists(vocabulary)
+            ? Tokenizer.Load(vocabulary) : Tokenizer.Train(
+                items.Values.SelectMany(list => list.Take(TextsOfVocabulary)).SelectMany(item => item.Examples)
+                    .SelectMany(example => example.Texts),
             _recipe.Tokenizer.Vocab, [.. _recipe.Tokenizer.Reserve.SelectMany(name => ReservedTokens.Groups[name])]);
         if (!File.Exists(vocabulary)) tokenizer.Save(vocabulary);
-        UnifiedPortion[] portions = [.. kept, .. items.Select(pair => Portion(pair.Key, pair.Value, new ChatTemplate(tokenizer), _scale.Tokens, _recipe.Context))];
+        UnifiedPortion[] portions = [.. kept,
+            .. items.Select(pair => Portion(pair.Key, pair.Value, new ChatTemplate(tokenizer), _scale.Tokens, _recipe.Context))];
         AtomicFile.WriteText(file, JsonSerializer.Serialize(portions, JsonText.Indented) + "\n");
         return (tokenizer, portions);
     }
@@ -139,7 +159,11 @@ public sealed class UnifiedStudy
     /// <param name="context">Longer documents are left out of training, so they do not count.</param>
     internal static UnifiedPortion Portion(string task, IReadOnlyList<SourceItem> items, ChatTemplate template, long wanted, int context)
     {
-        int[] lengths = [.. items.Select(item => item.Examples.OfType<ConversationExample>().Sum(example => template.Document(example.Conversation).Tokens.Length is var length && length <= context ? length : 0))];
+        int[] lengths =
+            [.. items.Select(item =>
+                item.Examples.OfType<ConversationExample>()
+                    .Sum(example => template.Document(example.Conversation).Tokens.Length is var length && length <= context
+                        ? length : 0))];
         long all = lengths.Sum(length => (long)length);
         if (all == 0) throw new FlywheelException($"the task '{task}' has no training documents of at most {context} tokens");
         int repeat = (int)Math.Max(1, (wanted + all - 1) / all);
@@ -150,11 +174,14 @@ public sealed class UnifiedStudy
     }
 
     /// <summary>What an arm says to a task's items: from the file that it left, or anew.</summary>
-    private async Task<IReadOnlyList<string>?> AnswersAsync(UnifiedResult result, UnifiedArm arm, string task, int seed, string model, Func<Task<IReadOnlyList<string>?>> ask)
+    private async Task<IReadOnlyList<string>?> AnswersAsync(UnifiedResult result, UnifiedArm arm, string task, int seed, string model,
+        Func<Task<IReadOnlyList<string>?>> ask)
     {
-        string file = Path.Combine(Directory.CreateDirectory(Path.Combine(Folder, "answers")).FullName, $"{arm.ToString().ToLowerInvariant()}-{task}{(seed > 0 ? $"-{seed}" : "")}.json");
+        string file = Path.Combine(Directory.CreateDirectory(Path.Combine(Folder, "answers")).FullName,
+            $"{arm.ToString().ToLowerInvariant()}-{task}{(seed > 0 ? $"-{seed}" : "")}.json");
         IReadOnlyList<string> ids = result.ItemsOf(task);
-        if (File.Exists(file) && JsonSerializer.Deserialize<Answers>(Utf8File.ReadText(file), JsonText.Compact) is { } kept && kept.Model == model && kept.Items.SequenceEqual(ids)) return kept.Outputs;
+        if (File.Exists(file) && JsonSerializer.Deserialize<Answers>(Utf8File.ReadText(file), JsonText.Compact) is { } kept
+            && kept.Model == model && kept.Items.SequenceEqual(ids)) return kept.Outputs;
         if (await ask() is not { } said) return null;
         AtomicFile.WriteText(file, JsonSerializer.Serialize(new Answers(model, ids, said), JsonText.Indented) + "\n");
         return said;

@@ -32,7 +32,9 @@ public sealed record BackupManifest(int Format, DateTimeOffset Made, IReadOnlyLi
             throw new FlywheelException($"{source}: its {Entry} is not readable: {e.Message}", e);
         }
         if (manifest is not { Format: > 0, Files: not null }) throw new FlywheelException($"{source}: its {Entry} lists no files");
-        if (manifest.Format > CurrentFormat) throw new FlywheelException($"{source} is a backup of format {manifest.Format}, made by a newer Flywheel; this one reads up to {CurrentFormat}");
+        if (manifest.Format > CurrentFormat)
+            throw new FlywheelException(
+                $"{source} is a backup of format {manifest.Format}, made by a newer Flywheel; this one reads up to {CurrentFormat}");
         foreach (BackedUpFile file in manifest.Files)
         {
             bool inside = file.Path is { Length: > 0 } path && !Path.IsPathRooted(path) && !path.Contains('\\', StringComparison.Ordinal)

@@ -28,7 +28,8 @@ public static class HomeBackup
     public static async Task<BackupManifest> WriteAsync(FlywheelHome home, string file, TimeProvider? time = null,
         Action<string>? progress = null, CancellationToken cancellation = default)
     {
-        if (!home.HasRecord) throw new FlywheelException($"{home.Path} holds no record ({Path.GetFileName(home.Database)}); there is nothing to back up");
+        if (!home.HasRecord)
+            throw new FlywheelException($"{home.Path} holds no record ({Path.GetFileName(home.Database)}); there is nothing to back up");
         if (Path.Exists(file)) throw new FlywheelException($"{file} is there already; move it away or give another name");
         string snapshot = Path.Combine(home.Cache, $"snapshot-{Guid.NewGuid():N}.db");
         try

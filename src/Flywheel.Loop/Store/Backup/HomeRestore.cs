@@ -28,7 +28,8 @@ public static class HomeRestore
             var inner = new FlywheelHome(unpacked, "");
             bool hasRecord = manifest.Files.Any(listed => listed.Path == Path.GetFileName(inner.Database)); // else it is a server's
             if (hasRecord) SqliteSnapshot.Check(inner.Database, file);
-            if (hasRecord) await (await FlywheelStore.OpenAsync(inner, time, cancellation)).DisposeAsync(); // brought up to date, or refused as too new
+            // brought up to date, or refused as too new
+            if (hasRecord) await (await FlywheelStore.OpenAsync(inner, time, cancellation)).DisposeAsync();
             SqliteConnection.ClearAllPools();
 
             RefuseUnlessFree(home, replace); // unpacking has taken its time
@@ -70,15 +71,18 @@ public static class HomeRestore
         if (after.Server is not null)
             return $"the record of the backup is the file {record}, and it is not used: this home keeps its record in a PostgreSQL database, as FLYWHEEL_DATABASE or {Path.GetFileName(after.ServerFile)} says; "
                 + $"without either, {record} is";
-        return before.Server is null ? null : $"the home kept its record in a PostgreSQL database before, and keeps it in its file {record} from now on; what is in that database stays there";
+        return before.Server is null
+            ? null : $"the home kept its record in a PostgreSQL database before, and keeps it in its file {record} from now on; what is in that database stays there";
     }
 
     private static void RefuseUnlessFree(FlywheelHome home, bool replace)
     {
-        if (RunningServer.Find(home) is { } server) throw new FlywheelException($"a server runs on {home.Path} at {server.Url} (process {server.Pid}); stop it first");
+        if (RunningServer.Find(home) is { } server)
+            throw new FlywheelException($"a server runs on {home.Path} at {server.Url} (process {server.Pid}); stop it first");
         if (!Directory.Exists(home.Path)) return;
         if (!replace && Used(home).FirstOrDefault() is { } found)
-            throw new FlywheelException($"{home.Path} is not empty ({Path.GetFileName(found)}); --replace moves it aside, or give another home with FLYWHEEL_HOME");
+            throw new FlywheelException(
+                $"{home.Path} is not empty ({Path.GetFileName(found)}); --replace moves it aside, or give another home with FLYWHEEL_HOME");
         RunningServer.ClaimHome(home).Dispose(); // a server that is only starting has the home, too
     }
 
@@ -103,7 +107,8 @@ public static class HomeRestore
             using FileStream to = File.Create(path);
             (long bytes, string hash) = HomeBackup.Copy(from, to);
             if (bytes != listed.Bytes || hash != listed.Sha256)
-                throw new FlywheelException($"{file} is damaged: {listed.Path} has {bytes} bytes with SHA-256 {hash}, expected {listed.Bytes} with {listed.Sha256}");
+                throw new FlywheelException(
+                    $"{file} is damaged: {listed.Path} has {bytes} bytes with SHA-256 {hash}, expected {listed.Bytes} with {listed.Sha256}");
             to.Flush(flushToDisk: true);
         }
         return manifest;

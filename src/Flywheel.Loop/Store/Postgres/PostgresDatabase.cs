@@ -29,7 +29,8 @@ internal sealed class PostgresDatabase : IRecordDatabase
     public bool IsShared => true;
 
     /// <summary>For people: where it is, without a password.</summary>
-    public string Name => $"the PostgreSQL database {_connection.Database} on {_connection.Host}{(_connection.Port == NpgsqlConnection.DefaultPort ? "" : $":{_connection.Port}")}";
+    public string Name =>
+        $"the PostgreSQL database {_connection.Database} on {_connection.Host}{(_connection.Port == NpgsqlConnection.DefaultPort ? "" : $":{_connection.Port}")}";
 
     public FlywheelDb Open(bool inOrder = true) => new PostgresDb(inOrder ? _inOrder : _beside);
 
@@ -50,7 +51,8 @@ internal sealed class PostgresDatabase : IRecordDatabase
             List<string> known = [.. db.Database.GetMigrations()];
             List<string> applied = await AppliedAsync(db, cancellation);
             if (applied.Except(known).ToList() is [var newer, ..])
-                throw new FlywheelException($"{Name} was written by a newer Flywheel (schema {newer}; this one knows up to {known[^1]}); use that one, or another database");
+                throw new FlywheelException(
+                    $"{Name} was written by a newer Flywheel (schema {newer}; this one knows up to {known[^1]}); use that one, or another database");
             if (applied.Count < known.Count) await MigrateAsync(db, cancellation);
         }
         catch (Exception e) when (Refusal(e) is { } why)
@@ -127,7 +129,8 @@ internal sealed class PostgresDatabase : IRecordDatabase
         // connection, resources (too many connections), operator (shutting down, starting)
         PostgresException { SqlState: ['0', '8', ..] or ['5', '3', ..] or ['5', '7', ..] } => StoreFault.Unreachable,
         // authorization, no such database, read-only, system
-        PostgresException { SqlState: ['2', '8', ..] or ['3', 'D', ..] or PostgresErrorCodes.ReadOnlySqlTransaction or ['5', '8', ..] } => StoreFault.Unavailable,
+        PostgresException { SqlState: ['2', '8', ..] or ['3', 'D', ..] or PostgresErrorCodes.ReadOnlySqlTransaction or ['5', '8', ..] } =>
+            StoreFault.Unavailable,
         PostgresException => null,
         NpgsqlException => StoreFault.Unreachable, // no answer, or none in time
         _ => null,
@@ -150,15 +153,20 @@ internal sealed class PostgresDatabase : IRecordDatabase
         catch (Exception e) when (e is ArgumentException or FormatException or InvalidCastException or OverflowException)
         {
             // Its message may quote a value, and a value may be the password.
-            throw new FlywheelException($"the connection string of the database (--database or FLYWHEEL_DATABASE) cannot be read, {Expected}");
+            throw new FlywheelException(
+                $"the connection string of the database (--database or FLYWHEEL_DATABASE) cannot be read, {Expected}");
         }
         if (string.IsNullOrEmpty(given.Host) || string.IsNullOrEmpty(given.Database))
-            throw new FlywheelException($"the connection string of the database names no {(string.IsNullOrEmpty(given.Host) ? "Host" : "Database")}, {Expected}");
+            throw new FlywheelException(
+                $"the connection string of the database names no {(string.IsNullOrEmpty(given.Host) ? "Host" : "Database")}, {Expected}");
         if (!given.ContainsKey("Timeout")) given.Timeout = 5;
-        if (!given.ContainsKey("Maximum Pool Size")) given.MaxPoolSize = 30; // two servers and their commands within the usual 100 connections
+        // two servers and their commands within the usual 100 connections
+        if (!given.ContainsKey("Maximum Pool Size")) given.MaxPoolSize = 30;
         if (!given.ContainsKey("Application Name")) given.ApplicationName = "flywheel";
         // Patience with others' locks as with SQLite's, and a machine that died in a transaction does not hold one for hours.
-        given.Options = $"-c lock_timeout=15s -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 {given.Options}".TrimEnd();
+        given.Options =
+            $"-c lock_timeout=15s -c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3 {given.Options}"
+                .TrimEnd();
         return given;
     }
 
@@ -171,20 +179,25 @@ internal sealed class PostgresDatabase : IRecordDatabase
     {
         foreach (string setting in new[] { "fsync", "full_page_writes", "synchronous_commit" })
             if (await db.Database.SqlQuery<string>($"SELECT current_setting({setting}) AS \"Value\"").SingleAsync(cancellation) == "off")
-                throw new FlywheelException($"{Name} has {setting} = off, so what it acknowledges may be lost; set it to on in postgresql.conf, or by ALTER DATABASE for this database");
+                throw new FlywheelException(
+                    $"{Name} has {setting} = off, so what it acknowledges may be lost; set it to on in postgresql.conf, or by ALTER DATABASE for this database");
     }
 
     private async Task<List<string>> AppliedAsync(FlywheelDb db, CancellationToken cancellation)
     {
-        const string History = "SELECT count(*)::int AS \"Value\" FROM pg_tables WHERE schemaname = current_schema() AND tablename = '__EFMigrationsHistory'";
+        const string History =
+            "SELECT count(*)::int AS \"Value\" FROM pg_tables WHERE schemaname = current_schema() AND tablename = '__EFMigrationsHistory'";
         const string Tables = "SELECT count(*)::int AS \"Value\" FROM pg_tables WHERE schemaname = current_schema()";
-        if (await db.Database.SqlQueryRaw<int>(History).SingleAsync(cancellation) > 0) return [.. await db.Database.GetAppliedMigrationsAsync(cancellation)];
+        if (await db.Database.SqlQueryRaw<int>(History).SingleAsync(cancellation) > 0)
+            return [.. await db.Database.GetAppliedMigrationsAsync(cancellation)];
         if (await db.Database.SqlQueryRaw<int>(Tables).SingleAsync(cancellation) > 0)
-            throw new FlywheelException($"{Name} holds tables that Flywheel did not make; use another database, or another schema (Search Path)");
+            throw new FlywheelException(
+                $"{Name} holds tables that Flywheel did not make; use another database, or another schema (Search Path)");
         return [];
     }
 
-    /// <summary>One transaction for everything: a process killed half-way leaves the old schema. It waits for others that do the same.</summary>
+    /// <summary>One transaction for everything: a process killed half-way leaves the old schema. It waits for others that do the
+    /// same.</summary>
     private async Task MigrateAsync(FlywheelDb db, CancellationToken cancellation)
     {
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
@@ -204,11 +217,13 @@ internal sealed class PostgresDatabase : IRecordDatabase
         for (; e is not null; e = e.InnerException)
             switch (e)
             {
-                case PostgresException { SqlState: PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification } refused:
+                case PostgresException { SqlState: PostgresErrorCodes.InvalidPassword
+                    or PostgresErrorCodes.InvalidAuthorizationSpecification } refused:
                     return $"does not let {_connection.Username ?? "this user"} in ({refused.MessageText}); give user and password in FLYWHEEL_DATABASE, or in ~/.pgpass";
                 case PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName }:
                     return "does not exist; make it with createdb";
-                case PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege or PostgresErrorCodes.InvalidSchemaName } refused:
+                case PostgresException { SqlState: PostgresErrorCodes.InsufficientPrivilege
+                    or PostgresErrorCodes.InvalidSchemaName } refused:
                     return $"does not let {_connection.Username ?? "this user"} make tables ({refused.MessageText}); make the user its owner";
                 case PostgresException { SqlState: PostgresErrorCodes.LockNotAvailable }:
                     return "is locked by another program; end what holds it and start again";

@@ -26,11 +26,13 @@ public sealed class PostgresDb(DbContextOptions<PostgresDb> options) : FlywheelD
         private static readonly MethodInfo s_like = Named(typeof(DbFunctionsExtensions), nameof(DbFunctionsExtensions.Like)),
             s_ilike = Named(typeof(NpgsqlDbFunctionsExtensions), nameof(NpgsqlDbFunctionsExtensions.ILike));
 
-        public Expression QueryCompilationStarting(Expression queryExpression, QueryExpressionEventData eventData) => Visit(queryExpression);
+        public Expression QueryCompilationStarting(Expression queryExpression, QueryExpressionEventData eventData) =>
+            Visit(queryExpression);
 
         protected override Expression VisitMethodCall(MethodCallExpression node) => node.Method == s_like
             ? Expression.Call(s_ilike, Visit(node.Arguments)) : base.VisitMethodCall(node);
 
-        private static MethodInfo Named(Type type, string name) => type.GetMethod(name, [typeof(DbFunctions), typeof(string), typeof(string), typeof(string)])!;
+        private static MethodInfo Named(Type type, string name) =>
+            type.GetMethod(name, [typeof(DbFunctions), typeof(string), typeof(string), typeof(string)])!;
     }
 }

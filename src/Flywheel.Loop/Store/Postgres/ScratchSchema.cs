@@ -23,7 +23,8 @@ public sealed class ScratchSchema : IAsyncDisposable
         }
         catch (Exception e) when (e is NpgsqlException or ArgumentException)
         {
-            throw new FlywheelException($"no schema could be made in the database to measure: {(e as PostgresException)?.MessageText ?? e.GetBaseException().Message}", e);
+            throw new FlywheelException(
+                $"no schema could be made in the database to measure: {(e as PostgresException)?.MessageText ?? e.GetBaseException().Message}", e);
         }
         return new(database, name);
     }

@@ -32,12 +32,14 @@ internal sealed class SqliteDatabase(string path) : IRecordDatabase
             List<string> known = [.. db.Database.GetMigrations()];
             List<string> applied = await AppliedAsync(db, cancellation);
             if (applied.Except(known).ToList() is [var newer, ..])
-                throw new FlywheelException($"{path} was written by a newer Flywheel (schema {newer}; this one knows up to {known[^1]}); use that one, or another FLYWHEEL_HOME");
+                throw new FlywheelException(
+                    $"{path} was written by a newer Flywheel (schema {newer}; this one knows up to {known[^1]}); use that one, or another FLYWHEEL_HOME");
             if (applied.Count < known.Count) await MigrateAsync(db, cancellation);
         }
         catch (SqliteException e) when (e.SqliteErrorCode is 26 or 11) // not a database, malformed
         {
-            throw new FlywheelException($"{path} is not a readable SQLite database ({e.Message}); move it away or use another FLYWHEEL_HOME", e);
+            throw new FlywheelException(
+                $"{path} is not a readable SQLite database ({e.Message}); move it away or use another FLYWHEEL_HOME", e);
         }
         catch (SqliteException e) when (e.SqliteErrorCode is 5 or 6) // busy, locked
         {
@@ -45,7 +47,8 @@ internal sealed class SqliteDatabase(string path) : IRecordDatabase
         }
         catch (SqliteException e) when (e.SqliteErrorCode is 8 or 10 or 13 or 14) // read-only, disk error, disk full, cannot open
         {
-            throw new FlywheelException($"{path} cannot be written ({e.Message}); free space, mend its permissions, or use another FLYWHEEL_HOME", e);
+            throw new FlywheelException(
+                $"{path} cannot be written ({e.Message}); free space, mend its permissions, or use another FLYWHEEL_HOME", e);
         }
     }
 
@@ -113,7 +116,8 @@ internal sealed class SqliteDatabase(string path) : IRecordDatabase
     private async Task<List<string>> AppliedAsync(FlywheelDb db, CancellationToken cancellation)
     {
         var applied = (await db.Database.GetAppliedMigrationsAsync(cancellation)).ToList();
-        const string Foreign = "SELECT count(*) AS Value FROM sqlite_master WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__EFMigrationsHistory')";
+        const string Foreign =
+            "SELECT count(*) AS Value FROM sqlite_master WHERE NOT EXISTS (SELECT 1 FROM sqlite_master WHERE name = '__EFMigrationsHistory')";
         if (applied.Count == 0 && await db.Database.SqlQueryRaw<int>(Foreign).SingleAsync(cancellation) > 0)
             throw new FlywheelException($"{path} holds tables that Flywheel did not make; use another FLYWHEEL_HOME");
         return applied;

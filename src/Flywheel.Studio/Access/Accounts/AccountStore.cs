@@ -5,8 +5,10 @@ using Microsoft.EntityFrameworkCore;
 
 namespace Flywheel.Studio.Access;
 
-/// <summary>Lets ASP.NET Core Identity keep people in the record's table. What it saves belongs to the transaction of whoever opened it.</summary>
-internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRow>, IUserSecurityStampStore<AccountRow>, IUserPasskeyStore<AccountRow>
+/// <summary>Lets ASP.NET Core Identity keep people in the record's table. What it saves belongs to the transaction of whoever opened
+/// it.</summary>
+internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRow>, IUserSecurityStampStore<AccountRow>,
+    IUserPasskeyStore<AccountRow>
 {
     public Task<string> GetUserIdAsync(AccountRow user, CancellationToken cancellationToken) => Task.FromResult(user.Id.ToString());
 
@@ -14,17 +16,23 @@ internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRo
 
     public Task SetUserNameAsync(AccountRow user, string? userName, CancellationToken cancellationToken) => Set(user.Name = userName!);
 
-    public Task<string?> GetNormalizedUserNameAsync(AccountRow user, CancellationToken cancellationToken) => Task.FromResult<string?>(user.NormalizedName);
+    public Task<string?> GetNormalizedUserNameAsync(AccountRow user, CancellationToken cancellationToken) =>
+        Task.FromResult<string?>(user.NormalizedName);
 
-    public Task SetNormalizedUserNameAsync(AccountRow user, string? normalizedName, CancellationToken cancellationToken) => Set(user.NormalizedName = normalizedName!);
+    public Task SetNormalizedUserNameAsync(AccountRow user, string? normalizedName, CancellationToken cancellationToken) =>
+        Set(user.NormalizedName = normalizedName!);
 
-    public Task<string?> GetPasswordHashAsync(AccountRow user, CancellationToken cancellationToken) => Task.FromResult(user.PasswordHash.Length > 0 ? user.PasswordHash : null);
+    public Task<string?> GetPasswordHashAsync(AccountRow user, CancellationToken cancellationToken) =>
+        Task.FromResult(user.PasswordHash.Length > 0 ? user.PasswordHash : null);
 
-    public Task SetPasswordHashAsync(AccountRow user, string? passwordHash, CancellationToken cancellationToken) => Set(user.PasswordHash = passwordHash ?? "");
+    public Task SetPasswordHashAsync(AccountRow user, string? passwordHash, CancellationToken cancellationToken) =>
+        Set(user.PasswordHash = passwordHash ?? "");
 
-    public Task<bool> HasPasswordAsync(AccountRow user, CancellationToken cancellationToken) => Task.FromResult(user.PasswordHash.Length > 0);
+    public Task<bool> HasPasswordAsync(AccountRow user, CancellationToken cancellationToken) =>
+        Task.FromResult(user.PasswordHash.Length > 0);
 
-    public Task<string?> GetSecurityStampAsync(AccountRow user, CancellationToken cancellationToken) => Task.FromResult<string?>(user.Stamp);
+    public Task<string?> GetSecurityStampAsync(AccountRow user, CancellationToken cancellationToken) =>
+        Task.FromResult<string?>(user.Stamp);
 
     public Task SetSecurityStampAsync(AccountRow user, string stamp, CancellationToken cancellationToken) => Set(user.Stamp = stamp);
 
@@ -61,10 +69,12 @@ internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRo
         if (row is null)
             db.Passkeys.Add(row = new PasskeyRow
             {
-                Id = id, AccountId = user.Id, PublicKey = passkey.PublicKey, Created = passkey.CreatedAt, Attestation = passkey.AttestationObject, ClientData = passkey.ClientDataJson,
+                Id = id, AccountId = user.Id, PublicKey = passkey.PublicKey, Created = passkey.CreatedAt,
+                Attestation = passkey.AttestationObject, ClientData = passkey.ClientDataJson,
                 Transports = string.Join(' ', passkey.Transports ?? []), IsBackupEligible = passkey.IsBackupEligible,
             });
-        (row.Name, row.SignCount, row.IsBackedUp, row.IsUserVerified) = (passkey.Name ?? "", passkey.SignCount, passkey.IsBackedUp, passkey.IsUserVerified);
+        (row.Name, row.SignCount, row.IsBackedUp, row.IsUserVerified) = (passkey.Name ?? "", passkey.SignCount, passkey.IsBackedUp,
+            passkey.IsUserVerified);
         await db.SaveChangesAsync(cancellationToken);
     }
 
@@ -74,13 +84,15 @@ internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRo
     public async Task<AccountRow?> FindByPasskeyIdAsync(byte[] credentialId, CancellationToken cancellationToken)
     {
         string id = Base64Url.EncodeToString(credentialId);
-        return await db.Accounts.SingleOrDefaultAsync(account => db.Passkeys.Any(row => row.Id == id && row.AccountId == account.Id), cancellationToken);
+        return await db.Accounts.SingleOrDefaultAsync(account => db.Passkeys.Any(row => row.Id == id && row.AccountId == account.Id),
+            cancellationToken);
     }
 
     public async Task<UserPasskeyInfo?> FindPasskeyAsync(AccountRow user, byte[] credentialId, CancellationToken cancellationToken)
     {
         string id = Base64Url.EncodeToString(credentialId);
-        return await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id && row.AccountId == user.Id, cancellationToken) is { } row ? Read(row) : null;
+        return await db.Passkeys.AsNoTracking().SingleOrDefaultAsync(row => row.Id == id && row.AccountId == user.Id,
+            cancellationToken) is { } row ? Read(row) : null;
     }
 
     public async Task RemovePasskeyAsync(AccountRow user, byte[] credentialId, CancellationToken cancellationToken)
@@ -94,8 +106,10 @@ internal sealed class AccountStore(FlywheelDb db) : IUserPasswordStore<AccountRo
     {
     }
 
-    private static UserPasskeyInfo Read(PasskeyRow row) => new(Base64Url.DecodeFromChars(row.Id), row.PublicKey, row.Created, (uint)row.SignCount,
-        row.Transports.Split(' ', StringSplitOptions.RemoveEmptyEntries), row.IsUserVerified, row.IsBackupEligible, row.IsBackedUp, row.Attestation, row.ClientData) { Name = row.Name };
+    private static UserPasskeyInfo Read(PasskeyRow row) =>
+        new(Base64Url.DecodeFromChars(row.Id), row.PublicKey, row.Created, (uint)row.SignCount,
+        row.Transports.Split(' ', StringSplitOptions.RemoveEmptyEntries), row.IsUserVerified, row.IsBackupEligible, row.IsBackedUp,
+        row.Attestation, row.ClientData) { Name = row.Name };
 
     private static Task Set(string _) => Task.CompletedTask;
 }

@@ -18,14 +18,17 @@ public sealed partial class Accounts
     /// <param name="cancellation">Stops it.</param>
     /// <returns>The row, and the link's secret, which is nowhere else.</returns>
     /// <exception cref="AccountException">The label will not do; or there is no account yet, and it is not for an owner.</exception>
-    public async Task<(InvitationRow Row, string Token)> InviteAsync(AccountRole role, string label = "", TimeSpan? lives = null, CancellationToken cancellation = default)
+    public async Task<(InvitationRow Row, string Token)> InviteAsync(AccountRole role, string label = "", TimeSpan? lives = null,
+        CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Admin);
         if (label.Length > 0) CheckText("label", label, MaxDisplayName);
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
         bool first = !await db.Accounts.AnyAsync(cancellation);
-        if (first && role != AccountRole.Owner) throw new AccountException("owner-first", $"there is no account yet and the first one is an owner's, so the role '{Roles.NameOf(role)}' has to wait; expected owner");
+        if (first && role != AccountRole.Owner)
+            throw new AccountException("owner-first",
+                $"there is no account yet and the first one is an owner's, so the role '{Roles.NameOf(role)}' has to wait; expected owner");
         (InvitationRow row, string token) = Add(db, role, label, lives ?? InvitationLives, first);
         db.Audit.Add(AuditAct.Row(AuditAct.Invite, row.Created, about: Roles.NameOf(role)));
         await db.SaveChangesAsync(cancellation);
@@ -34,7 +37,8 @@ public sealed partial class Accounts
         return (row, token);
     }
 
-    /// <summary>A link that makes the first account, an owner's. Each start and each server has one; all are worth nothing once there is an account, and then this is null.</summary>
+    /// <summary>A link that makes the first account, an owner's. Each start and each server has one; all are worth nothing once there is an
+    /// account, and then this is null.</summary>
     public async Task<string?> InviteFirstAsync(CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
@@ -68,7 +72,8 @@ public sealed partial class Accounts
     {
         DateTimeOffset now = time.GetUtcNow();
         await using FlywheelDb db = store.Tables();
-        return await db.Invitations.AsNoTracking().Where(row => row.Used == null && row.Revoked == null && row.Expires > now && !row.IsFirst)
+        return await db.Invitations.AsNoTracking()
+            .Where(row => row.Used == null && row.Revoked == null && row.Expires > now && !row.IsFirst)
             .OrderByDescending(row => row.Created).ThenByDescending(row => row.Id).ToListAsync(cancellation);
     }
 
@@ -78,7 +83,8 @@ public sealed partial class Accounts
         Actor.Demand(Scopes.Admin);
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await db.Invitations.SingleOrDefaultAsync(row => row.Id == id && row.Used == null && row.Revoked == null, cancellation) is not { } row)
+        if (await db.Invitations.SingleOrDefaultAsync(row => row.Id == id && row.Used == null && row.Revoked == null,
+            cancellation) is not { } row)
             throw new AccountException("no-link", $"there is no invitation {id} that could be taken back");
         row.Revoked = time.GetUtcNow();
         db.Audit.Add(AuditAct.Row(AuditAct.Uninvite, row.Revoked.Value, about: Roles.NameOf(row.Role)));
@@ -102,12 +108,15 @@ public sealed partial class Accounts
     /// <param name="password">The password.</param>
     /// <param name="user">As whom the first administrator was recorded so far, alone at the machine: what they made stays theirs.</param>
     /// <param name="cancellation">Stops it.</param>
-    /// <exception cref="AccountException">The link is worth nothing, or name or password will not do; then the link can still be used.</exception>
-    public async Task<AccountRow> AcceptAsync(string token, string name, string displayName, string password, string? user = null, CancellationToken cancellation = default)
+    /// <exception cref="AccountException">The link is worth nothing, or name or password will not do; then the link can still be
+    /// used.</exception>
+    public async Task<AccountRow> AcceptAsync(string token, string name, string displayName, string password, string? user = null,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await OpenAsync(db, token, cancellation) is not var (found, account)) throw new AccountException("no-link", "this link was used, taken back or has expired, or it never was one");
+        if (await OpenAsync(db, token, cancellation) is not var (found, account))
+            throw new AccountException("no-link", "this link was used, taken back or has expired, or it never was one");
         InvitationRow invitation = await db.Invitations.SingleAsync(row => row.Id == found.Id, cancellation);
         DateTimeOffset now = time.GetUtcNow();
         using UserManager<AccountRow> users = Manager(db);
@@ -122,7 +131,8 @@ public sealed partial class Accounts
         {
             if (!invitation.IsFirst || (user is not null && await db.Accounts.AnyAsync(row => row.User == user, cancellation))) user = null;
             var id = Guid.CreateVersion7(now);
-            account = new AccountRow { Id = id, Name = name.Trim(), DisplayName = displayName.Trim(), User = user ?? id.ToString(), Role = invitation.Role, Created = now };
+            account = new AccountRow { Id = id, Name = name.Trim(), DisplayName = displayName.Trim(), User = user ?? id.ToString(),
+                Role = invitation.Role, Created = now };
             CheckText("name", account.Name, MaxName);
             CheckText("display-name", account.DisplayName, MaxDisplayName);
             CheckPassword(account, password);
@@ -130,7 +140,8 @@ public sealed partial class Accounts
         }
         (invitation.Used, invitation.Label, account.LastSignIn) = (now, "", now);
         Actor.Is(account.User); // nobody was signed in
-        db.Audit.Add(AuditAct.Row(invitation.AccountId is null ? AuditAct.Join : AuditAct.Password, now, account.User, invitation.AccountId is null ? Roles.NameOf(account.Role) : ""));
+        db.Audit.Add(AuditAct.Row(invitation.AccountId is null ? AuditAct.Join : AuditAct.Password, now, account.User,
+            invitation.AccountId is null ? Roles.NameOf(account.Role) : ""));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         Changed?.Invoke();
@@ -141,10 +152,12 @@ public sealed partial class Accounts
     private Task EndLinksAsync(FlywheelDb db, Expression<Func<InvitationRow, bool>> which, CancellationToken cancellation)
     {
         DateTimeOffset? now = time.GetUtcNow();
-        return db.Invitations.Where(which).Where(row => row.Used == null && row.Revoked == null).ExecuteUpdateAsync(row => row.SetProperty(link => link.Revoked, now), cancellation);
+        return db.Invitations.Where(which).Where(row => row.Used == null && row.Revoked == null)
+            .ExecuteUpdateAsync(row => row.SetProperty(link => link.Revoked, now), cancellation);
     }
 
-    private async Task<(InvitationRow Invitation, AccountRow? Account)?> OpenAsync(FlywheelDb db, string token, CancellationToken cancellation)
+    private async Task<(InvitationRow Invitation, AccountRow? Account)?> OpenAsync(FlywheelDb db, string token,
+        CancellationToken cancellation)
     {
         string hash = HashOf(token);
         DateTimeOffset now = time.GetUtcNow();
@@ -152,16 +165,19 @@ public sealed partial class Accounts
         if (row is not { Used: null, Revoked: null } || row.Expires <= now) return null;
         if (row.IsFirst && await db.Accounts.AnyAsync(cancellation)) return null;
         if (row.AccountId is not { } id) return (row, null);
-        return await db.Accounts.AsNoTracking().SingleOrDefaultAsync(one => one.Id == id && one.Disabled == null, cancellation) is { } account ? (row, account) : null;
+        return await db.Accounts.AsNoTracking().SingleOrDefaultAsync(one => one.Id == id && one.Disabled == null,
+            cancellation) is { } account ? (row, account) : null;
     }
 
-    private (InvitationRow Row, string Token) Add(FlywheelDb db, AccountRole role, string label, TimeSpan lives, bool first = false, Guid? account = null)
+    private (InvitationRow Row, string Token) Add(FlywheelDb db, AccountRole role, string label, TimeSpan lives, bool first = false,
+        Guid? account = null)
     {
         string token = Base64Url.EncodeToString(RandomNumberGenerator.GetBytes(32));
         DateTimeOffset now = time.GetUtcNow();
         var row = new InvitationRow
         {
-            Id = Guid.CreateVersion7(now), Hash = HashOf(token), Role = role, Label = label, IsFirst = first, AccountId = account, By = Actor.Name, Created = now, Expires = now + lives,
+            Id = Guid.CreateVersion7(now), Hash = HashOf(token), Role = role, Label = label, IsFirst = first, AccountId = account,
+            By = Actor.Name, Created = now, Expires = now + lives,
         };
         db.Invitations.Add(row);
         return (row, token);

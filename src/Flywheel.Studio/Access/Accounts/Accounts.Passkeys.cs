@@ -19,7 +19,8 @@ public sealed partial class Accounts
         ResidentKeyRequirement = "required",
         AttestationConveyancePreference = "none", // which make of device it is decides nothing here
         AuthenticatorTimeout = TimeSpan.FromMinutes(3),
-        ValidateOrigin = context => ValueTask.FromResult(!context.CrossOrigin && AccessRules.IsSameOrigin(context.Origin, context.HttpContext.Request)),
+        ValidateOrigin =
+            context => ValueTask.FromResult(!context.CrossOrigin && AccessRules.IsSameOrigin(context.Origin, context.HttpContext.Request)),
     };
 
     public async Task<bool> AnyPasskeyAsync(CancellationToken cancellation = default)
@@ -32,10 +33,12 @@ public sealed partial class Accounts
     public async Task<IReadOnlyList<PasskeyRow>> PasskeysAsync(Guid id, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        return await db.Passkeys.AsNoTracking().Where(row => row.AccountId == id).OrderBy(row => row.Created).ThenBy(row => row.Id).ToListAsync(cancellation);
+        return await db.Passkeys.AsNoTracking().Where(row => row.AccountId == id).OrderBy(row => row.Created).ThenBy(row => row.Id)
+            .ToListAsync(cancellation);
     }
 
-    /// <summary>Begins to add one. Whoever found a browser that is signed in must not be able to make a way in of their own, so the password is asked for.</summary>
+    /// <summary>Begins to add one. Whoever found a browser that is signed in must not be able to make a way in of their own, so the
+    /// password is asked for.</summary>
     /// <param name="id">The account's.</param>
     /// <param name="password">Its password of now.</param>
     /// <param name="http">The request.</param>
@@ -43,7 +46,8 @@ public sealed partial class Accounts
     /// <exception cref="AccountException">The password is wrong, or there are too many passkeys.</exception>
     internal async Task<(string Options, string State)> BeginPasskeyAsync(Guid id, string password, HttpContext http)
     {
-        if (!await CountGuessAsync(id, http.RequestAborted) || await FindAsync(id, http.RequestAborted) is not { } account || password.Length > MaxPassword
+        if (!await CountGuessAsync(id, http.RequestAborted) || await FindAsync(id, http.RequestAborted) is not { } account
+            || password.Length > MaxPassword
             || s_hasher.VerifyHashedPassword(account, account.PasswordHash, password) == PasswordVerificationResult.Failed)
             throw new AccountException("wrong-password", "this is not the password of now");
         await ChangeAsync(id, (_, known) => (known.Failed, known.LockedUntil) = (0, null), http.RequestAborted);
@@ -51,7 +55,9 @@ public sealed partial class Accounts
         if (await db.Passkeys.CountAsync(row => row.AccountId == id, http.RequestAborted) >= MaxPasskeys)
             throw new AccountException("passkeys-many", $"there are {MaxPasskeys} passkeys already; remove one first");
         using UserManager<AccountRow> users = Manager(db);
-        PasskeyCreationOptionsResult made = await Handler(users).MakeCreationOptionsAsync(new PasskeyUserEntity { Id = id.ToString(), Name = account.Name, DisplayName = account.DisplayName }, http);
+        PasskeyCreationOptionsResult made = await Handler(users)
+            .MakeCreationOptionsAsync(new PasskeyUserEntity { Id = id.ToString(), Name = account.Name, DisplayName = account.DisplayName },
+                http);
         return (made.CreationOptionsJson, made.AttestationState ?? throw new InvalidOperationException("Identity's handler gave no state"));
     }
 
@@ -70,14 +76,17 @@ public sealed partial class Accounts
             PasskeyAttestationResult made;
             try
             {
-                made = await Handler(users).PerformAttestationAsync(new PasskeyAttestationContext { HttpContext = http, CredentialJson = credential, AttestationState = state });
+                made = await Handler(users)
+                    .PerformAttestationAsync(new PasskeyAttestationContext { HttpContext = http, CredentialJson = credential,
+                        AttestationState = state });
             }
             catch (Exception e) when (e is System.Text.Json.JsonException or FormatException or ArgumentException)
             {
                 throw new AccountException("passkey-failed", $"the browser's answer cannot be read: {e.Message}");
             }
             if (!made.Succeeded) throw new AccountException("passkey-failed", made.Failure.Message);
-            if (made.UserEntity.Id != id.ToString()) throw new AccountException("passkey-failed", "the browser's answer is to what another account asked");
+            if (made.UserEntity.Id != id.ToString())
+                throw new AccountException("passkey-failed", "the browser's answer is to what another account asked");
             made.Passkey.Name = name;
             Check(await users.AddOrUpdatePasskeyAsync(account, made.Passkey));
         }, [(AuditAct.PasskeyAdded, "")], cancellation: http.RequestAborted);
@@ -88,12 +97,14 @@ public sealed partial class Accounts
     {
         CheckText("passkey-name", name.Trim(), MaxPasskeyName);
         await using FlywheelDb db = store.Tables();
-        if (await db.Passkeys.Where(row => row.Id == passkey && row.AccountId == id).ExecuteUpdateAsync(set => set.SetProperty(row => row.Name, name.Trim()), cancellation) == 0) throw NoPasskey();
+        if (await db.Passkeys.Where(row => row.Id == passkey && row.AccountId == id)
+            .ExecuteUpdateAsync(set => set.SetProperty(row => row.Name, name.Trim()), cancellation) == 0) throw NoPasskey();
     }
 
     /// <summary>It opens nothing any more.</summary>
     /// <exception cref="AccountException">There is no such passkey of theirs.</exception>
-    public Task RemovePasskeyAsync(Guid id, string passkey, CancellationToken cancellation = default) => ChangeAsync(id, async (users, account) =>
+    public Task RemovePasskeyAsync(Guid id, string passkey, CancellationToken cancellation = default) =>
+        ChangeAsync(id, async (users, account) =>
     {
         byte[] credential = Base64Url.IsValid(passkey) ? Base64Url.DecodeFromChars(passkey) : [];
         if (await users.GetPasskeyAsync(account, credential) is null) throw NoPasskey();
@@ -109,7 +120,8 @@ public sealed partial class Accounts
         return (made.RequestOptionsJson, made.AssertionState ?? throw new InvalidOperationException("Identity's handler gave no state"));
     }
 
-    /// <summary>Judges the browser's answer. An account that is closed after wrong passwords opens all the same: nobody guesses a signature.</summary>
+    /// <summary>Judges the browser's answer. An account that is closed after wrong passwords opens all the same: nobody guesses a
+    /// signature.</summary>
     /// <param name="credential">The browser's answer (JSON).</param>
     /// <param name="state">As <see cref="BeginSignInAsync"/> gave it.</param>
     /// <param name="http">The request.</param>
@@ -117,12 +129,15 @@ public sealed partial class Accounts
     internal async Task<AccountRow?> SignInAsync(string credential, string state, HttpContext http)
     {
         await using FlywheelDb db = store.Tables();
-        await using var transaction = await db.Database.BeginTransactionAsync(http.RequestAborted); // of two answers with one count the second is a copy
+        // of two answers with one count the second is a copy
+        await using var transaction = await db.Database.BeginTransactionAsync(http.RequestAborted);
         using UserManager<AccountRow> users = Manager(db);
         PasskeyAssertionResult<AccountRow> judged;
         try
         {
-            judged = await Handler(users).PerformAssertionAsync(new PasskeyAssertionContext { HttpContext = http, CredentialJson = credential, AssertionState = state });
+            judged = await Handler(users)
+                .PerformAssertionAsync(new PasskeyAssertionContext { HttpContext = http, CredentialJson = credential,
+                    AssertionState = state });
         }
         catch (Exception e) when (e is System.Text.Json.JsonException or FormatException or ArgumentException)
         {
@@ -133,7 +148,8 @@ public sealed partial class Accounts
         (judged.User.Failed, judged.User.LockedUntil, judged.User.LastSignIn) = (0, null, now);
         Check(await users.AddOrUpdatePasskeyAsync(judged.User, judged.Passkey));
         string id = Base64Url.EncodeToString(judged.Passkey.CredentialId);
-        await db.Passkeys.Where(row => row.Id == id).ExecuteUpdateAsync(set => set.SetProperty(row => row.LastUsed, now), http.RequestAborted);
+        await db.Passkeys.Where(row => row.Id == id)
+            .ExecuteUpdateAsync(set => set.SetProperty(row => row.LastUsed, now), http.RequestAborted);
         await transaction.CommitAsync(http.RequestAborted);
         Changed?.Invoke();
         return judged.User;

@@ -17,12 +17,14 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
 {
     public const int MinPassword = 12, MaxPassword = 200, MaxGuesses = 5, MaxName = 64, MaxDisplayName = 80;
 
-    public static readonly TimeSpan Lockout = TimeSpan.FromMinutes(5), FirstLinkLives = TimeSpan.FromDays(1), InvitationLives = TimeSpan.FromDays(7);
+    public static readonly TimeSpan Lockout = TimeSpan.FromMinutes(5), FirstLinkLives = TimeSpan.FromDays(1),
+        InvitationLives = TimeSpan.FromDays(7);
 
     private static readonly IdentityOptions s_options = new()
     {
         // Length is what makes a password hard to guess; rules about signs make it hard to keep (NIST SP 800-63B, 3.1.1.2).
-        Password = { RequiredLength = MinPassword, RequiredUniqueChars = 5, RequireDigit = false, RequireLowercase = false, RequireUppercase = false, RequireNonAlphanumeric = false },
+        Password = { RequiredLength = MinPassword, RequiredUniqueChars = 5, RequireDigit = false, RequireLowercase = false,
+            RequireUppercase = false, RequireNonAlphanumeric = false },
     };
 
     private static readonly PasswordHasher<AccountRow> s_hasher = new();
@@ -47,7 +49,8 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
     }
 
     /// <summary>What they are called.</summary>
-    public async Task<NameBook> NamesAsync(CancellationToken cancellation = default) => new((await ListAsync(cancellation)).ToDictionary(row => row.User, row => row.DisplayName));
+    public async Task<NameBook> NamesAsync(CancellationToken cancellation = default) =>
+        new((await ListAsync(cancellation)).ToDictionary(row => row.User, row => row.DisplayName));
 
     public async Task<AccountRow?> FindAsync(Guid id, CancellationToken cancellation = default)
     {
@@ -72,7 +75,8 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
                 + (all.Count == 0 ? "there is no account yet" : $"there are {string.Join(", ", all.Take(20).Select(row => row.Name))}"));
     }
 
-    /// <summary>Judges a name and a password. Each guess is counted before it is looked at, so that many at once do not get around the count.</summary>
+    /// <summary>Judges a name and a password. Each guess is counted before it is looked at, so that many at once do not get around the
+    /// count.</summary>
     /// <returns>The account; null: they open nothing, whatever the reason.</returns>
     public async Task<AccountRow?> SignInAsync(string name, string password, CancellationToken cancellation = default)
     {
@@ -88,8 +92,10 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
             s_hasher.VerifyHashedPassword(null!, s_nobody.Value, password);
             return null;
         }
-        if (s_hasher.VerifyHashedPassword(row, row.PasswordHash, password) == PasswordVerificationResult.Failed || row.Disabled is not null) return null;
-        return await ChangeAsync(row.Id, (_, known) => (known.Failed, known.LockedUntil, known.LastSignIn) = (0, null, time.GetUtcNow()), cancellation);
+        if (s_hasher.VerifyHashedPassword(row, row.PasswordHash, password) == PasswordVerificationResult.Failed || row.Disabled is not null)
+            return null;
+        return await ChangeAsync(row.Id, (_, known) => (known.Failed, known.LockedUntil, known.LastSignIn) = (0, null, time.GetUtcNow()),
+            cancellation);
     }
 
     /// <summary>Changes one's own password: every session that was begun with the old one is over.</summary>
@@ -110,7 +116,8 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
 
     /// <summary>Ends every session of a person.</summary>
     public Task<AccountRow> EndSessionsAsync(Guid id, CancellationToken cancellation = default) =>
-        ChangeAsync(id, (users, account) => users.UpdateSecurityStampAsync(account), [(AuditAct.SignOut, "everywhere")], cancellation: cancellation);
+        ChangeAsync(id, (users, account) => users.UpdateSecurityStampAsync(account), [(AuditAct.SignOut, "everywhere")],
+            cancellation: cancellation);
 
     /// <exception cref="AccountException">The name will not do.</exception>
     public Task<AccountRow> RenameAsync(Guid id, string displayName, CancellationToken cancellation = default)
@@ -121,13 +128,16 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
 
     /// <summary>Links that they made as an owner end when they no longer are one.</summary>
     /// <exception cref="AccountException">It is the only owner.</exception>
-    public Task<AccountRow> SetRoleAsync(Guid id, AccountRole role, CancellationToken cancellation = default) => SetAsync(id, role, disabled: null, cancellation);
+    public Task<AccountRow> SetRoleAsync(Guid id, AccountRole role, CancellationToken cancellation = default) =>
+        SetAsync(id, role, disabled: null, cancellation);
 
     /// <summary>The account opens nothing from now on, nor do keys of the person or links that give it a password.</summary>
     /// <exception cref="AccountException">It is the only owner.</exception>
-    public Task<AccountRow> DisableAsync(Guid id, CancellationToken cancellation = default) => SetAsync(id, role: null, disabled: true, cancellation);
+    public Task<AccountRow> DisableAsync(Guid id, CancellationToken cancellation = default) =>
+        SetAsync(id, role: null, disabled: true, cancellation);
 
-    public Task<AccountRow> EnableAsync(Guid id, CancellationToken cancellation = default) => SetAsync(id, role: null, disabled: false, cancellation);
+    public Task<AccountRow> EnableAsync(Guid id, CancellationToken cancellation = default) =>
+        SetAsync(id, role: null, disabled: false, cancellation);
 
     /// <summary>Changes all of it, or nothing when a part is refused.</summary>
     /// <param name="id">The account's.</param>
@@ -151,7 +161,8 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         }, acts, endsLinks: disabled is true, cancellation);
     }
 
-    private Task<AccountRow> ChangeAsync(Guid id, Action<UserManager<AccountRow>, AccountRow> change, CancellationToken cancellation) => ChangeAsync(id, (users, account) =>
+    private Task<AccountRow> ChangeAsync(Guid id, Action<UserManager<AccountRow>, AccountRow> change, CancellationToken cancellation) =>
+        ChangeAsync(id, (users, account) =>
     {
         change(users, account);
         return Task.CompletedTask;
@@ -162,7 +173,8 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
     /// <param name="acts">What the audit says of it.</param>
     /// <param name="endsLinks">Links by which the account gets a new password are worth nothing from then on.</param>
     /// <param name="cancellation">Stops it.</param>
-    private async Task<AccountRow> ChangeAsync(Guid id, Func<UserManager<AccountRow>, AccountRow, Task> change, IReadOnlyList<(string Act, string About)> acts,
+    private async Task<AccountRow> ChangeAsync(Guid id, Func<UserManager<AccountRow>, AccountRow, Task> change,
+        IReadOnlyList<(string Act, string About)> acts,
         bool endsLinks = false, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
@@ -185,13 +197,15 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         static bool IsOwner(AccountRow row) => row is { Role: AccountRole.Owner, Disabled: null };
     }
 
-    /// <summary>Counts a guess. False: there were too many, and it must not be looked at. (Identity's own count follows the look.)</summary>
+    /// <summary>Counts a guess. False: there were too many, and it must not be looked at. (Identity's own count follows the
+    /// look.)</summary>
     private async Task<bool> CountGuessAsync(Guid id, CancellationToken cancellation)
     {
         DateTimeOffset now = time.GetUtcNow();
         await using FlywheelDb db = store.Tables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (await db.Accounts.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } account || account.LockedUntil > now) return false;
+        if (await db.Accounts.SingleOrDefaultAsync(row => row.Id == id, cancellation) is not { } account || account.LockedUntil > now)
+            return false;
         if (++account.Failed >= MaxGuesses)
         {
             (account.Failed, account.LockedUntil) = (0, now + Lockout); // a right one opens it again
@@ -203,7 +217,8 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
     }
 
     private static async Task<AccountRow> FindAsync(FlywheelDb db, Guid id, CancellationToken cancellation) =>
-        await db.Accounts.SingleOrDefaultAsync(row => row.Id == id, cancellation) ?? throw new AccountException("nobody", $"no account has the id {id}");
+        await db.Accounts.SingleOrDefaultAsync(row => row.Id == id, cancellation)
+            ?? throw new AccountException("nobody", $"no account has the id {id}");
 
     private static async Task SetPasswordAsync(UserManager<AccountRow> users, AccountRow account, string password)
     {
@@ -218,12 +233,14 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
         AccountRow account = await FindAsync(db, id, cancellation);
         CheckPassword(account, password);
         using UserManager<AccountRow> users = Manager(db);
-        foreach (IPasswordValidator<AccountRow> validator in users.PasswordValidators) Check(await validator.ValidateAsync(users, account, password));
+        foreach (IPasswordValidator<AccountRow> validator in users.PasswordValidators)
+            Check(await validator.ValidateAsync(users, account, password));
     }
 
     private static void CheckPassword(AccountRow account, string password)
     {
-        if (password.Length > MaxPassword) throw new AccountException("PasswordTooLong", $"the password has {password.Length} characters, expected at most {MaxPassword}");
+        if (password.Length > MaxPassword)
+            throw new AccountException("PasswordTooLong", $"the password has {password.Length} characters, expected at most {MaxPassword}");
         if (password.Contains(account.Name, StringComparison.OrdinalIgnoreCase) && account.Name.Length > 2)
             throw new AccountException("PasswordHasName", "the password holds the name, expected one that nobody thinks of first");
     }
@@ -232,10 +249,12 @@ public sealed partial class Accounts(FlywheelStore store, TimeProvider time)
     private static void CheckText(string what, string text, int max)
     {
         if (text.Length is 0 || text.Length > max || text.Trim() != text || text.EnumerateRunes().Any(IsHidden))
-            throw new AccountException(what, $"the {what} is '{(text.Length <= 80 ? text : text[..77] + "...")}', expected 1 to {max} characters that can be seen");
+            throw new AccountException(what,
+                $"the {what} is '{(text.Length <= 80 ? text : text[..77] + "...")}', expected 1 to {max} characters that can be seen");
     }
 
-    private static bool IsHidden(Rune rune) => rune == Rune.ReplacementChar || rune.Value is (>= 0x202A and <= 0x202E) or (>= 0x2066 and <= 0x2069)
+    private static bool IsHidden(Rune rune) =>
+        rune == Rune.ReplacementChar || rune.Value is (>= 0x202A and <= 0x202E) or (>= 0x2066 and <= 0x2069)
         || Rune.GetUnicodeCategory(rune) is UnicodeCategory.Control or UnicodeCategory.LineSeparator or UnicodeCategory.ParagraphSeparator;
 
     private static void Check(IdentityResult result)

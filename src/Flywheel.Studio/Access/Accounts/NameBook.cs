@@ -15,5 +15,6 @@ public sealed class NameBook(IReadOnlyDictionary<string, string> names)
     public string Of(string user) => names.GetValueOrDefault(user, user);
 
     /// <summary>A text that says who did something, such as the reason of a release.</summary>
-    public string In(string? text) => names.Aggregate(text ?? "", (said, person) => said.Replace(person.Key, person.Value, StringComparison.Ordinal));
+    public string In(string? text) =>
+        names.Aggregate(text ?? "", (said, person) => said.Replace(person.Key, person.Value, StringComparison.Ordinal));
 }

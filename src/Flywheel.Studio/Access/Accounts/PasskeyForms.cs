@@ -9,7 +9,8 @@ using Microsoft.AspNetCore.Routing;
 namespace Flywheel.Studio.Access;
 
 /// <summary>
-/// Passkeys at the doors: <c>POST /account/passkeys/…</c> and <c>POST /sign-in/passkey/…</c>. What was asked of the browser lies sealed in a
+/// Passkeys at the doors: <c>POST /account/passkeys/…</c> and <c>POST /sign-in/passkey/…</c>. What was asked of the browser lies sealed in
+/// a
 /// cookie of its own until the answer comes, so that servers of one record may share the work.
 /// </summary>
 internal static class PasskeyForms
@@ -26,8 +27,11 @@ internal static class PasskeyForms
     public static void Map(IEndpointRouteBuilder app)
     {
         MapForm("", "passkey-added", AddAsync);
-        MapForm("/name", "passkey-name", (http, accounts, own, form) => accounts.RenamePasskeyAsync(own, form["passkey"].ToString(), form["passkey-name"].ToString(), http.RequestAborted));
-        MapForm("/remove", "passkey-removed", (http, accounts, own, form) => accounts.RemovePasskeyAsync(own, form["passkey"].ToString(), http.RequestAborted));
+        MapForm("/name", "passkey-name",
+            (http, accounts, own, form) =>
+                accounts.RenamePasskeyAsync(own, form["passkey"].ToString(), form["passkey-name"].ToString(), http.RequestAborted));
+        MapForm("/remove", "passkey-removed",
+            (http, accounts, own, form) => accounts.RemovePasskeyAsync(own, form["passkey"].ToString(), http.RequestAborted));
         Guarded(app.MapPost($"{Path}/options", OptionsAsync));
         Guarded(app.MapPost($"{SignInPath}/options", SignInOptionsAsync));
         Guarded(app.MapPost(SignInPath, SignInAsync));
@@ -35,10 +39,13 @@ internal static class PasskeyForms
         // The form's token is judged by the handlers, so that the page can say so.
         static void Guarded(RouteHandlerBuilder route) => route.RequireRateLimiting(AccessSetup.Policy).DisableAntiforgery();
 
-        void MapForm(string path, string done, Func<HttpContext, Accounts, Guid, IFormCollection, Task> change) => Guarded(app.MapPost(Path + path, async (HttpContext http, Accounts accounts, IAntiforgery antiforgery) =>
+        void MapForm(string path, string done, Func<HttpContext, Accounts, Guid, IFormCollection, Task> change) =>
+            Guarded(app.MapPost(Path + path, async (HttpContext http, Accounts accounts, IAntiforgery antiforgery) =>
         {
-            if (await AccountPages.OwnAsync(http, accounts) is not { } own) return Results.LocalRedirect($"{SignIn.Path}?return=/{AccountPages.Root}");
-            if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return await AccountPages.PageAsync(http, accounts, own, antiforgery, "account.form-again");
+            if (await AccountPages.OwnAsync(http, accounts) is not { } own)
+                return Results.LocalRedirect($"{SignIn.Path}?return=/{AccountPages.Root}");
+            if (await FormRequest.ReadAsync(http, antiforgery) is not { } form)
+                return await AccountPages.PageAsync(http, accounts, own, antiforgery, "account.form-again");
             try
             {
                 await change(http, accounts, own.Id, form);
@@ -52,9 +59,11 @@ internal static class PasskeyForms
     }
 
     /// <summary>What the browser is to make, once the password was right; else 400 and which text says why.</summary>
-    private static async Task<IResult> OptionsAsync(HttpContext http, Accounts accounts, IAntiforgery antiforgery, IDataProtectionProvider seals)
+    private static async Task<IResult> OptionsAsync(HttpContext http, Accounts accounts, IAntiforgery antiforgery,
+        IDataProtectionProvider seals)
     {
-        if (await AccountPages.OwnAsync(http, accounts) is not { } own || await FormRequest.ReadAsync(http, antiforgery) is not { } form) return Refused(http, "account.form-again");
+        if (await AccountPages.OwnAsync(http, accounts) is not { } own || await FormRequest.ReadAsync(http, antiforgery) is not { } form)
+            return Refused(http, "account.form-again");
         try
         {
             (string options, string state) = await accounts.BeginPasskeyAsync(own.Id, form["old"].ToString(), http);
@@ -70,11 +79,13 @@ internal static class PasskeyForms
     private static Task AddAsync(HttpContext http, Accounts accounts, Guid own, IFormCollection form)
     {
         string credential = form["credential"].ToString(), name = form["passkey-name"].ToString().Trim();
-        return Take(http, Adding) is { } state && credential.Length is > 0 and <= MaxCredential ? accounts.AddPasskeyAsync(own, name, credential, state, http)
+        return Take(http, Adding) is { } state && credential.Length is > 0 and <= MaxCredential
+            ? accounts.AddPasskeyAsync(own, name, credential, state, http)
             : throw new AccountException("passkey-failed", "nothing was asked of the browser, or too long ago");
     }
 
-    private static async Task<IResult> SignInOptionsAsync(HttpContext http, Accounts accounts, IAntiforgery antiforgery, IDataProtectionProvider seals)
+    private static async Task<IResult> SignInOptionsAsync(HttpContext http, Accounts accounts, IAntiforgery antiforgery,
+        IDataProtectionProvider seals)
     {
         if (await FormRequest.ReadAsync(http, antiforgery) is null) return Refused(http, "signin.again");
         (string options, string state) = await accounts.BeginSignInAsync(http);
@@ -82,11 +93,14 @@ internal static class PasskeyForms
         return Json(http, options);
     }
 
-    private static async Task<IResult> SignInAsync(HttpContext http, IAntiforgery antiforgery, Accounts accounts, AccessRules rules, FlywheelStore store)
+    private static async Task<IResult> SignInAsync(HttpContext http, IAntiforgery antiforgery, Accounts accounts, AccessRules rules,
+        FlywheelStore store)
     {
-        if (await FormRequest.ReadAsync(http, antiforgery) is not { } form) return await SignIn.PageAsync(http, antiforgery, rules, accounts, "signin.again");
+        if (await FormRequest.ReadAsync(http, antiforgery) is not { } form)
+            return await SignIn.PageAsync(http, antiforgery, rules, accounts, "signin.again");
         string credential = form["credential"].ToString();
-        if (Take(http, Entering) is not { } state || credential.Length is 0 or > MaxCredential || await accounts.SignInAsync(credential, state, http) is not { } account)
+        if (Take(http, Entering) is not { } state || credential.Length is 0 or > MaxCredential
+            || await accounts.SignInAsync(credential, state, http) is not { } account)
             return await SignIn.PageAsync(http, antiforgery, rules, accounts, "signin.passkey");
         await SignIn.WelcomeAsync(http, account, store);
         return Results.LocalRedirect(SignIn.Return(http.Request), permanent: false, preserveMethod: false);
@@ -113,7 +127,8 @@ internal static class PasskeyForms
         }
     }
 
-    private static ITimeLimitedDataProtector Seal(IDataProtectionProvider seals, string what) => seals.CreateProtector(what).ToTimeLimitedDataProtector();
+    private static ITimeLimitedDataProtector Seal(IDataProtectionProvider seals, string what) =>
+        seals.CreateProtector(what).ToTimeLimitedDataProtector();
 
     private static IResult Json(HttpContext http, string options)
     {
@@ -122,5 +137,6 @@ internal static class PasskeyForms
     }
 
     private static IResult Refused(HttpContext http, string problem) =>
-        Results.Json(new { problem = Shell.Strings.Of(Shell.Visitor.Language(http))[problem] }, statusCode: StatusCodes.Status400BadRequest);
+        Results.Json(new { problem = Shell.Strings.Of(Shell.Visitor.Language(http))[problem] },
+            statusCode: StatusCodes.Status400BadRequest);
 }

@@ -18,9 +18,11 @@ public static class Roles
     /// <summary>As the API and the command line write it.</summary>
     public static string NameOf(AccountRole role) => role.ToString().ToLowerInvariant();
 
-    public static string Names { get; } = string.Join(", ", Enum.GetValues<AccountRole>().OrderBy(role => role == AccountRole.Guest).Select(NameOf));
+    public static string Names { get; } = string.Join(", ",
+        Enum.GetValues<AccountRole>().OrderBy(role => role == AccountRole.Guest).Select(NameOf));
 
     /// <exception cref="FlywheelException">There is no such role.</exception>
-    public static AccountRole Parse(string text) => Enum.GetValues<AccountRole>().Cast<AccountRole?>().FirstOrDefault(role => NameOf(role!.Value) == text)
+    public static AccountRole Parse(string text) =>
+        Enum.GetValues<AccountRole>().Cast<AccountRole?>().FirstOrDefault(role => NameOf(role!.Value) == text)
         ?? throw new FlywheelException($"the role is '{(text.Length <= 40 ? text : text[..40] + "...")}', expected one of {Names}");
 }

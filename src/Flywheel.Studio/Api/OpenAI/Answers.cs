@@ -44,7 +44,8 @@ internal static class Answers
             {
                 http.RequestAborted.ThrowIfCancellationRequested();
                 if (token is null && choice.FinishReason == FinishReason.Cancelled) throw Stopping();
-                foreach (JsonObject change in token is null ? format.EndEvents(choice) : format.Events(choice, token)) await stream.SendAsync(Chunk(change));
+                foreach (JsonObject change in token is null ? format.EndEvents(choice) : format.Events(choice, token))
+                    await stream.SendAsync(Chunk(change));
             }
             await ended(group);
             if (withUsage)

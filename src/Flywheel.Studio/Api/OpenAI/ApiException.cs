@@ -3,7 +3,8 @@ using Flywheel.Engine;
 namespace Flywheel.Studio.OpenAI;
 
 /// <summary>A request that is answered with OpenAI's error object: what was wrong, in which field, and what was expected.</summary>
-internal sealed class ApiException(int status, string message, string? param = null, string? code = null, string type = "invalid_request_error") : Exception(message)
+internal sealed class ApiException(int status, string message, string? param = null, string? code = null,
+    string type = "invalid_request_error") : Exception(message)
 {
     public int Status => status;
 

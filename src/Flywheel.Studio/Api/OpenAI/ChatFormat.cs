@@ -23,9 +23,11 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
         Reader(choice) is { } reader ? [.. reader.Append(text).Select(piece => ToDelta(choice, piece))] : base.Deltas(choice, text);
 
     protected override IReadOnlyList<JsonObject> LastDeltas(Choice choice) =>
-        Reader(choice) is { } reader ? [.. reader.Flush(choice.FinishReason != FinishReason.Stop).Select(piece => ToDelta(choice, piece))] : [];
+        Reader(choice) is { } reader
+            ? [.. reader.Flush(choice.FinishReason != FinishReason.Stop).Select(piece => ToDelta(choice, piece))] : [];
 
-    protected override string? Finish(Choice choice) => choice.FinishReason == FinishReason.Stop && Reader(choice) is { NumCalls: > 0 } ? "tool_calls" : base.Finish(choice);
+    protected override string? Finish(Choice choice) =>
+        choice.FinishReason == FinishReason.Stop && Reader(choice) is { NumCalls: > 0 } ? "tool_calls" : base.Finish(choice);
 
     protected override JsonObject Whole(Choice choice)
     {
@@ -36,11 +38,13 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
             string content = string.Concat(pieces.Select(piece => piece.Content));
             message["content"] = content.Length == 0 && reader.NumCalls > 0 ? null : content;
             if (reader.NumCalls > 0)
-                message["tool_calls"] = new JsonArray([.. pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call).Select(call => new JsonObject
+                message["tool_calls"] =
+                    new JsonArray([.. pieces.Where(piece => piece.Call >= 0).GroupBy(piece => piece.Call).Select(call => new JsonObject
                 {
                     ["id"] = CallId(choice, call.Key),
                     ["type"] = "function",
-                    ["function"] = new JsonObject { ["name"] = call.First().Name, ["arguments"] = string.Concat(call.Select(piece => piece.Arguments)) },
+                    ["function"] = new JsonObject { ["name"] = call.First().Name,
+                        ["arguments"] = string.Concat(call.Select(piece => piece.Arguments)) },
                 })]);
         }
         return new() { ["message"] = message };
@@ -62,14 +66,16 @@ internal sealed class ChatFormat(GenerationGroup group, bool withLogprobs) : Ans
         if (piece.Call < 0) return Delta(piece.Content);
         var call = new JsonObject { ["index"] = piece.Call };
         if (piece.Name is not null) (call["id"], call["type"]) = (CallId(choice, piece.Call), "function");
-        call["function"] = piece.Name is null ? new JsonObject { ["arguments"] = piece.Arguments } : new JsonObject { ["name"] = piece.Name, ["arguments"] = piece.Arguments };
+        call["function"] = piece.Name is null ? new JsonObject { ["arguments"] = piece.Arguments } : new JsonObject { ["name"] = piece.Name,
+            ["arguments"] = piece.Arguments };
         return new() { ["delta"] = new JsonObject { ["tool_calls"] = new JsonArray(call) } };
     }
 
     private ToolCallReader? Reader(Choice choice)
     {
         if (!ReadsToolCalls) return null;
-        if (!_readers.TryGetValue(choice, out ToolCallReader? reader)) _readers[choice] = reader = new ToolCallReader(Model.Template.ToolCalls);
+        if (!_readers.TryGetValue(choice, out ToolCallReader? reader))
+            _readers[choice] = reader = new ToolCallReader(Model.Template.ToolCalls);
         return reader;
     }
 

@@ -37,9 +37,11 @@ internal static class Embeddings
 
             var vectors = new float[texts.Count][];
             // A few at a time, so that one long list does not fill the queue.
-            await Parallel.ForAsync(0, texts.Count, new ParallelOptions { MaxDegreeOfParallelism = TextsAtOnce, CancellationToken = http.RequestAborted }, async (i, cancellation) =>
+            await Parallel.ForAsync(0, texts.Count, new ParallelOptions { MaxDegreeOfParallelism = TextsAtOnce,
+                CancellationToken = http.RequestAborted }, async (i, cancellation) =>
             {
-                float[] vector = (await model.Engine.EmbedAsync(texts[i], pooling, normalize: true, user, adapter, cancellation))[..dimensions];
+                float[] vector =
+                    (await model.Engine.EmbedAsync(texts[i], pooling, normalize: true, user, adapter, cancellation))[..dimensions];
                 if (dimensions < size) TensorPrimitives.Divide(vector, Math.Max(TensorPrimitives.Norm(vector), float.Epsilon), vector);
                 vectors[i] = vector;
             });
@@ -50,7 +52,11 @@ internal static class Embeddings
             await Answers.Json(http, new()
             {
                 ["object"] = "list",
-                ["data"] = new JsonArray([.. vectors.Select((vector, i) => new JsonObject { ["object"] = "embedding", ["index"] = i, ["embedding"] = format == "base64" ? Base64(vector) : new JsonArray([.. vector.Select(value => JsonValue.Create(value))]) })]),
+                ["data"] =
+                    new JsonArray(
+                        [.. vectors.Select((vector, i) => new JsonObject { ["object"] = "embedding", ["index"] = i,
+                            ["embedding"] = format == "base64"
+                                ? Base64(vector) : new JsonArray([.. vector.Select(value => JsonValue.Create(value))]) })]),
                 ["model"] = adapter ?? model.Name,
                 ["model_hash"] = model.Hash,
                 ["usage"] = new JsonObject { ["prompt_tokens"] = count, ["total_tokens"] = count },
@@ -62,5 +68,6 @@ internal static class Embeddings
         }
     }
 
-    private static JsonValue Base64(float[] vector) => JsonValue.Create(Convert.ToBase64String(MemoryMarshal.AsBytes(vector.AsSpan()))); // little-endian, as this machine is
+    // little-endian, as this machine is
+    private static JsonValue Base64(float[] vector) => JsonValue.Create(Convert.ToBase64String(MemoryMarshal.AsBytes(vector.AsSpan())));
 }

@@ -40,7 +40,8 @@ internal static partial class ErrorAnswers
         catch (Exception e) when (!http.Response.HasStarted)
         {
             ApiException answer = From(e);
-            if (answer.Status >= 500) log.LogError(answer.Status == 500 ? e : null, "{Method} {Path} failed: {Message}", http.Request.Method, http.Request.Path,
+            if (answer.Status >= 500)
+                log.LogError(answer.Status == 500 ? e : null, "{Method} {Path} failed: {Message}", http.Request.Method, http.Request.Path,
                 StoreFaults.Of(e) is null ? answer.Message : $"{answer.Message} ({e.GetBaseException().Message})");
             await Write(http, answer);
         }
@@ -58,7 +59,8 @@ internal static partial class ErrorAnswers
         Loop.Reviews.ReviewGoneException gone => new ApiException(409, gone.Message, FieldOf(gone.Message), "review_gone"),
         NotAllowedException denied => new ApiException(403, denied.Message, code: "insufficient_scope", type: "permission_error"),
         FlywheelException wrong => new ApiException(400, wrong.Message, FieldOf(wrong.Message), "invalid_value"),
-        BadHttpRequestException { StatusCode: 413 } => new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
+        BadHttpRequestException { StatusCode: 413 } =>
+            new ApiException(413, $"the request is larger than {RequestBody.MaxBytes} bytes", code: "request_too_large"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message),
         EngineFailedException =>
             new ApiException(503, "the model's engine has failed and answers nothing more; promote a model or restart the server",
@@ -72,7 +74,10 @@ internal static partial class ErrorAnswers
         _ when StoreFaults.Of(e) == StoreFault.Unavailable =>
             new ApiException(503, "the record's database cannot be written (the server's log says why), so no answer can be given",
             type: "server_error", code: "record_unavailable"),
-        _ when StoreFaults.Of(e) == StoreFault.Full || IsStorageFull(e) => new ApiException(507, "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again", type: "server_error", code: "insufficient_storage"),
+        _ when StoreFaults.Of(e) == StoreFault.Full || IsStorageFull(e) =>
+            new ApiException(507,
+                "the disk of the server's home is full: the answer could not be recorded, so it is not given; make room and ask again",
+                type: "server_error", code: "insufficient_storage"),
         _ => new ApiException(500, "the server failed on this request; its log says why", type: "server_error", code: "internal_error"),
     };
 
@@ -115,7 +120,8 @@ internal static partial class ErrorAnswers
             ApiException answer = From(e);
             if (answer.Status >= 500) log.LogError("{Path} failed: {Message}", PageOf(http), e.GetBaseException().Message);
             http.Response.StatusCode = answer.Status;
-            if (answer.RetryAfter is { } wait) http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+            if (answer.RetryAfter is { } wait)
+                http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
             http.Response.ContentType = "text/plain; charset=utf-8";
             await http.Response.WriteAsync(answer.Message + "\n", http.RequestAborted);
         }
@@ -123,12 +129,14 @@ internal static partial class ErrorAnswers
 
     /// <summary>Which page, as its route has it: what stands in the address may be the secret of a link.</summary>
     private static string PageOf(HttpContext http) => (http.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText
-        ?? (http.Request.Path.Value is { Length: > 1 } path && path.IndexOf('/', 1) is > 0 and var end ? path[..end] + "/..." : http.Request.Path.Value ?? "");
+        ?? (http.Request.Path.Value is { Length: > 1 } path && path.IndexOf('/', 1) is > 0 and var end
+            ? path[..end] + "/..." : http.Request.Path.Value ?? "");
 
     private static async Task Write(HttpContext http, ApiException error)
     {
         http.Response.StatusCode = error.Status;
-        if (error.RetryAfter is { } wait) http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
+        if (error.RetryAfter is { } wait)
+            http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
         http.Response.ContentType = "application/json";
         await http.Response.WriteAsync(ToJson(error).ToJsonString(JsonText.Compact), http.RequestAborted);
     }
@@ -137,7 +145,8 @@ internal static partial class ErrorAnswers
     {
         404 => new ApiException(404,
             $"there is no {http.Request.Path} here; see /v1/models, /v1/chat/completions, /v1/completions, /v1/responses, /v1/embeddings, /v1/audio/speech, /feedback, /health, and /reference for all", code: "unknown_url"),
-        405 => new ApiException(405, $"{http.Request.Path} does not take {http.Request.Method}, only {http.Response.Headers.Allow}", code: "method_not_allowed"),
+        405 => new ApiException(405, $"{http.Request.Path} does not take {http.Request.Method}, only {http.Response.Headers.Allow}",
+            code: "method_not_allowed"),
         _ => new ApiException(status, $"the request was refused with status {status}"),
     };
 }

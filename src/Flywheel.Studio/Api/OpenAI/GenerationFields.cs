@@ -18,7 +18,8 @@ internal static class GenerationFields
 
     private static readonly string[] Known =
     [
-        "model", "n", "seed", "stop", "stream", "stream_options", "max_tokens", "temperature", "top_p", "top_k", "min_p", "repetition_penalty",
+        "model", "n", "seed", "stop", "stream", "stream_options", "max_tokens", "temperature", "top_p", "top_k", "min_p",
+        "repetition_penalty",
         "presence_penalty", "frequency_penalty", "logit_bias", "logprobs", "user", "store", "metadata",
         "response_format", "grammar", "service_tier",
         // Say how to serve, not what to answer: accepted, nothing to do.
@@ -31,7 +32,9 @@ internal static class GenerationFields
     public static void RefuseUnknownBut(RequestBody body, params string[] known)
     {
         foreach (string name in body.Names)
-            if (!known.Contains(name)) throw ApiException.BadField(name, $"field '{name}' is not known here; known are {string.Join(", ", known)}", "unknown_parameter");
+            if (!known.Contains(name))
+                throw ApiException.BadField(name, $"field '{name}' is not known here; known are {string.Join(", ", known)}",
+                    "unknown_parameter");
     }
 
     /// <summary>Refuses texts that do not leave so many tokens of the context.</summary>
@@ -39,7 +42,8 @@ internal static class GenerationFields
     {
         int context = model.Folder.Config.MaxPositions;
         if (texts.Max(text => text.Length) is var longest && longest > context - left)
-            throw new ApiException(400, $"the {field} has {longest} tokens; this model's context holds {context}{(left > 0 ? $", prompt and answer together, so at most {context - left} of prompt" : "")}", field, "context_length_exceeded");
+            throw new ApiException(400,
+                $"the {field} has {longest} tokens; this model's context holds {context}{(left > 0 ? $", prompt and answer together, so at most {context - left} of prompt" : "")}", field, "context_length_exceeded");
     }
 
     /// <summary>The adapter that the request's <c>model</c> names; null when it names the model itself.</summary>
@@ -59,18 +63,22 @@ internal static class GenerationFields
         var other => throw RequestBody.Wrong("service_tier", other, "auto, default, priority or flex"),
     };
 
-    public static bool IsNamed(ServedModel model, string name) => NamesOf(model).Contains(name) || name == model.Hash || name == model.Folder.ShortHash;
+    public static bool IsNamed(ServedModel model, string name) =>
+        NamesOf(model).Contains(name) || name == model.Hash || name == model.Folder.ShortHash;
 
     public static IReadOnlyList<string> NamesOf(ServedModel model) => model.Name == AnyModel ? [AnyModel] : [AnyModel, model.Name];
 
-    public static GenerationOrder Order(RequestBody body, ServedModel model, string promptField, IReadOnlyList<int[]> prompts, int topLogprobs, ulong drawnSeed)
+    public static GenerationOrder Order(RequestBody body, ServedModel model, string promptField, IReadOnlyList<int[]> prompts,
+        int topLogprobs, ulong drawnSeed)
     {
         CheckContext(model, prompts, promptField, left: 1);
         int choices = body.Count("n", 1, MaxChoices) ?? 1;
         if (prompts.Count * choices > MaxChoices)
-            throw ApiException.BadField("n", $"field 'n' is {choices} with {prompts.Count} prompts, expected at most {MaxChoices} answers in all");
+            throw ApiException.BadField("n",
+                $"field 'n' is {choices} with {prompts.Count} prompts, expected at most {MaxChoices} answers in all");
         string[] stop = [.. body.Texts("stop", maxCount: 16)];
-        if (stop.Contains("")) throw ApiException.BadField("stop", "field 'stop' holds an empty text, expected texts of at least one character");
+        if (stop.Contains(""))
+            throw ApiException.BadField("stop", "field 'stop' holds an empty text, expected texts of at least one character");
         if (stop.FirstOrDefault(text => text.Length > MaxStopLength) is { } endless) throw ApiException.BadField("stop",
             $"field 'stop' holds a text of {endless.Length} characters, expected at most {MaxStopLength}");
         SamplerOptions defaults = model.Defaults;
@@ -131,7 +139,8 @@ internal static class GenerationFields
         foreach ((string key, JsonNode? value) in given)
         {
             if (!int.TryParse(key, out int id) || id < 0 || id >= vocabSize)
-                throw ApiException.BadField("logit_bias", $"field 'logit_bias' names token '{key}', expected an id from 0 to {vocabSize - 1}");
+                throw ApiException.BadField("logit_bias",
+                    $"field 'logit_bias' names token '{key}', expected an id from 0 to {vocabSize - 1}");
             if (value is not JsonValue number || !number.TryGetValue(out double amount) || !(amount is >= -100 and <= 100))
                 throw RequestBody.Wrong($"logit_bias.{key}", value, "a number from -100 to 100");
             bias[id] = (float)amount;

@@ -11,7 +11,10 @@ internal static class ModelList
     public static Task AllAsync(HttpContext http, ModelHost host, RolloutHost rollouts, Transcripts transcripts)
     {
         ServedModel model = host.Current;
-        return Answers.Json(http, new() { ["object"] = "list", ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model)), .. model.Engine.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value)), .. rollouts.Upstreams.All.Select(Entry), .. transcripts.Models.Select(Listener)]) });
+        return Answers.Json(http, new() { ["object"] = "list",
+            ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model)),
+                .. model.Engine.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value)),
+                .. rollouts.Upstreams.All.Select(Entry), .. transcripts.Models.Select(Listener)]) });
     }
 
     public static Task OneAsync(HttpContext http, string id, ModelHost host, RolloutHost rollouts, Transcripts transcripts)
@@ -20,7 +23,8 @@ internal static class ModelList
         if (rollouts.Upstreams.Find(id) is { } upstream) return Answers.Json(http, Entry(upstream));
         if (transcripts.Models.Contains(id)) return Answers.Json(http, Listener(id));
         if (model.Engine.Adapters.TryGetValue(id, out string? adapter)) return Answers.Json(http, Entry(id, model, adapter));
-        if (!GenerationFields.IsNamed(model, id)) throw ApiException.ModelNotFound(id, [.. GenerationFields.NamesOf(model), .. model.Engine.Adapters.Keys]);
+        if (!GenerationFields.IsNamed(model, id))
+            throw ApiException.ModelNotFound(id, [.. GenerationFields.NamesOf(model), .. model.Engine.Adapters.Keys]);
         return Answers.Json(http, Entry(id, model));
     }
 
@@ -31,7 +35,8 @@ internal static class ModelList
     };
 
     /// <summary>A Whisper file, which writes down recordings and does nothing else.</summary>
-    private static JsonObject Listener(string name) => new() { ["id"] = name, ["object"] = "model", ["created"] = 0, ["owned_by"] = "whisper" };
+    private static JsonObject Listener(string name) =>
+        new() { ["id"] = name, ["object"] = "model", ["created"] = 0, ["owned_by"] = "whisper" };
 
     private static JsonObject Entry(string name, ServedModel model, string? adapterHash = null)
     {

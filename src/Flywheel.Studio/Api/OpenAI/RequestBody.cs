@@ -32,7 +32,8 @@ internal sealed class RequestBody
     {
         // A page elsewhere can make a browser post text to loopback without asking; JSON it cannot.
         if (!http.Request.HasJsonContentType())
-            throw new ApiException(415, $"the content type is '{http.Request.ContentType}', expected application/json", code: "unsupported_media_type");
+            throw new ApiException(415, $"the content type is '{http.Request.ContentType}', expected application/json",
+                code: "unsupported_media_type");
         JsonNode? root;
         try
         {
@@ -48,7 +49,8 @@ internal sealed class RequestBody
             // a chunk whose size is no number, or none that fits
             throw new ApiException(400, $"the body cannot be read: {e.Message}", code: "invalid_body");
         }
-        JsonObject fields = root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object", code: "invalid_json");
+        JsonObject fields = root as JsonObject ?? throw new ApiException(400, $"the body is {Shown(root)}, expected a JSON object",
+            code: "invalid_json");
         if (bindUser) BindUser(fields, http);
         return new RequestBody(fields) { Owner = Caller.UserOf(http.User) ?? "" };
     }
@@ -58,7 +60,8 @@ internal sealed class RequestBody
     {
         if (Caller.UserOf(http.User) is not { } user) return;
         if (fields["user"] is { } stated && !(stated is JsonValue value && value.TryGetValue(out string? text) && text == user))
-            throw new ApiException(403, $"field 'user' is {Shown(stated)}, but the key is that of '{user}'; leave the field out", "user", "user_mismatch", "permission_error");
+            throw new ApiException(403, $"field 'user' is {Shown(stated)}, but the key is that of '{user}'; leave the field out", "user",
+                "user_mismatch", "permission_error");
         fields["user"] = user;
     }
 
@@ -80,7 +83,9 @@ internal sealed class RequestBody
     };
 
     public string RequiredText(string name, int maxLength = int.MaxValue) =>
-        Text(name, maxLength) is { Length: > 0 } text ? text : throw ApiException.BadField(name, $"field '{name}' is missing or empty, expected a text", "missing_required_parameter");
+        Text(name, maxLength) is { Length: > 0 } text
+            ? text : throw ApiException.BadField(name, $"field '{name}' is missing or empty, expected a text",
+                "missing_required_parameter");
 
     public bool? Flag(string name) => _fields[name] switch
     {
@@ -117,7 +122,8 @@ internal sealed class RequestBody
     {
         null => [],
         JsonValue value when value.TryGetValue(out string? text) => [text],
-        JsonArray array when array.Count <= maxCount && array.All(item => item is JsonValue value && value.TryGetValue(out string? _)) => [.. array.Select(item => item!.GetValue<string>())],
+        JsonArray array when array.Count <= maxCount && array.All(item => item is JsonValue value && value.TryGetValue(out string? _)) =>
+            [.. array.Select(item => item!.GetValue<string>())],
         var other => throw Wrong(name, other, $"a text or an array of at most {maxCount} texts"),
     };
 
@@ -125,7 +131,9 @@ internal sealed class RequestBody
     public IReadOnlyDictionary<string, string> Labels(string name)
     {
         if (Object(name) is not { } labels) return new Dictionary<string, string>();
-        if (labels.Count > 16 || labels.Any(label => label.Value is not JsonValue value || !value.TryGetValue(out string? text) || text.Length > 512 || label.Key.Length > 64))
+        if (labels.Count > 16
+            || labels.Any(label => label.Value is not JsonValue value || !value.TryGetValue(out string? text) || text.Length > 512
+                || label.Key.Length > 64))
             throw Wrong(name, labels, "at most 16 texts of at most 512 characters, with names of at most 64");
         return labels.ToDictionary(label => label.Key, label => label.Value!.GetValue<string>());
     }

@@ -207,7 +207,8 @@ internal sealed partial class ResponseFields
         if (text["verbosity"] is { } verbosity && Text(verbosity) != "medium")
             throw ApiException.Unsupported("text.verbosity", "expected medium, or leave it out");
         if (text.FirstOrDefault(field => field.Key is not ("format" or "verbosity")).Key is { } name)
-            throw ApiException.BadField($"text.{name}", $"field 'text.{name}' is not known here; known are format, verbosity", "unknown_parameter");
+            throw ApiException.BadField($"text.{name}", $"field 'text.{name}' is not known here; known are format, verbosity",
+                "unknown_parameter");
         return text["format"] switch
         {
             null => null,

@@ -16,7 +16,8 @@ internal static class ResponseFormat
         {
             "text" => null,
             "json_object" => format["schema"] ?? new JsonObject { ["type"] = "object" }, // llama.cpp takes a schema here too
-            "json_schema" => (format["json_schema"] as JsonObject)?["schema"] ?? throw ApiException.BadField(Field, $"field '{Field}.json_schema.schema' is missing, expected a JSON schema"),
+            "json_schema" => (format["json_schema"] as JsonObject)?["schema"]
+                ?? throw ApiException.BadField(Field, $"field '{Field}.json_schema.schema' is missing, expected a JSON schema"),
             _ => throw RequestBody.Wrong(Field + ".type", format["type"], "text, json_object or json_schema"),
         };
     }
@@ -24,7 +25,8 @@ internal static class ResponseFormat
     public static string? Gbnf(RequestBody body)
     {
         string? grammar = body.Text("grammar");
-        if (grammar is not null && Schema(body) is not null) throw ApiException.BadField("grammar", $"field 'grammar' is given together with '{Field}'; leave one out");
+        if (grammar is not null && Schema(body) is not null)
+            throw ApiException.BadField("grammar", $"field 'grammar' is given together with '{Field}'; leave one out");
         return grammar;
     }
 }

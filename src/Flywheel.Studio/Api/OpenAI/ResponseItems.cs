@@ -111,7 +111,8 @@ internal static class ResponseItems
             case JsonArray { Count: > 0 } parts:
                 return [.. parts.Select((node, i) =>
                     node is JsonObject part && Text(part["type"]) is "input_text" or "output_text" or "text"
-                    ? Array.Find(["image_url", "file_id", "file_data", "input_audio", "audio"], name => node[name] is not null) is { } hidden
+                    ? Array.Find(["image_url", "file_id", "file_data", "input_audio", "audio"],
+                        name => node[name] is not null) is { } hidden
                     ? throw RequestBody.Wrong($"{where}[{i}].{hidden}", node[hidden], "none: this model reads text alone")
                     : Part(Text(node!["text"]) ?? throw RequestBody.Wrong($"{where}[{i}].text", node["text"], "a text"))
                     : throw RequestBody.Wrong($"{where}[{i}].type", (node as JsonObject)?["type"],

@@ -26,7 +26,8 @@ internal static class ResponsesEndpoint
         RequestBody chat = fields.ToChat(messages);
 
         await using GenerationGroup group =
-            generator.Start(model => fields.Named(() => Order(chat, model, generator, fields)), http.RequestAborted, UpstreamFields.UnitOf(chat));
+            generator.Start(model => fields.Named(() => Order(chat, model, generator, fields)), http.RequestAborted,
+                UpstreamFields.UnitOf(chat));
         var format = new ChatFormat(group, fields.WithLogprobs);
         Choice choice = group.Choices[0];
         var builder = new ResponseBuilder(fields.Envelope(group, choice), choice);

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.OpenAI;
 
 /// <summary>
-/// <c>POST /v1/audio/speech</c> in OpenAI's shape, and <c>GET /v1/voices</c>. The speech engines of the machine speak, no model of ours does:
+/// <c>POST /v1/audio/speech</c> in OpenAI's shape, and <c>GET /v1/voices</c>. The speech engines of the machine speak, no model of ours
+/// does:
 /// a request is counted, and there is no generation to record.
 /// </summary>
 internal static class Speech
@@ -26,7 +27,8 @@ internal static class Speech
             ["object"] = "list",
             ["data"] = new JsonArray([.. voices.Select(voice => new JsonObject
             {
-                ["id"] = voice.Id, ["object"] = "voice", ["name"] = voice.Title, ["language"] = voice.Language, ["gender"] = voice.Gender, ["engine"] = voice.Engine,
+                ["id"] = voice.Id, ["object"] = "voice", ["name"] = voice.Title, ["language"] = voice.Language, ["gender"] = voice.Gender,
+                ["engine"] = voice.Engine,
             })]),
             ["missing"] = new JsonArray([.. engines.All.Where(engine => !engine.Program.IsInstalled).Select(engine => new JsonObject
             {
@@ -35,11 +37,13 @@ internal static class Speech
         });
     }
 
-    public static async Task SpeakAsync(HttpContext http, SpeechEngines engines, Renderer renderer, ServerEnding ending, ServingMetrics metrics, TimeProvider time, ILogger<Renderer> log)
+    public static async Task SpeakAsync(HttpContext http, SpeechEngines engines, Renderer renderer, ServerEnding ending,
+        ServingMetrics metrics, TimeProvider time, ILogger<Renderer> log)
     {
         ending.RefuseWhenStopping();
         RequestBody body = await RequestBody.ReadAsync(http);
-        GenerationFields.RefuseUnknownBut(body, "model", "input", "voice", "response_format", "speed", "stream_format", "input_format", "user");
+        GenerationFields.RefuseUnknownBut(body, "model", "input", "voice", "response_format", "speed", "stream_format", "input_format",
+            "user");
         string model = body.RequiredText("model");
         string[] known = [.. engines.All.Select(engine => engine.Name), .. Models];
         if (!known.Contains(model)) throw ApiException.ModelNotFound(model, known);
@@ -47,10 +51,12 @@ internal static class Speech
         bool isMarkup = OneOf(body, "input_format", ["text", "ssml"]) == "ssml";
         string format = OneOf(body, "response_format", ["mp3", .. SpeechStream.Formats.Keys.Where(each => each != "mp3")]);
         bool isEvents = OneOf(body, "stream_format", ["audio", "sse"]) == "sse";
-        var settings = new VoiceSettings { Voice = await VoiceAsync(body, engines, model, http.RequestAborted), Speed = body.Number("speed", VoiceSettings.MinSpeed, VoiceSettings.MaxSpeed) };
+        var settings = new VoiceSettings { Voice = await VoiceAsync(body, engines, model, http.RequestAborted),
+            Speed = body.Number("speed", VoiceSettings.MinSpeed, VoiceSettings.MaxSpeed) };
         body.Text("user", maxLength: 200);
         if (format is not ("wav" or "pcm") && !ExternalProgram.Ffmpeg.IsInstalled)
-            throw ApiException.BadField("response_format", $"field 'response_format' is {format}: {ExternalProgram.Ffmpeg.Missing.Message}; wav and pcm need nothing");
+            throw ApiException.BadField("response_format",
+                $"field 'response_format' is {format}: {ExternalProgram.Ffmpeg.Missing.Message}; wav and pcm need nothing");
 
         long start = time.GetTimestamp();
         var speech = new SpeechStream(renderer, settings);
@@ -65,7 +71,8 @@ internal static class Speech
                 await events.SendAsync(new()
                 {
                     ["type"] = "speech.audio.done",
-                    ["usage"] = new JsonObject { ["input_tokens"] = 0, ["output_tokens"] = 0, ["total_tokens"] = 0 }, // no model reads or writes any
+                    // no model reads or writes any
+                    ["usage"] = new JsonObject { ["input_tokens"] = 0, ["output_tokens"] = 0, ["total_tokens"] = 0 },
                 });
             fault = null;
         }
@@ -102,23 +109,27 @@ internal static class Speech
     private static async Task<string> VoiceAsync(RequestBody body, SpeechEngines engines, string model, CancellationToken cancellation)
     {
         // OpenAI's clients send a name, or an object with an id for a voice of one's own.
-        string name = body["voice"] is JsonObject own && own["id"] is JsonValue id && id.TryGetValue(out string? text) && own.Count == 1 ? text : body.RequiredText("voice", 200);
+        string name = body["voice"] is JsonObject own && own["id"] is JsonValue id && id.TryGetValue(out string? text) && own.Count == 1
+            ? text : body.RequiredText("voice", 200);
         try
         {
             bool isWhole = Models.Contains(model) || name.Contains(':', StringComparison.Ordinal);
             Voice.Voice voice = await engines.FindAsync(isWhole ? name : $"{model}:{name}", cancellation);
             return Models.Contains(model) || voice.Engine == model ? voice.Id
-                : throw new FlywheelException($"the voice '{voice.Id}' is not one of the model '{model}'; leave the engine to the voice with the model tts-1");
+                : throw new FlywheelException(
+                    $"the voice '{voice.Id}' is not one of the model '{model}'; leave the engine to the voice with the model tts-1");
         }
         catch (FlywheelException e)
         {
-            throw ApiException.BadField("voice", $"field 'voice': {e.Message.Replace("./flywheel voice voices", "GET /v1/voices", StringComparison.Ordinal)}");
+            throw ApiException.BadField("voice",
+                $"field 'voice': {e.Message.Replace("./flywheel voice voices", "GET /v1/voices", StringComparison.Ordinal)}");
         }
     }
 
     /// <summary>The first is the usual one.</summary>
     private static string OneOf(RequestBody body, string field, string[] values) =>
-        body.Text(field) is not { } value ? values[0] : values.Contains(value) ? value : throw RequestBody.Wrong(field, body[field], NearestName.List(values));
+        body.Text(field) is not { } value ? values[0] : values.Contains(value)
+            ? value : throw RequestBody.Wrong(field, body[field], NearestName.List(values));
 
     /// <summary>Pieces of a file as events.</summary>
     private sealed class EventSink(EventStream events) : Stream

@@ -14,14 +14,16 @@ internal static class TextInput
         {
             case JsonValue value when value.TryGetValue(out string? text):
                 return [Encode(text)];
-            case JsonArray items when items.Count > 0 && items.Count <= maxTexts && items.All(item => item is JsonValue value && value.TryGetValue(out string? _)):
+            case JsonArray items when items.Count > 0 && items.Count <= maxTexts
+                && items.All(item => item is JsonValue value && value.TryGetValue(out string? _)):
                 return [.. items.Select(item => Encode(item!.GetValue<string>()))];
             case JsonArray { Count: > 0 } ids when ids[0] is JsonValue first && !first.TryGetValue(out string? _):
                 return [Ids(ids)];
             case JsonArray lists when lists.Count > 0 && lists.Count <= maxTexts && lists.All(list => list is JsonArray { Count: > 0 }):
                 return [.. lists.Select(list => Ids((JsonArray)list!))];
             case null:
-                throw ApiException.BadField(field, $"field '{field}' is missing, expected a text or token ids", "missing_required_parameter");
+                throw ApiException.BadField(field, $"field '{field}' is missing, expected a text or token ids",
+                    "missing_required_parameter");
             default:
                 throw RequestBody.Wrong(field, given, $"a text, token ids, or an array of at most {maxTexts} of either");
         }
@@ -32,7 +34,9 @@ internal static class TextInput
             return ids.Length > 0 ? ids : throw ApiException.BadField(field, $"field '{field}' is empty, expected at least one token");
         }
 
-        int[] Ids(JsonArray ids) => [.. ids.Select(id => id is JsonValue value && value.TryGetValue(out int number) && number >= 0 && number < model.Config.VocabSize
+        int[] Ids(JsonArray ids) =>
+            [.. ids.Select(id =>
+                id is JsonValue value && value.TryGetValue(out int number) && number >= 0 && number < model.Config.VocabSize
             ? number
             : throw RequestBody.Wrong(field, id, $"token ids from 0 to {model.Config.VocabSize - 1}"))];
     }

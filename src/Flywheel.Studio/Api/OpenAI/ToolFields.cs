@@ -22,11 +22,18 @@ internal sealed record ToolFields(IReadOnlyList<ToolDefinition> Offered, string?
         string? grammar = ResponseFormat.Gbnf(body);
         JsonNode? schema = ResponseFormat.Schema(body);
         if (tools.Count == 0 || choice == "none")
-            return new([], grammar is not null ? Compiled("grammar", () => Engine.Grammars.Grammar.Parse(grammar)) : schema is null ? null : Compiled(ResponseFormat.Field, () => Engine.Grammars.Grammar.FromJsonSchema(schema)));
-        if (grammar is not null) throw ApiException.BadField("grammar", "field 'grammar' is given together with 'tools', which have a grammar of their own; leave one out");
+            return new([], grammar is not null ? Compiled("grammar", () => Engine.Grammars.Grammar.Parse(grammar)) : schema is null
+                ? null : Compiled(ResponseFormat.Field, () => Engine.Grammars.Grammar.FromJsonSchema(schema)));
+        if (grammar is not null)
+            throw ApiException.BadField("grammar",
+                "field 'grammar' is given together with 'tools', which have a grammar of their own; leave one out");
         ToolDefinition[] callable = [.. tools.Where(tool => function is null || tool.Name == function)];
-        if (schema is not null) Compiled(ResponseFormat.Field, () => Engine.Grammars.Grammar.FromJsonSchema(schema)); // its faults are its own, not those of the tools
-        return new(tools, Compiled("tools", () => Engine.Grammars.Grammar.OfTools(form, callable, choice == "auto" ? ToolUse.Auto : ToolUse.Required, parallel && function is null, choice == "auto" ? schema : null)));
+        // its faults are its own, not those of the tools
+        if (schema is not null) Compiled(ResponseFormat.Field, () => Engine.Grammars.Grammar.FromJsonSchema(schema));
+        return new(tools,
+            Compiled("tools",
+                () => Engine.Grammars.Grammar.OfTools(form, callable, choice == "auto" ? ToolUse.Auto : ToolUse.Required,
+                    parallel && function is null, choice == "auto" ? schema : null)));
     }
 
     private static (string Choice, string? Function) Choice(RequestBody body, IReadOnlyList<ToolDefinition> tools)
@@ -37,9 +44,11 @@ internal sealed record ToolFields(IReadOnlyList<ToolDefinition> Offered, string?
             case null:
                 return (tools.Count > 0 ? "auto" : "none", null);
             case JsonValue value when value.TryGetValue(out string? text) && text is "none" or "auto" or "required":
-                if (tools.Count == 0 && text == "required") throw ApiException.BadField("tool_choice", "field 'tool_choice' is 'required' without 'tools'");
+                if (tools.Count == 0 && text == "required")
+                    throw ApiException.BadField("tool_choice", "field 'tool_choice' is 'required' without 'tools'");
                 return (text!, null);
-            case JsonObject named when Text(named["type"]) == "function" && named["function"] is JsonObject function && tools.Any(tool => tool.Name == Text(function["name"])):
+            case JsonObject named when Text(named["type"]) == "function" && named["function"] is JsonObject function
+                && tools.Any(tool => tool.Name == Text(function["name"])):
                 return ("required", Text(function["name"]));
             case var other:
                 throw RequestBody.Wrong("tool_choice", other, Expected);

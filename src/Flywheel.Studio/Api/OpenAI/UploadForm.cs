@@ -21,12 +21,15 @@ internal sealed record UploadForm(string FileName, IReadOnlyDictionary<string, I
     /// <param name="known">Names of the other fields.</param>
     /// <param name="maxText">Characters of one.</param>
     /// <exception cref="ApiException">It is no such form, or holds something else.</exception>
-    public static async Task<UploadForm> ReadAsync(HttpContext http, Stream content, long maxBytes, IReadOnlyList<string> known, int maxText = 1000)
+    public static async Task<UploadForm> ReadAsync(HttpContext http, Stream content, long maxBytes, IReadOnlyList<string> known,
+        int maxText = 1000)
     {
         string[] fields = [File, .. known];
-        if (!MediaTypeHeaderValue.TryParse(http.Request.ContentType, out MediaTypeHeaderValue? type) || type.MediaType != "multipart/form-data"
+        if (!MediaTypeHeaderValue.TryParse(http.Request.ContentType, out MediaTypeHeaderValue? type)
+            || type.MediaType != "multipart/form-data"
             || HeaderUtilities.RemoveQuotes(type.Boundary).Value is not { Length: > 0 and <= 200 } boundary)
-            throw new ApiException(415, $"the content type is '{http.Request.ContentType}', expected multipart/form-data with the field{(known.Count == 1 ? $"s 'file' and '{known[0]}'" : " 'file'")}", code: "unsupported_media_type");
+            throw new ApiException(415,
+                $"the content type is '{http.Request.ContentType}', expected multipart/form-data with the field{(known.Count == 1 ? $"s 'file' and '{known[0]}'" : " 'file'")}", code: "unsupported_media_type");
         http.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = maxBytes + (1 << 20);
         var form = new MultipartReader(boundary, http.Request.Body);
         var texts = new Dictionary<string, List<string>>(StringComparer.Ordinal);
@@ -35,7 +38,9 @@ internal sealed record UploadForm(string FileName, IReadOnlyDictionary<string, I
         while (await FromClientAsync(form.ReadNextSectionAsync(http.RequestAborted)) is { } section)
         {
             string field = section.GetContentDispositionHeader()?.Name.Value?.Trim('"') ?? "";
-            if (!fields.Contains(field)) throw ApiException.BadField(field.Length > 0 ? field : "form", $"field '{field}' is not known here; known are {string.Join(", ", fields)}", "unknown_parameter");
+            if (!fields.Contains(field))
+                throw ApiException.BadField(field.Length > 0 ? field : "form",
+                    $"field '{field}' is not known here; known are {string.Join(", ", fields)}", "unknown_parameter");
             if (field == File)
             {
                 if (name is not null) throw ApiException.BadField(File, "field 'file' is given twice, expected one file");
@@ -57,7 +62,8 @@ internal sealed record UploadForm(string FileName, IReadOnlyDictionary<string, I
         long length = 0;
         for (int read; (read = await FromClientAsync(from.ReadAsync(buffer, cancellation).AsTask())) > 0;)
         {
-            if ((length += read) > maxBytes) throw new ApiException(413, $"the file is larger than {maxBytes >> 20} MB", File, "file_too_large");
+            if ((length += read) > maxBytes)
+                throw new ApiException(413, $"the file is larger than {maxBytes >> 20} MB", File, "file_too_large");
             await to.WriteAsync(buffer.AsMemory(0, read), cancellation);
         }
         if (length == 0) throw ApiException.BadField(File, "field 'file' is an empty file");
@@ -68,7 +74,8 @@ internal sealed record UploadForm(string FileName, IReadOnlyDictionary<string, I
         using var reader = new StreamReader(body);
         char[] text = new char[maxText + 1];
         int length = await FromClientAsync(reader.ReadBlockAsync(text).AsTask());
-        return length <= maxText ? new string(text, 0, length) : throw ApiException.BadField(field, $"field '{field}' has more than {maxText} characters");
+        return length <= maxText ? new string(text, 0,
+            length) : throw ApiException.BadField(field, $"field '{field}' has more than {maxText} characters");
     }
 
     /// <summary>A form that breaks off or is none is the client's fault; what the disk does not take is ours.</summary>

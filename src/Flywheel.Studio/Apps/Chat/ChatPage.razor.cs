@@ -64,7 +64,8 @@ public sealed partial class ChatPage
         Generator.Host.Promoted += OnPromoted;
         Chats.Changed += OnChanged;
         Writer.Progressed += OnProgressed;
-        if ((await Documents.ListAsync(Visit.Person, Chats.App, "settings")) is [var settings, ..]) _settings = Stored.Read(settings.Body, json => JsonSerializer.Deserialize<ChatSettings>(json, JsonText.Compact)!) ?? new();
+        if ((await Documents.ListAsync(Visit.Person, Chats.App, "settings")) is [var settings, ..])
+            _settings = Stored.Read(settings.Body, json => JsonSerializer.Deserialize<ChatSettings>(json, JsonText.Compact)!) ?? new();
         _system = _settings.System;
         await ListAsync();
     }
@@ -111,10 +112,12 @@ public sealed partial class ChatPage
         _tree = await Chats.FindAsync(id, Visit.Person);
         _missing = _tree is null;
         _live = Writer.Find(id);
-        if (_tree is not null) _ratings = await Chats.RatingsAsync([.. _tree.Path.Select(message => message.GenerationId).OfType<Guid>()], Visit.Person);
+        if (_tree is not null)
+            _ratings = await Chats.RatingsAsync([.. _tree.Path.Select(message => message.GenerationId).OfType<Guid>()], Visit.Person);
     }
 
-    private bool? RatingOf(ConversationMessage message) => message.GenerationId is { } generation && _ratings.TryGetValue(generation, out bool liked) ? liked : null;
+    private bool? RatingOf(ConversationMessage message) =>
+        message.GenerationId is { } generation && _ratings.TryGetValue(generation, out bool liked) ? liked : null;
 
     private async Task SendAsync()
     {
@@ -125,8 +128,10 @@ public sealed partial class ChatPage
         string key = Key;
         try
         {
-            Guid? conversation = Id, parent = _tree?.Row.Leaf, begin = Id is null ? await NewDocument.IdAsync(Js, Chats.App, Time.GetUtcNow()) : null;
-            if (conversation is null && _system.Trim().Length > 0) (conversation, parent) = await Chats.AddAsync(null, Visit.Person, null, Role.System, _system.Trim(), begin: begin);
+            Guid? conversation = Id, parent = _tree?.Row.Leaf,
+                begin = Id is null ? await NewDocument.IdAsync(Js, Chats.App, Time.GetUtcNow()) : null;
+            if (conversation is null && _system.Trim().Length > 0)
+                (conversation, parent) = await Chats.AddAsync(null, Visit.Person, null, Role.System, _system.Trim(), begin: begin);
             (conversation, Guid message) = await Chats.AddAsync(conversation, Visit.Person, parent, Role.User, text, begin: begin);
             // It is on disk: the browser need not keep it.
             _text = "";
@@ -159,7 +164,8 @@ public sealed partial class ChatPage
         }
         catch (Exception e) when (e is FlywheelException or QueueFullException or OpenAI.ApiException)
         {
-            _problem = e switch { MessageTooLongException => Words["chat.too-long"], QueueFullException => Words["chat.queue-full"], _ => e.Message };
+            _problem = e switch { MessageTooLongException => Words["chat.too-long"], QueueFullException => Words["chat.queue-full"],
+                _ => e.Message };
         }
         await LoadAsync();
         _scrollDown = true;
@@ -204,8 +210,12 @@ public sealed partial class ChatPage
         {
             var tags = new JsonObject { ["application"] = Chats.App };
             // The thumb is in the record when its reason comes.
-            if (reason.Length == 0) await Store.AddFeedbackAsync(liked is { } rating ? new FeedbackInput(generation, Metrics.Rating, rating ? 1 : 0, Visit.Person, tags) : new FeedbackInput(generation, Metrics.Retract, true, Visit.Person, tags));
-            else await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Comment, reason, Visit.Person, (JsonObject)tags.DeepClone()));
+            if (reason.Length == 0)
+                await Store.AddFeedbackAsync(liked is { } rating
+                    ? new FeedbackInput(generation, Metrics.Rating, rating ? 1 : 0, Visit.Person, tags) : new FeedbackInput(generation,
+                        Metrics.Retract, true, Visit.Person, tags));
+            else await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Comment, reason, Visit.Person,
+                (JsonObject)tags.DeepClone()));
             await LoadAsync();
             _announcement = Words["chat.announce-rated"];
         }
@@ -245,7 +255,8 @@ public sealed partial class ChatPage
     }
 
     private static double? Number(ChangeEventArgs change, double min, double max) =>
-        double.TryParse(change.Value as string, NumberStyles.Float, CultureInfo.InvariantCulture, out double number) && double.IsFinite(number) ? Math.Clamp(number, min, max) : null;
+        double.TryParse(change.Value as string, NumberStyles.Float, CultureInfo.InvariantCulture, out double number)
+            && double.IsFinite(number) ? Math.Clamp(number, min, max) : null;
 
     private static string? Plain(double? number) => number?.ToString("0.##", CultureInfo.InvariantCulture);
 

@@ -49,10 +49,12 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
     /// <exception cref="QueueFullException">Too many wait.</exception>
     public async Task<int> StartAsync(Guid conversation, string person, Guid parent, ChatSettings settings)
     {
-        ChatTree tree = await chats.FindAsync(conversation, person) ?? throw new FlywheelException($"there is no conversation {conversation} of yours");
+        ChatTree tree = await chats.FindAsync(conversation, person)
+            ?? throw new FlywheelException($"there is no conversation {conversation} of yours");
         int left = 0;
         Conversation said = tree.Upto(parent);
-        GenerationGroup group = generator.StartChat(model => Order(model, said, settings, person, out left), () => Ask(said, settings, person), fitsUpstream: true,
+        GenerationGroup group = generator.StartChat(model => Order(model, said, settings, person, out left),
+            () => Ask(said, settings, person), fitsUpstream: true,
             settings.Upstream is { } named ? generator.Rollouts.Upstreams.Find(named) : null, person, CancellationToken.None);
         var live = new LiveAnswer(parent, group);
         if (!_live.TryAdd(conversation, live))
@@ -128,7 +130,8 @@ internal sealed class ChatWriter(Generator generator, Chats chats, TimeProvider 
             Conversation = shown,
             Prompts = prompts,
             MaxTokens = Math.Min(settings.MaxTokens, model.Folder.Config.MaxPositions - prompts[0].Length),
-            Sampler = model.Defaults with { Temperature = (float)(settings.Temperature ?? model.Defaults.Temperature), TopP = (float)(settings.TopP ?? model.Defaults.TopP), Seed = generator.DrawSeed() },
+            Sampler = model.Defaults with { Temperature = (float)(settings.Temperature ?? model.Defaults.Temperature),
+                TopP = (float)(settings.TopP ?? model.Defaults.TopP), Seed = generator.DrawSeed() },
             User = person,
             App = Chats.App,
         };

@@ -26,26 +26,34 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
     public async Task<IReadOnlyList<ConversationRow>> ListAsync(string person, string search)
     {
         await using FlywheelDb db = store.Tables();
-        IQueryable<ConversationRow> rows = db.Conversations.AsNoTracking().Where(row => row.User == person && row.App == App && row.Deleted == null);
+        IQueryable<ConversationRow> rows = db.Conversations.AsNoTracking()
+            .Where(row => row.User == person && row.App == App && row.Deleted == null);
         foreach (string word in search.Split(' ', StringSplitOptions.RemoveEmptyEntries).Take(8))
         {
             string like = $"%{Escape(word)}%", inside = $"%{Escape(JsonSerializer.Serialize(word, JsonText.Compact)[1..^1])}%";
-            rows = rows.Where(row => EF.Functions.Like(row.Title, like, "\\") || db.ConversationMessages.Any(message => message.ConversationId == row.Id && EF.Functions.Like(message.Body, inside, "\\")));
+            rows = rows.Where(row => EF.Functions.Like(row.Title, like, "\\")
+                || db.ConversationMessages.Any(message =>
+                    message.ConversationId == row.Id && EF.Functions.Like(message.Body, inside, "\\")));
         }
         return await rows.OrderByDescending(row => row.Updated).Take(MaxListed).ToListAsync();
 
-        static string Escape(string text) => text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal);
+        static string Escape(string text) =>
+            text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal)
+                .Replace("_", "\\_", StringComparison.Ordinal);
     }
 
     public async Task<ChatTree?> FindAsync(Guid id, string person)
     {
         await using FlywheelDb db = store.Tables();
-        ConversationRow? row = await db.Conversations.AsNoTracking().Include(one => one.Messages).SingleOrDefaultAsync(one => one.Id == id && one.User == person && one.App == App);
+        ConversationRow? row = await db.Conversations.AsNoTracking().Include(one => one.Messages)
+            .SingleOrDefaultAsync(one => one.Id == id && one.User == person && one.App == App);
         return row is null ? null : new ChatTree(row);
     }
 
-    /// <summary>Adds a message after another and shows its branch; with no conversation, begins one, of the id <paramref name="begin"/> where it is given.</summary>
-    public async Task<(Guid Conversation, Guid Message)> AddAsync(Guid? conversation, string person, Guid? parent, Role role, string text, Guid? generation = null, Guid? begin = null)
+    /// <summary>Adds a message after another and shows its branch; with no conversation, begins one, of the id <paramref name="begin"/>
+    /// where it is given.</summary>
+    public async Task<(Guid Conversation, Guid Message)> AddAsync(Guid? conversation, string person, Guid? parent, Role role, string text,
+        Guid? generation = null, Guid? begin = null)
     {
         Actor.Demand(Scopes.Inference);
         await using FlywheelDb db = store.Tables();
@@ -53,9 +61,11 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
         DateTimeOffset now = time.GetUtcNow();
         ConversationRow row;
         if (conversation is { } id) row = await OwnAsync(db, id, person);
-        else db.Conversations.Add(row = new ConversationRow { Id = begin ?? Guid.CreateVersion7(now), User = person, App = App, Created = now, Updated = now });
+        else db.Conversations.Add(row = new ConversationRow { Id = begin ?? Guid.CreateVersion7(now), User = person, App = App,
+            Created = now, Updated = now });
         if (row.Title.Length == 0 && role == Role.User) row.Title = TitleOf(text);
-        var message = new ConversationMessage { Id = Guid.CreateVersion7(now), ConversationId = row.Id, ParentId = parent, GenerationId = generation, Time = now, Body = ChatTree.BodyOf(role, text) };
+        var message = new ConversationMessage { Id = Guid.CreateVersion7(now), ConversationId = row.Id, ParentId = parent,
+            GenerationId = generation, Time = now, Body = ChatTree.BodyOf(role, text) };
         db.ConversationMessages.Add(message);
         (row.Leaf, row.Updated) = (message.Id, now);
         await db.SaveChangesAsync();
@@ -68,7 +78,8 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
 
     public Task RenameAsync(Guid id, string person, string title) => ChangeAsync(id, person, row => row.Title = TitleOf(title));
 
-    public Task DeleteAsync(Guid id, string person, bool deleted = true) => ChangeAsync(id, person, row => row.Deleted = deleted ? time.GetUtcNow() : null);
+    public Task DeleteAsync(Guid id, string person, bool deleted = true) =>
+        ChangeAsync(id, person, row => row.Deleted = deleted ? time.GetUtcNow() : null);
 
     private async Task ChangeAsync(Guid id, string person, Action<ConversationRow> change)
     {
@@ -85,7 +96,9 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
     public async Task<IReadOnlyDictionary<Guid, bool>> RatingsAsync(IReadOnlyCollection<Guid> generations, string person)
     {
         await using FlywheelDb db = store.Tables();
-        var said = await db.Feedback.AsNoTracking().Where(row => generations.Contains(row.GenerationId) && row.User == person && (row.Metric == Metrics.Rating || row.Metric == Metrics.Retract))
+        var said = await db.Feedback.AsNoTracking()
+            .Where(row => generations.Contains(row.GenerationId) && row.User == person
+                && (row.Metric == Metrics.Rating || row.Metric == Metrics.Retract))
             .OrderBy(row => row.Sequence).Select(row => new { row.GenerationId, row.Metric, row.Value }).ToListAsync();
         var ratings = new Dictionary<Guid, bool>();
         foreach (var one in said)
@@ -97,7 +110,8 @@ internal sealed class Chats(FlywheelStore store, TimeProvider time)
     }
 
     private static async Task<ConversationRow> OwnAsync(FlywheelDb db, Guid id, string person) =>
-        await db.Conversations.SingleOrDefaultAsync(row => row.Id == id && row.User == person && row.App == App) ?? throw new FlywheelException($"there is no conversation {id} of yours");
+        await db.Conversations.SingleOrDefaultAsync(row => row.Id == id && row.User == person && row.App == App)
+            ?? throw new FlywheelException($"there is no conversation {id} of yours");
 
     private static string TitleOf(string text)
     {
@@ -119,7 +133,8 @@ public sealed class ChatTree
         Row = row;
         _messages = row.Messages.ToDictionary(message => message.Id);
         _after = row.Messages.OrderBy(message => message.Time).ThenBy(message => message.Id).ToLookup(message => message.ParentId);
-        for (Guid? at = row.Leaf; at is { } id && _messages.TryGetValue(id, out ConversationMessage? message) && Path.Count <= _messages.Count; at = message.ParentId) Path.Insert(0, message);
+        for (Guid? at = row.Leaf; at is { } id && _messages.TryGetValue(id, out ConversationMessage? message)
+            && Path.Count <= _messages.Count; at = message.ParentId) Path.Insert(0, message);
     }
 
     public ConversationRow Row { get; }
@@ -128,7 +143,8 @@ public sealed class ChatTree
     public List<ConversationMessage> Path { get; } = [];
 
     /// <summary>The message and those that were tried in its place, in the order of time.</summary>
-    public IReadOnlyList<ConversationMessage> Siblings(ConversationMessage message) => [.. _after[message.ParentId].Where(one => RoleOf(one) == RoleOf(message))];
+    public IReadOnlyList<ConversationMessage> Siblings(ConversationMessage message) =>
+        [.. _after[message.ParentId].Where(one => RoleOf(one) == RoleOf(message))];
 
     /// <summary>The end of the branch on which a message was last gone on with.</summary>
     public Guid LeafUnder(ConversationMessage message)
@@ -137,19 +153,23 @@ public sealed class ChatTree
         return message.Id;
     }
 
-    public static Role RoleOf(ConversationMessage message) => JsonNode.Parse(message.Body)!["role"]!.GetValue<string>() switch { "system" => Role.System, "user" => Role.User, _ => Role.Assistant };
+    public static Role RoleOf(ConversationMessage message) =>
+        JsonNode.Parse(message.Body)!["role"]!.GetValue<string>() switch { "system" => Role.System, "user" => Role.User,
+            _ => Role.Assistant };
 
     public static string TextOf(ConversationMessage message) => JsonNode.Parse(message.Body)!["content"]!.GetValue<string>();
 
     public static string BodyOf(Role role, string text) =>
-        new JsonObject { ["role"] = role switch { Role.System => "system", Role.User => "user", _ => "assistant" }, ["content"] = text }.ToJsonString(JsonText.Compact);
+        new JsonObject { ["role"] = role switch { Role.System => "system", Role.User => "user", _ => "assistant" },
+            ["content"] = text }.ToJsonString(JsonText.Compact);
 
     /// <summary>As the model reads the branch up to and with a message.</summary>
     public Conversation Upto(Guid message)
     {
         List<Message> messages = [];
         for (Guid? at = message; at is { } id && _messages.TryGetValue(id, out ConversationMessage? one); at = one.ParentId)
-            messages.Insert(0, RoleOf(one) switch { Role.System => Message.System(TextOf(one)), Role.User => Message.User(TextOf(one)), _ => Message.Assistant(TextOf(one)) });
+            messages.Insert(0, RoleOf(one) switch { Role.System => Message.System(TextOf(one)), Role.User => Message.User(TextOf(one)),
+                _ => Message.Assistant(TextOf(one)) });
         return new Conversation(messages);
     }
 }

@@ -10,13 +10,15 @@ namespace Flywheel.Studio.Apps.Chat;
 /// </summary>
 internal static class SafeMarkdown
 {
-    private static readonly MarkdownPipeline Pipeline = new MarkdownPipelineBuilder().UsePipeTables().UseEmphasisExtras().UseTaskLists().UseAutoLinks().DisableHtml().Build();
+    private static readonly MarkdownPipeline Pipeline =
+        new MarkdownPipelineBuilder().UsePipeTables().UseEmphasisExtras().UseTaskLists().UseAutoLinks().DisableHtml().Build();
 
     private static readonly HtmlSanitizer Sanitizer = new(new HtmlSanitizerOptions
     {
         AllowedTags = new HashSet<string>(StringComparer.OrdinalIgnoreCase)
         {
-            "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "sub", "sup", "ins", "mark", "code", "pre", "blockquote", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "a",
+            "p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "sub", "sup", "ins", "mark", "code", "pre",
+            "blockquote", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "a",
         },
         AllowedAttributes = new HashSet<string>(StringComparer.OrdinalIgnoreCase) { "href", "start" },
         AllowedSchemes = new HashSet<string>(StringComparer.OrdinalIgnoreCase) { "http", "https", "mailto" },
@@ -42,7 +44,8 @@ internal static class SafeMarkdown
         html = Sanitizer.Sanitize(html)
             .Replace("<a href=", "<a rel=\"noopener noreferrer nofollow\" target=\"_blank\" href=", StringComparison.Ordinal)
             .Replace("<th></th>", "<td></td>", StringComparison.Ordinal) // a heading of nothing tells a screen reader nothing
-            .Replace("<pre>", $"<div class=\"code\"><button type=\"button\" class=\"plain copy-code\">{System.Net.WebUtility.HtmlEncode(copy)}</button><pre tabindex=\"0\">", StringComparison.Ordinal)
+            .Replace("<pre>",
+                $"<div class=\"code\"><button type=\"button\" class=\"plain copy-code\">{System.Net.WebUtility.HtmlEncode(copy)}</button><pre tabindex=\"0\">", StringComparison.Ordinal)
             .Replace("</pre>", "</pre></div>", StringComparison.Ordinal);
         return new MarkupString(html);
     }

@@ -16,7 +16,8 @@ public sealed record SaidFeedback(Feedback Row, string? Text, string? Brief, boo
 
     /// <summary>Its value without JSON's quotes.</summary>
     public string Words => Row.Metric != Metrics.Review ? Row.Value.StartsWith('"') ? Row.Text : Row.Value
-        : Review.Read(Row) is var review ? string.Join(": ", new[] { Review.NameOf(review.Act), review.Reason ?? review.Label ?? review.Text }.OfType<string>()) : "";
+        : Review.Read(Row) is var review
+        ? string.Join(": ", new[] { Review.NameOf(review.Act), review.Reason ?? review.Label ?? review.Text }.OfType<string>()) : "";
 }
 
 /// <summary>The latest feedback.</summary>
@@ -30,24 +31,31 @@ public static class FeedbackList
     /// <param name="metric">Name of a kind; empty for any.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <returns>Newest first.</returns>
-    public static async Task<IReadOnlyList<SaidFeedback>> ReadAsync(FlywheelStore store, string search, string metric, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyList<SaidFeedback>> ReadAsync(FlywheelStore store, string search, string metric,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         IQueryable<Feedback> wanted = db.Feedback.AsNoTracking();
         if (metric.Length > 0) wanted = wanted.Where(row => row.Metric == metric);
         if (search.Trim() is { Length: > 0 } words)
-            wanted = wanted.Where(row => EF.Functions.Like(row.Value, Pattern(words), "\\") || EF.Functions.Like(row.User, Pattern(words), "\\") || EF.Functions.Like(row.Owner, Pattern(words), "\\")
-                || db.Generations.Any(generation => generation.Id == row.GenerationId && EF.Functions.Like(generation.Payload!.Text, Pattern(words), "\\")));
+            wanted = wanted.Where(row => EF.Functions.Like(row.Value, Pattern(words), "\\")
+                || EF.Functions.Like(row.User, Pattern(words), "\\") || EF.Functions.Like(row.Owner, Pattern(words), "\\")
+                || db.Generations.Any(generation => generation.Id == row.GenerationId
+                    && EF.Functions.Like(generation.Payload!.Text, Pattern(words), "\\")));
         List<Feedback> rows = await wanted.OrderByDescending(row => row.Sequence).Take(Page).ToListAsync(cancellation);
         Guid[] ids = [.. rows.Select(row => row.GenerationId).Distinct()];
-        Dictionary<Guid, Generation> generations = await db.Generations.AsNoTracking().Include(row => row.Payload).Where(row => ids.Contains(row.Id)).ToDictionaryAsync(row => row.Id, cancellation);
+        Dictionary<Guid, Generation> generations =
+            await db.Generations.AsNoTracking().Include(row => row.Payload).Where(row => ids.Contains(row.Id))
+                .ToDictionaryAsync(row => row.Id, cancellation);
         return [.. rows.Select(row =>
         {
             GenerationPayload? payload = generations.GetValueOrDefault(row.GenerationId)?.Payload;
             Brief? brief = payload?.Conversation is { } conversation ? Brief.Find(conversation) : null;
-            return new SaidFeedback(row, payload?.Text, brief is null ? null : $"{brief.Name}: {string.Join(" · ", brief.Facts)}", !generations.ContainsKey(row.GenerationId));
+            return new SaidFeedback(row, payload?.Text, brief is null ? null : $"{brief.Name}: {string.Join(" · ", brief.Facts)}",
+                !generations.ContainsKey(row.GenerationId));
         })];
     }
 
-    private static string Pattern(string words) => $"%{words.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal)}%";
+    private static string Pattern(string words) =>
+        $"%{words.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("%", "\\%", StringComparison.Ordinal).Replace("_", "\\_", StringComparison.Ordinal)}%";
 }

@@ -18,7 +18,8 @@ internal sealed class ImportJob(FlywheelStore store, JobQueue queue, TimeProvide
     public Task<JobRow> EnqueueAsync(string from, string name, string user)
     {
         Actor.Demand(Scopes.Admin);
-        return queue.EnqueueAsync(Kind, new JsonObject { ["from"] = from, ["name"] = name.Length > 0 ? name : null }.ToJsonString(JsonText.Compact), user: user);
+        return queue.EnqueueAsync(Kind,
+            new JsonObject { ["from"] = from, ["name"] = name.Length > 0 ? name : null }.ToJsonString(JsonText.Compact), user: user);
     }
 
     public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
@@ -27,9 +28,12 @@ internal sealed class ImportJob(FlywheelStore store, JobQueue queue, TimeProvide
         string from = (string)input["from"]!;
         await job.ReportAsync(0, from);
         var progress = new Latest();
-        Task<ModelFolder> bringing = ModelImport.BringAsync(from, store.Home, time.GetUtcNow(), (string?)input["name"], progress, cancellation);
-        ModelFolder model = await job.ReportWhileAsync(bringing, () => progress.Value is not { } now ? null : (now.Total > 0 ? Math.Min(1, (double)now.Done / now.Total) : 0,
-            string.Create(CultureInfo.InvariantCulture, $"{now.File}, {now.Done / 1e6:N1}{(now.Total > 0 ? $" of {now.Total / 1e6:N1}" : "")} MB"), null), time);
+        Task<ModelFolder> bringing = ModelImport.BringAsync(from, store.Home, time.GetUtcNow(), (string?)input["name"], progress,
+            cancellation);
+        ModelFolder model = await job.ReportWhileAsync(bringing,
+            () => progress.Value is not { } now ? null : (now.Total > 0 ? Math.Min(1, (double)now.Done / now.Total) : 0,
+            string.Create(CultureInfo.InvariantCulture,
+                $"{now.File}, {now.Done / 1e6:N1}{(now.Total > 0 ? $" of {now.Total / 1e6:N1}" : "")} MB"), null), time);
         await store.RegisterModelAsync(model, cancellation: cancellation);
         await job.ReportAsync(1, $"{model.Manifest.Name} {model.ShortHash}");
         return JsonSerializer.Serialize(new { hash = model.Hash }, JsonText.Compact);

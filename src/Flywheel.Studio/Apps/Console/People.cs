@@ -23,12 +23,16 @@ public static class People
         var texts = await db.Generations.GroupBy(row => row.Owner != "" ? row.Owner : row.User)
             .Select(group => new { group.Key, Count = group.Count(), Last = group.Max(row => row.Time) }).ToListAsync(cancellation);
         var feedback = await db.Feedback.GroupBy(row => row.Owner != "" ? row.Owner : row.User)
-            .Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
+            .Select(group => new { group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
         var documents = await db.Documents.GroupBy(row => row.User)
-            .Select(group => new { group.Key, Count = group.Count() }).ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
-        Dictionary<string, (int Count, DateTimeOffset Last)> asked = texts.ToDictionary(group => group.Key, group => (group.Count, group.Last));
+            .Select(group => new { group.Key, Count = group.Count() })
+            .ToDictionaryAsync(group => group.Key, group => group.Count, cancellation);
+        Dictionary<string, (int Count, DateTimeOffset Last)> asked =
+            texts.ToDictionary(group => group.Key, group => (group.Count, group.Last));
         return [.. asked.Keys.Union(feedback.Keys).Union(documents.Keys).Where(name => name.Length > 0)
-            .Select(name => new RecordedPerson(name, asked.TryGetValue(name, out var mine) ? mine.Count : 0, feedback.GetValueOrDefault(name),
+            .Select(name => new RecordedPerson(name, asked.TryGetValue(name, out var mine) ? mine.Count : 0,
+                feedback.GetValueOrDefault(name),
                 documents.GetValueOrDefault(name), asked.ContainsKey(name) ? mine.Last : null))
             .OrderByDescending(person => person.Last).ThenBy(person => person.Name, StringComparer.Ordinal)];
     }

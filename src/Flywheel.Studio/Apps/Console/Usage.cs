@@ -24,7 +24,8 @@ public sealed record UsageLine(string Name)
 }
 
 /// <summary>The use of a period, whole and by application, person, model and day.</summary>
-public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications, IReadOnlyList<UsageLine> People, IReadOnlyList<UsageLine> Models, IReadOnlyList<UsageLine> Days)
+public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications, IReadOnlyList<UsageLine> People,
+    IReadOnlyList<UsageLine> Models, IReadOnlyList<UsageLine> Days)
 {
     /// <summary>Reads it from the record.</summary>
     /// <param name="store">The record.</param>
@@ -32,14 +33,19 @@ public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications,
     /// <param name="zone">Offset of the clock by which days are told.</param>
     /// <param name="person">Only this person's; everyone's when null.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<Usage> ReadAsync(FlywheelStore store, DateTimeOffset since, TimeSpan zone, string? person = null, CancellationToken cancellation = default)
+    public static async Task<Usage> ReadAsync(FlywheelStore store, DateTimeOffset since, TimeSpan zone, string? person = null,
+        CancellationToken cancellation = default)
     {
         var all = new UsageLine("");
         Dictionary<string, UsageLine> applications = [], people = [], models = [], days = [];
         HashSet<Guid> kept = await KeptAsync(store, since, cancellation);
         await using FlywheelDb db = store.Tables();
-        var rows = db.Served.AsNoTracking().Where(row => row.Time >= since && (person == null || (row.Owner != "" ? row.Owner : row.User) == person)).OrderBy(row => row.Time)
-            .Select(row => new { row.Id, row.Time, row.App, row.User, row.Owner, row.ModelHash, row.NumPromptTokens, row.NumTokens, row.LatencyMs }).AsAsyncEnumerable();
+        var rows =
+            db.Served.AsNoTracking()
+                .Where(row => row.Time >= since && (person == null || (row.Owner != "" ? row.Owner : row.User) == person))
+                .OrderBy(row => row.Time)
+            .Select(row => new { row.Id, row.Time, row.App, row.User, row.Owner, row.ModelHash, row.NumPromptTokens, row.NumTokens,
+                row.LatencyMs }).AsAsyncEnumerable();
         // Answers run side by side: busy is when at least one did.
         DateTimeOffset busyUntil = DateTimeOffset.MinValue;
         double busy = 0;
@@ -48,7 +54,9 @@ public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications,
             DateTimeOffset end = row.Time.AddMilliseconds(row.LatencyMs), begin = row.Time > busyUntil ? row.Time : busyUntil;
             if (end > begin) busy += (end - begin).TotalSeconds;
             if (end > busyUntil) busyUntil = end;
-            foreach (UsageLine line in (UsageLine[])[all, Line(applications, row.App), Line(people, row.Owner.Length > 0 ? row.Owner : row.User), Line(models, row.ModelHash), Line(days, $"{row.Time.ToOffset(zone):yyyy-MM-dd}")])
+            foreach (UsageLine line in (UsageLine[])[all, Line(applications, row.App),
+                Line(people, row.Owner.Length > 0 ? row.Owner : row.User), Line(models, row.ModelHash),
+                Line(days, $"{row.Time.ToOffset(zone):yyyy-MM-dd}")])
             {
                 line.Texts++;
                 line.PromptTokens += row.NumPromptTokens;
@@ -58,15 +66,19 @@ public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications,
         }
         foreach (UsageLine line in (UsageLine[])[all, .. applications.Values, .. people.Values, .. models.Values, .. days.Values])
             line.BusySeconds = all.Tokens == 0 ? 0 : busy * line.Tokens / all.Tokens;
-        return new Usage(all, Sorted(applications), Sorted(people), Sorted(models), [.. days.Values.OrderBy(line => line.Name, StringComparer.Ordinal)]);
+        return new Usage(all, Sorted(applications), Sorted(people), Sorted(models),
+            [.. days.Values.OrderBy(line => line.Name, StringComparer.Ordinal)]);
 
-        static IReadOnlyList<UsageLine> Sorted(Dictionary<string, UsageLine> lines) => [.. lines.Values.OrderByDescending(line => line.Tokens)];
+        static IReadOnlyList<UsageLine> Sorted(Dictionary<string, UsageLine> lines) =>
+            [.. lines.Values.OrderByDescending(line => line.Tokens)];
 
-        static UsageLine Line(Dictionary<string, UsageLine> lines, string name) => lines.TryGetValue(name, out UsageLine? line) ? line : lines[name] = new UsageLine(name);
+        static UsageLine Line(Dictionary<string, UsageLine> lines, string name) =>
+            lines.TryGetValue(name, out UsageLine? line) ? line : lines[name] = new UsageLine(name);
     }
 
     /// <summary>How many texts each model gave, by its hash.</summary>
-    public static async Task<IReadOnlyDictionary<string, long>> AnswersByModelAsync(FlywheelStore store, CancellationToken cancellation = default)
+    public static async Task<IReadOnlyDictionary<string, long>> AnswersByModelAsync(FlywheelStore store,
+        CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
         return await db.Served.GroupBy(row => row.ModelHash).Select(group => new { group.Key, Count = group.LongCount() })
@@ -78,12 +90,14 @@ public sealed record Usage(UsageLine All, IReadOnlyList<UsageLine> Applications,
     {
         Dictionary<(Guid Generation, string Person), List<(Guid Id, bool Kept)>> acts = [];
         await using FlywheelDb db = store.Tables();
-        await foreach (Feedback row in db.Feedback.AsNoTracking().Where(row => row.Time >= since).OrderBy(row => row.Sequence).AsAsyncEnumerable().WithCancellation(cancellation))
+        await foreach (Feedback row in db.Feedback.AsNoTracking().Where(row => row.Time >= since).OrderBy(row => row.Sequence)
+            .AsAsyncEnumerable().WithCancellation(cancellation))
         {
             (Guid, string) about = (row.GenerationId, row.Owner.Length > 0 ? row.Owner : row.User);
             List<(Guid Id, bool Kept)> said = acts.TryGetValue(about, out var earlier) ? earlier : acts[about] = [];
             if (FeedbackKind.Named(row.Metric).Effect(row) is FeedbackEffect.Act act) said.Add((row.Id, act.Kept));
-            else if (FeedbackKind.Named(row.Metric).Effect(row) is FeedbackEffect.TakeBack back) said.RemoveAll(one => back.Only is null || one.Id == back.Only);
+            else if (FeedbackKind.Named(row.Metric).Effect(row) is FeedbackEffect.TakeBack back)
+                said.RemoveAll(one => back.Only is null || one.Id == back.Only);
         }
         return [.. acts.Where(pair => pair.Value is [.., (_, true)]).Select(pair => pair.Key.Generation)];
     }

@@ -11,10 +11,12 @@ using Flywheel.Voice;
 namespace Flywheel.Studio.Apps.Dubbing;
 
 /// <summary>
-/// Renders a project in one or several languages. What is translated and what is finished lies in the job's folder, what is rendered in the cache:
+/// Renders a project in one or several languages. What is translated and what is finished lies in the job's folder, what is rendered in the
+/// cache:
 /// after a pause or a crash it goes on there and renders nothing twice.
 /// </summary>
-internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, Glossary glossary, Shortener shortener, DubFolders folders, JobQueue queue, TimeProvider time)
+internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translator translator, Glossary glossary, Shortener shortener,
+    DubFolders folders, JobQueue queue, TimeProvider time)
 {
     public const string Kind = "dub";
 
@@ -51,12 +53,14 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
             {
                 RenderProgress? latest = null;
                 string stage = $"{language}: …";
-                Task<DubResult> work = OneAsync(order, project, language, folder, job, new Progress(progress => latest = progress), what => stage = what, cancellation);
+                Task<DubResult> work = OneAsync(order, project, language, folder, job, new Progress(progress => latest = progress),
+                    what => stage = what, cancellation);
                 DubResult result = await job.ReportWhileAsync(work, Now, time);
                 AtomicFile.WriteText(done, JsonSerializer.Serialize(result, JsonText.Compact));
 
                 (double, string?, string?)? Now() => latest is not { } at ? (number / (double)order.Languages.Count, stage, null)
-                    : ((number + at.NumDone / (double)at.NumLines) / order.Languages.Count, string.Create(CultureInfo.InvariantCulture, $"{language}: {at.NumDone:N0} / {at.NumLines:N0}"), null);
+                    : ((number + at.NumDone / (double)at.NumLines) / order.Languages.Count,
+                        string.Create(CultureInfo.InvariantCulture, $"{language}: {at.NumDone:N0} / {at.NumLines:N0}"), null);
             }
             results.Add(JsonSerializer.Deserialize<DubResult>(await File.ReadAllTextAsync(done, cancellation), JsonText.Compact)!);
             await job.ReportAsync((number + 1.0) / order.Languages.Count, $"{language}: {results[^1].NumLines} / {results[^1].NumLines}");
@@ -64,7 +68,8 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
         return JsonSerializer.Serialize(results, JsonText.Compact);
     }
 
-    private async Task<DubResult> OneAsync(DubOrder order, VoiceProject project, string language, string folder, JobContext job, IProgress<RenderProgress> progress, Action<string> say, CancellationToken cancellation)
+    private async Task<DubResult> OneAsync(DubOrder order, VoiceProject project, string language, string folder, JobContext job,
+        IProgress<RenderProgress> progress, Action<string> say, CancellationToken cancellation)
     {
         string kept = Path.Combine(folder, $"{language}.project.json");
         // A translation is made once: another one would be other lines, rendered again.
@@ -76,27 +81,35 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
                 say($"{language}: {project.Lines.Count} …");
                 await job.CheckLimitAsync(cancellation);
                 string from = DubTranslation.TagOf(project.Language);
-                project = await DubTranslation.TranslateAsync(project, language, translator, new LanguagePair(job.Workspace, from, language), await translator.DefaultEngineAsync(from, language, cancellation),
+                project = await DubTranslation.TranslateAsync(project, language, translator,
+                    new LanguagePair(job.Workspace, from, language), await translator.DefaultEngineAsync(from, language, cancellation),
                     new DraftCaller(job.User, "", Kind), _ => { }, cancellation);
-                project = await DubTranslation.RecastAsync(project, order.Voices.GetValueOrDefault(language) ?? (await engines.ForLanguageAsync(language, cancellation)).Id, engines, cancellation);
+                project = await DubTranslation.RecastAsync(project,
+                    order.Voices.GetValueOrDefault(language) ?? (await engines.ForLanguageAsync(language, cancellation)).Id, engines,
+                    cancellation);
             }
-            else if (order.Voices.GetValueOrDefault(language) is { } voice) project = project with { Voice = project.Voice with { Voice = voice } };
+            else if (order.Voices.GetValueOrDefault(language) is { } voice)
+                project = project with { Voice = project.Voice with { Voice = voice } };
             AtomicFile.WriteText(kept, project.ToJson());
         }
         string speech = Path.Combine(folder, $"{language}.speech.wav"), sound = Path.Combine(folder, $"{language}.{order.Format}");
         if (order.Shorten is { } who && !File.Exists(kept + ".short"))
         {
-            project = await ShortenAsync(project, kept, who, job, await renderer.FitReportAsync(project, progress, cancellation), cancellation);
+            project = await ShortenAsync(project, kept, who, job, await renderer.FitReportAsync(project, progress, cancellation),
+                cancellation);
             AtomicFile.WriteText(kept, project.ToJson());
             AtomicFile.WriteText(kept + ".short", ""); // asked once: other texts would be other lines
         }
         RenderReport report = await renderer.RenderAsync(project, speech, progress, cancellation);
         SoundCheck check = SoundCheck.Of(speech);
         Loudness? loudness = null;
-        if (order.Loudness is not null) loudness = (await Mixer.MixAsync(speech, sound, new MixOptions { Loudness = order.Loudness }, cancellation: cancellation)).Loudness;
+        if (order.Loudness is not null)
+            loudness =
+                (await Mixer.MixAsync(speech, sound, new MixOptions { Loudness = order.Loudness }, cancellation: cancellation)).Loudness;
         else
         {
-            if (ExternalProgram.Ffmpeg.IsInstalled && check.PeakDb > -120) loudness = await LoudnessMeter.MeasureAsync(speech, cancellation);
+            if (ExternalProgram.Ffmpeg.IsInstalled && check.PeakDb > -120)
+                loudness = await LoudnessMeter.MeasureAsync(speech, cancellation);
             if (order.Format == "wav") File.Move(speech, sound, overwrite: true);
             else await AudioEncoder.EncodeAsync(speech, sound, cancellation);
         }
@@ -112,20 +125,30 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
             await FilmDub.WriteAsync(renderer, project, Path.Combine(folder, film[0]), order.Loudness, cancellation);
         }
         return new DubResult(language, report.NumLines, report.NumEngineCalls, report.Fit, check, loudness,
-            [$"{language}.{order.Format}", .. film, $"{language}.srt", $"{language}.vtt", $"{language}.report.json", $"{language}.project.json"]);
+            [$"{language}.{order.Format}", .. film, $"{language}.srt", $"{language}.vtt", $"{language}.report.json",
+                $"{language}.project.json"]);
     }
 
-    /// <summary>The project with shorter texts for the lines that are too long at the greatest speed, to choose from when they are laid.</summary>
-    private async Task<VoiceProject> ShortenAsync(VoiceProject project, string kept, string who, JobContext job, RenderReport report, CancellationToken cancellation)
+    /// <summary>The project with shorter texts for the lines that are too long at the greatest speed, to choose from when they are
+    /// laid.</summary>
+    private async Task<VoiceProject> ShortenAsync(VoiceProject project, string kept, string who, JobContext job, RenderReport report,
+        CancellationToken cancellation)
     {
         string askedFile = kept + ".asked";
-        HashSet<string> asked = File.Exists(askedFile) ? JsonSerializer.Deserialize<HashSet<string>>(await File.ReadAllTextAsync(askedFile, cancellation))! : [];
+        HashSet<string> asked = File.Exists(askedFile)
+            ? JsonSerializer.Deserialize<HashSet<string>>(await File.ReadAllTextAsync(askedFile, cancellation))! : [];
         var caller = new TranscriptCaller(job.User, "", job.Workspace);
         PeoplesTexts people = await shortener.PeoplesAsync(project.Language, caller, cancellation);
-        Dictionary<string, DurationModel?> durations = report.Lines.Zip(project.Lines).Where(pair => pair.First.Text is null && !pair.Second.IsMarkup).GroupBy(pair => pair.First.Voice)
-            .ToDictionary(voice => voice.Key, voice => DurationModel.Learn([.. voice.Select(pair => (pair.Second.Text, pair.First.SecondsNatural)).Distinct()]));
-        TermList? terms = project.SourceLanguage is { } from ? await glossary.ListAsync(new LanguagePair(job.Workspace, from.Split('-')[0], project.Language.Split('-')[0]), cancellation) : null;
-        foreach ((LineReport line, VoiceLine text) in report.Lines.Zip(project.Lines).Where(pair => pair.First.Flag is not null && !pair.Second.IsMarkup && !asked.Contains(pair.Second.Id)).ToArray())
+        Dictionary<string, DurationModel?> durations =
+            report.Lines.Zip(project.Lines).Where(pair => pair.First.Text is null && !pair.Second.IsMarkup)
+                .GroupBy(pair => pair.First.Voice)
+            .ToDictionary(voice => voice.Key,
+                voice => DurationModel.Learn([.. voice.Select(pair => (pair.Second.Text, pair.First.SecondsNatural)).Distinct()]));
+        TermList? terms = project.SourceLanguage is { } from
+            ? await glossary.ListAsync(new LanguagePair(job.Workspace, from.Split('-')[0], project.Language.Split('-')[0]),
+                cancellation) : null;
+        foreach ((LineReport line, VoiceLine text) in report.Lines.Zip(project.Lines)
+            .Where(pair => pair.First.Flag is not null && !pair.Second.IsMarkup && !asked.Contains(pair.Second.Id)).ToArray())
         {
             try
             {
@@ -139,12 +162,15 @@ internal sealed class DubJob(Renderer renderer, SpeechEngines engines, Translato
                 throw;
             }
             DurationModel? duration = durations.GetValueOrDefault(line.Voice);
-            ShorterAnswer answer = await shortener.SuggestAsync(new LongLine(text.Text, project.Language, Math.Max(1, (int)(text.Text.Length * line.SecondsAvailable!.Value / line.SecondsNatural)))
+            ShorterAnswer answer =
+                await shortener.SuggestAsync(new LongLine(text.Text, project.Language,
+                    Math.Max(1, (int)(text.Text.Length * line.SecondsAvailable!.Value / line.SecondsNatural)))
             {
                 Predict = duration is null ? null : duration.Predict,
                 Kept = terms is null || text.Source is null ? [] : [.. terms.Find(text.Source).Select(found => found.Term.Target)],
             }, people, who, caller, cancellation);
-            IReadOnlyList<string> all = [.. text.Alternates.Concat(answer.Suggestions.Select(one => one.Text)).Distinct().Take(VoiceLine.MaxAlternates)];
+            IReadOnlyList<string> all =
+                [.. text.Alternates.Concat(answer.Suggestions.Select(one => one.Text)).Distinct().Take(VoiceLine.MaxAlternates)];
             project = project.With(text with { Alternates = all });
             asked.Add(text.Id);
         }
@@ -201,7 +227,10 @@ internal sealed class DubFolders(FlywheelHome home)
     {
         var all = new DirectoryInfo(Path.Combine(home.Path, "dubs"));
         if (!all.Exists) return 0;
-        DirectoryInfo[] lost = [.. all.EnumerateDirectories().Where(one => one.LastWriteTimeUtc < before && (one.Extension == ".tmp" || (Guid.TryParseExact(one.Name, "N", out Guid job) && !jobs.Contains(job))))];
+        DirectoryInfo[] lost =
+            [.. all.EnumerateDirectories()
+                .Where(one => one.LastWriteTimeUtc < before
+                    && (one.Extension == ".tmp" || (Guid.TryParseExact(one.Name, "N", out Guid job) && !jobs.Contains(job))))];
         foreach (DirectoryInfo one in lost) one.Delete(recursive: true);
         return lost.Length;
     }
@@ -214,7 +243,9 @@ internal sealed class DubFolders(FlywheelHome home)
     }
 
     /// <summary>A finished file; null when the job has none of that name.</summary>
-    public string? Find(JobRow job, string file) => ResultsOf(job).SelectMany(result => result.Files).Contains(file) && Path.Combine(Of(job.Id), file) is var path && File.Exists(path) ? path : null;
+    public string? Find(JobRow job, string file) =>
+        ResultsOf(job).SelectMany(result => result.Files).Contains(file) && Path.Combine(Of(job.Id), file) is var path && File.Exists(path)
+            ? path : null;
 
     /// <summary>What is finished so far, of a running job too.</summary>
     public IReadOnlyList<DubResult> ResultsOf(JobRow job) => ResultsOf(job.Id, DubOrder.Parse(job.Payload!.Input).Languages);

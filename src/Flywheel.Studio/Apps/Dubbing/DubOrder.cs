@@ -40,18 +40,26 @@ public sealed record DubOrder
     {
         VoiceProject project = VoiceProject.Parse(Project, "field 'script'");
         if (project.Lines.Count == 0) throw new FlywheelException("field 'script' has no line to speak");
-        if (Languages.Count is 0 or > MaxLanguages) throw new FlywheelException($"field 'languages' has {Languages.Count} entries, expected 1 to {MaxLanguages}");
-        if (Languages.GroupBy(language => language).FirstOrDefault(same => same.Count() > 1) is { } twice) throw new FlywheelException($"field 'languages' names '{twice.Key}' twice");
+        if (Languages.Count is 0 or > MaxLanguages)
+            throw new FlywheelException($"field 'languages' has {Languages.Count} entries, expected 1 to {MaxLanguages}");
+        if (Languages.GroupBy(language => language).FirstOrDefault(same => same.Count() > 1) is { } twice)
+            throw new FlywheelException($"field 'languages' names '{twice.Key}' twice");
         foreach (string language in Languages.Where(language => language != project.Language))
         {
             if (Language.Find(language) is null || !VoiceProject.IsLanguage(language))
-                throw new FlywheelException($"field 'languages' names '{language}', expected {NearestName.List([.. Language.All.Select(one => one.Tag)])}, or the script's own '{project.Language}'");
-            if (DubTranslation.TagOf(project.Language) == language) throw new FlywheelException($"field 'languages' names '{language}', which the script is written in; its own is '{project.Language}'");
-            if (project.Lines.FirstOrDefault(line => line.IsMarkup) is { } markup) throw new FlywheelException($"line '{markup.Id}' is markup, which is not translated; expected text");
+                throw new FlywheelException(
+                    $"field 'languages' names '{language}', expected {NearestName.List([.. Language.All.Select(one => one.Tag)])}, or the script's own '{project.Language}'");
+            if (DubTranslation.TagOf(project.Language) == language)
+                throw new FlywheelException(
+                    $"field 'languages' names '{language}', which the script is written in; its own is '{project.Language}'");
+            if (project.Lines.FirstOrDefault(line => line.IsMarkup) is { } markup)
+                throw new FlywheelException($"line '{markup.Id}' is markup, which is not translated; expected text");
         }
-        if (Voices.Keys.FirstOrDefault(language => !Languages.Contains(language)) is { } unused) throw new FlywheelException($"field 'voices' names '{unused}', which is none of the languages {string.Join(", ", Languages)}");
+        if (Voices.Keys.FirstOrDefault(language => !Languages.Contains(language)) is { } unused)
+            throw new FlywheelException($"field 'voices' names '{unused}', which is none of the languages {string.Join(", ", Languages)}");
         // Names of files begin with the language and end with the format.
-        if (!AudioEncoder.Endings.Contains(Format)) throw new FlywheelException($"field 'response_format' is '{Format}', expected {NearestName.List([.. AudioEncoder.Endings])}");
+        if (!AudioEncoder.Endings.Contains(Format))
+            throw new FlywheelException($"field 'response_format' is '{Format}', expected {NearestName.List([.. AudioEncoder.Endings])}");
         AudioEncoder.Check($"dub.{Format}");
         if (Loudness is not null)
         {
@@ -69,4 +77,5 @@ public sealed record DubOrder
 /// <param name="Sound">Measured on the speech.</param>
 /// <param name="Loudness">Measured on the file; null without ffmpeg.</param>
 /// <param name="Files">Their names.</param>
-public sealed record DubResult(string Language, int NumLines, long NumEngineCalls, FitSummary? Fit, SoundCheck Sound, Loudness? Loudness, IReadOnlyList<string> Files);
+public sealed record DubResult(string Language, int NumLines, long NumEngineCalls, FitSummary? Fit, SoundCheck Sound, Loudness? Loudness,
+    IReadOnlyList<string> Files);

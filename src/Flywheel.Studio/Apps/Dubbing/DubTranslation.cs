@@ -19,27 +19,39 @@ public static class DubTranslation
     /// <param name="note">Told what the check of a line finds.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <exception cref="FlywheelException">A line that nobody could translate, or is markup.</exception>
-    public static async Task<VoiceProject> TranslateAsync(VoiceProject project, string to, Translator translator, LanguagePair pair, string? engine, DraftCaller caller, Action<string> note, CancellationToken cancellation)
+    public static async Task<VoiceProject> TranslateAsync(VoiceProject project, string to, Translator translator, LanguagePair pair,
+        string? engine, DraftCaller caller, Action<string> note, CancellationToken cancellation)
     {
-        if (project.Lines.FirstOrDefault(line => line.IsMarkup) is { } markup) throw new FlywheelException($"line '{markup.Id}' is markup, which is not translated; expected text");
-        IReadOnlyList<TranslatedSegment> translated = await translator.TranslateAsync(new TranslationOrder { Segments = [.. project.Lines.Select(line => line.Text)], Pair = pair, Engine = engine, Caller = caller }, cancellation);
+        if (project.Lines.FirstOrDefault(line => line.IsMarkup) is { } markup)
+            throw new FlywheelException($"line '{markup.Id}' is markup, which is not translated; expected text");
+        IReadOnlyList<TranslatedSegment> translated =
+            await translator.TranslateAsync(new TranslationOrder { Segments = [.. project.Lines.Select(line => line.Text)], Pair = pair,
+                Engine = engine, Caller = caller }, cancellation);
         for (int i = 0; i < translated.Count; i++)
         {
             if (translated[i].Target.Length == 0 && project.Lines[i].Text.Any(char.IsLetter))
-                throw new FlywheelException($"line '{project.Lines[i].Id}': nobody translated '{project.Lines[i].Text}' from {pair.From} to {pair.To}{(engine is null ? $"; no engine does (apt-get install apertium and its pair), and the memory has nothing like it" : "")}");
-            foreach (QualityIssue issue in translated[i].Issues) note($"line '{project.Lines[i].Id}': {issue.Kind}: {translated[i].Target}");
+                throw new FlywheelException(
+                    $"line '{project.Lines[i].Id}': nobody translated '{project.Lines[i].Text}' from {pair.From} to {pair.To}{(engine is null ? $"; no engine does (apt-get install apertium and its pair), and the memory has nothing like it" : "")}");
+            foreach (QualityIssue issue in translated[i].Issues)
+                note($"line '{project.Lines[i].Id}': {issue.Kind}: {translated[i].Target}");
         }
         return project with
         {
             Language = to,
             SourceLanguage = pair.From,
-            Dictionary = [.. project.Dictionary.Where(entry => entry.Language.Length > 0)], // a word for all languages was one of the original's
-            Lines = [.. project.Lines.Select((line, i) => line with { Text = translated[i].Target, Source = line.Text, Draft = translated[i].Target, Alternates = [], Takes = [], Take = null, RenderedHash = null })],
+            // a word for all languages was one of the original's
+            Dictionary = [.. project.Dictionary.Where(entry => entry.Language.Length > 0)],
+            Lines = [
+                .. project.Lines.Select((line, i) =>
+                    line with { Text = translated[i].Target, Source = line.Text, Draft = translated[i].Target, Alternates = [], Takes = [],
+                        Take = null, RenderedHash = null })],
         };
     }
 
-    /// <summary>The project spoken by another voice: roles keep their pitch and speed, and where the engine has variants, a man stays a man and a woman a woman.</summary>
-    public static async Task<VoiceProject> RecastAsync(VoiceProject project, string voice, SpeechEngines engines, CancellationToken cancellation)
+    /// <summary>The project spoken by another voice: roles keep their pitch and speed, and where the engine has variants, a man stays a man
+    /// and a woman a woman.</summary>
+    public static async Task<VoiceProject> RecastAsync(VoiceProject project, string voice, SpeechEngines engines,
+        CancellationToken cancellation)
     {
         string prefix = $"{new EspeakEngine().Name}:";
         bool hasVariants = voice.StartsWith(prefix, StringComparison.Ordinal) && !voice.Contains('+', StringComparison.Ordinal);
@@ -62,7 +74,9 @@ public static class DubTranslation
         return project with
         {
             Voice = project.Voice with { Voice = voice }, Cast = cast,
-            Lines = [.. project.Lines.Select(line => line.Settings.Voice is null ? line : line with { Settings = line.Settings with { Voice = null } })],
+            Lines = [
+                .. project.Lines.Select(line => line.Settings.Voice is null
+                    ? line : line with { Settings = line.Settings with { Voice = null } })],
         };
     }
 }

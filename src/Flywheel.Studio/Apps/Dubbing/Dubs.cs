@@ -9,7 +9,8 @@ internal sealed class Dubs(JobQueue queue, DubFolders folders)
     private const int MaxJobs = 200;
 
     /// <summary>A person's dubs of a project with their payloads, the latest first; those that were deleted are none.</summary>
-    public Task<IReadOnlyList<JobRow>> OfAsync(string person, string workspace, Guid project) => OfAsync(person, workspace, project, MaxJobs);
+    public Task<IReadOnlyList<JobRow>> OfAsync(string person, string workspace, Guid project) =>
+        OfAsync(person, workspace, project, MaxJobs);
 
     private async Task<IReadOnlyList<JobRow>> OfAsync(string person, string workspace, Guid project, int maxJobs)
     {
@@ -46,7 +47,8 @@ internal sealed class Dubs(JobQueue queue, DubFolders folders)
         if (await queue.FindStateAsync(job) is { } now) Clear(now);
     }
 
-    /// <summary>Takes a dub away with its files and what was ordered. One that runs ends; what its worker writes meanwhile that takes away itself.</summary>
+    /// <summary>Takes a dub away with its files and what was ordered. One that runs ends; what its worker writes meanwhile that takes away
+    /// itself.</summary>
     public async Task DeleteAsync(JobRow job)
     {
         await queue.DeleteAsync(job.Id);

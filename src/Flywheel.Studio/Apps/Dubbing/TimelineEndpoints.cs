@@ -30,7 +30,8 @@ internal static class TimelineEndpoints
     }
 
     /// <summary>
-    /// <c>GET /voice/timeline/PROJECT</c>: for each line its cue (<c>start</c>, <c>end</c>; null without one) and where its sound lies (<c>at</c>, <c>until</c>),
+    /// <c>GET /voice/timeline/PROJECT</c>: for each line its cue (<c>start</c>, <c>end</c>; null without one) and where its sound lies
+    /// (<c>at</c>, <c>until</c>),
     /// in seconds.
     /// </summary>
     private static async Task<IResult> LinesAsync(HttpContext http, Guid id, VoiceProjects projects)
@@ -45,7 +46,8 @@ internal static class TimelineEndpoints
             string text = at.Choice > 0 ? line.Alternates[at.Choice - 1] : line.Text;
             lines.Add(new JsonObject
             {
-                ["id"] = line.Id, ["start"] = line.Start?.TotalSeconds, ["end"] = line.End?.TotalSeconds, ["at"] = at.Start, ["until"] = at.End,
+                ["id"] = line.Id, ["start"] = line.Start?.TotalSeconds, ["end"] = line.End?.TotalSeconds, ["at"] = at.Start,
+                ["until"] = at.End,
                 ["speed"] = Math.Round(at.Speed, 3), ["over"] = Math.Round(at.Overrun, 3), ["late"] = Math.Round(at.Delay, 3),
                 ["state"] = at.Fault is not null ? "fault" : at.IsStale ? "stale" : at.IsReady ? "ready" : "none", ["sounds"] = at.IsReady,
                 ["hash"] = at.Hash, ["role"] = line.Role, ["text"] = text.Length <= MaxGist ? text : text[..MaxGist],
@@ -56,12 +58,14 @@ internal static class TimelineEndpoints
     }
 
     /// <summary>
-    /// <c>GET /voice/timeline/PROJECT/peaks/LINE?hash=HASH</c>: the outline of a line that is rendered, two signed bytes a column: its least and its greatest
+    /// <c>GET /voice/timeline/PROJECT/peaks/LINE?hash=HASH</c>: the outline of a line that is rendered, two signed bytes a column: its
+    /// least and its greatest
     /// sample.
     /// </summary>
     private static async Task<IResult> PeaksAsync(HttpContext http, Guid id, string line, VoiceProjects projects)
     {
-        if (await projects.FindAsync(id, Visitor.Identify(http)) is not var (_, project) || http.Request.Query["hash"] is not [{ } hash] || project.Lines.All(one => one.Id != line)) return Results.NotFound();
+        if (await projects.FindAsync(id, Visitor.Identify(http)) is not var (_, project) || http.Request.Query["hash"] is not [{ } hash]
+            || project.Lines.All(one => one.Id != line)) return Results.NotFound();
         Clip? clip;
         try
         {
@@ -73,7 +77,8 @@ internal static class TimelineEndpoints
         }
         if (clip is null) return Results.NotFound();
         http.Response.Headers.CacheControl = "private, max-age=86400"; // what the hash names never changes
-        return Results.Bytes(Peaks.Of(clip, Math.Max(1, (int)Math.Ceiling(clip.Duration.TotalSeconds * Recordings.PeaksPerSecond))).ToBytes(), "application/octet-stream");
+        return Results.Bytes(Peaks.Of(clip, Math.Max(1, (int)Math.Ceiling(clip.Duration.TotalSeconds * Recordings.PeaksPerSecond)))
+            .ToBytes(), "application/octet-stream");
     }
 
     /// <summary><c>GET /voice/timeline/PROJECT/part?from=SECONDS&amp;seconds=N</c>: a stretch of the whole as WAV.</summary>
@@ -84,7 +89,8 @@ internal static class TimelineEndpoints
         if (StretchOf(http) is not var (from, seconds)) return WrongStretch(http);
         try
         {
-            (Clip clip, IReadOnlyList<RenderedLine> rendered) = await projects.Renderer.PartAsync(project, from, seconds, http.RequestAborted);
+            (Clip clip, IReadOnlyList<RenderedLine> rendered) =
+                await projects.Renderer.PartAsync(project, from, seconds, http.RequestAborted);
             foreach (RenderedLine line in rendered) await projects.SpokenAsync(id, person, project, line);
             return Wav(http, clip);
         }
@@ -96,13 +102,15 @@ internal static class TimelineEndpoints
 
     /// <summary><c>GET /voice/recording/PROJECT/peaks</c>: the outline of the original, two signed bytes a column.</summary>
     private static async Task<IResult> OriginalPeaksAsync(HttpContext http, Guid id, VoiceProjects projects) =>
-        await projects.FindAsync(id, Visitor.Identify(http)) is var (_, project) && project.Original is { } original && projects.Renderer.Recordings?.PeaksOf(original) is { } path
+        await projects.FindAsync(id, Visitor.Identify(http)) is var (_, project) && project.Original is { } original
+            && projects.Renderer.Recordings?.PeaksOf(original) is { } path
             ? Results.File(Path.GetFullPath(path), "application/octet-stream") : Results.NotFound();
 
     /// <summary><c>GET /voice/recording/PROJECT/part?from=SECONDS&amp;seconds=N</c>: a stretch of the original as WAV.</summary>
     private static async Task<IResult> OriginalPartAsync(HttpContext http, Guid id, VoiceProjects projects)
     {
-        if (await projects.FindAsync(id, Visitor.Identify(http)) is not var (_, project) || project.Original is not { } original || projects.Renderer.Recordings?.SoundOf(original) is not { } path) return Results.NotFound();
+        if (await projects.FindAsync(id, Visitor.Identify(http)) is not var (_, project) || project.Original is not { } original
+            || projects.Renderer.Recordings?.SoundOf(original) is not { } path) return Results.NotFound();
         if (StretchOf(http) is not var (from, seconds)) return WrongStretch(http);
         using WavReader reader = WavReader.Open(path);
         reader.SkipFrames((long)(from.TotalSeconds * reader.Rate));
@@ -147,13 +155,16 @@ internal static class TimelineEndpoints
 
     private static (TimeSpan From, TimeSpan Seconds)? StretchOf(HttpContext http)
     {
-        return Number("from") is { } from and >= 0 and <= 86_400 && Number("seconds") is { } seconds and > 0 and <= MaxPartSeconds ? (TimeSpan.FromSeconds(from), TimeSpan.FromSeconds(seconds)) : null;
+        return Number("from") is { } from and >= 0 and <= 86_400 && Number("seconds") is { } seconds and > 0 and <= MaxPartSeconds
+            ? (TimeSpan.FromSeconds(from), TimeSpan.FromSeconds(seconds)) : null;
 
-        double? Number(string name) => double.TryParse(http.Request.Query[name], NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
+        double? Number(string name) =>
+            double.TryParse(http.Request.Query[name], NumberStyles.Float, CultureInfo.InvariantCulture, out double number) ? number : null;
     }
 
     private static IResult WrongStretch(HttpContext http) =>
-        Results.Text($"from is '{http.Request.Query["from"]}' and seconds is '{http.Request.Query["seconds"]}', expected 0 to 86400, and more than 0 to {MaxPartSeconds:0}", statusCode: StatusCodes.Status400BadRequest);
+        Results.Text(
+            $"from is '{http.Request.Query["from"]}' and seconds is '{http.Request.Query["seconds"]}', expected 0 to 86400, and more than 0 to {MaxPartSeconds:0}", statusCode: StatusCodes.Status400BadRequest);
 
     private static IResult Wav(HttpContext http, Clip clip)
     {

@@ -7,7 +7,8 @@ namespace Flywheel.Studio.Apps.Dubbing;
 
 /// <summary>
 /// Pronunciations that hold for more than one project: the team's, which lie in this server's record, and the system's, a file in the home.
-/// A project's own entry counts before the team's, and the team's before the system's. Every change counts from the next line that is planned.
+/// A project's own entry counts before the team's, and the team's before the system's. Every change counts from the next line that is
+/// planned.
 /// </summary>
 public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
 {
@@ -37,7 +38,8 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
 
     /// <summary>System, then team: as <see cref="Renderer"/> takes them.</summary>
     /// <exception cref="FlywheelException">The system's file is wrong; the message names its line.</exception>
-    public async ValueTask<IReadOnlyList<IReadOnlyList<Pronunciation>>> ScopesAsync(CancellationToken cancellation = default) => [ReadSystem(), await ReadTeamAsync(cancellation)];
+    public async ValueTask<IReadOnlyList<IReadOnlyList<Pronunciation>>> ScopesAsync(CancellationToken cancellation = default) =>
+        [ReadSystem(), await ReadTeamAsync(cancellation)];
 
     public IReadOnlyList<Pronunciation> ReadSystem()
     {
@@ -56,8 +58,10 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
         if (await _documents.FindAsync(TeamId, Team) is not { } document) return [];
         cancellation.ThrowIfCancellationRequested();
         lock (_lock)
-            if (_teams.TryGetValue(document.Id, out var known) && known.Version == document.Version && known.Updated == document.Updated) return known.Words;
-        IReadOnlyList<Pronunciation> words = Stored.Read(document.Body, Parse) ?? []; // damaged: what is rendered is rendered without the team's words
+            if (_teams.TryGetValue(document.Id, out var known) && known.Version == document.Version && known.Updated == document.Updated)
+                return known.Words;
+        // damaged: what is rendered is rendered without the team's words
+        IReadOnlyList<Pronunciation> words = Stored.Read(document.Body, Parse) ?? [];
         lock (_lock) _teams[document.Id] = (document.Version, document.Updated, words);
         return words;
     }
@@ -65,15 +69,18 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     /// <summary>Changes the team's words.</summary>
     /// <returns>Before and after.</returns>
     /// <exception cref="FlywheelException">An entry is wrong, or there are too many.</exception>
-    public async Task<(IReadOnlyList<Pronunciation> Before, IReadOnlyList<Pronunciation> After)> ChangeAsync(Func<IReadOnlyList<Pronunciation>, IEnumerable<Pronunciation>> change)
+    public async Task<(IReadOnlyList<Pronunciation> Before, IReadOnlyList<Pronunciation> After)> ChangeAsync(
+        Func<IReadOnlyList<Pronunciation>, IEnumerable<Pronunciation>> change)
     {
         IReadOnlyList<Pronunciation> before = [], after = [];
         Document? known = await _documents.AddAsync(TeamId, Team, VoiceProjects.App, Kind, "", "[]");
         await _documents.ChangeAsync(TeamId, Team, document =>
         {
             before = Stored.Read(document.Body, Parse) ?? [];
-            after = [.. change(before).OrderBy(entry => entry.Word, StringComparer.InvariantCultureIgnoreCase).ThenBy(entry => entry.Language, StringComparer.Ordinal).ThenBy(entry => entry.Voice, StringComparer.Ordinal)];
-            if (after.Count > MaxEntries) throw new FlywheelException($"the team's dictionary would have {after.Count} words, expected at most {MaxEntries}");
+            after = [.. change(before).OrderBy(entry => entry.Word, StringComparer.InvariantCultureIgnoreCase)
+                .ThenBy(entry => entry.Language, StringComparer.Ordinal).ThenBy(entry => entry.Voice, StringComparer.Ordinal)];
+            if (after.Count > MaxEntries)
+                throw new FlywheelException($"the team's dictionary would have {after.Count} words, expected at most {MaxEntries}");
             foreach (Pronunciation entry in after) entry.Validate("the team's dictionary");
             document.Body = JsonSerializer.Serialize(after, JsonText.Compact);
             return true;
@@ -90,7 +97,8 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
     /// <param name="now">Entries.</param>
     /// <param name="before">Before the change.</param>
     /// <param name="after">After the change.</param>
-    public static IReadOnlyList<Pronunciation> Without(IReadOnlyList<Pronunciation> now, IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after)
+    public static IReadOnlyList<Pronunciation> Without(IReadOnlyList<Pronunciation> now, IReadOnlyList<Pronunciation> before,
+        IReadOnlyList<Pronunciation> after)
     {
         Dictionary<(string, string, string), Pronunciation> was = ByKey(before), left = ByKey(after), result = ByKey(now);
         foreach ((string, string, string) key in was.Keys.Union(left.Keys))
@@ -102,11 +110,14 @@ public sealed class VoiceDictionaries(FlywheelStore store, TimeProvider time)
         }
         return [.. result.Values];
 
-        static Dictionary<(string, string, string), Pronunciation> ByKey(IReadOnlyList<Pronunciation> entries) => With(entries, []).ToDictionary(KeyOf);
+        static Dictionary<(string, string, string), Pronunciation> ByKey(IReadOnlyList<Pronunciation> entries) =>
+            With(entries, []).ToDictionary(KeyOf);
     }
 
     /// <summary>What an entry is for.</summary>
-    internal static (string Word, string Language, string Voice) KeyOf(Pronunciation entry) => (entry.Word.Trim().ToLowerInvariant(), entry.Language.ToLowerInvariant(), entry.Voice);
+    internal static (string Word, string Language, string Voice) KeyOf(Pronunciation entry) =>
+        (entry.Word.Trim().ToLowerInvariant(), entry.Language.ToLowerInvariant(), entry.Voice);
 
-    private static IReadOnlyList<Pronunciation> Parse(string body) => JsonSerializer.Deserialize<Pronunciation[]>(body, JsonText.Compact) ?? [];
+    private static IReadOnlyList<Pronunciation> Parse(string body) =>
+        JsonSerializer.Deserialize<Pronunciation[]>(body, JsonText.Compact) ?? [];
 }

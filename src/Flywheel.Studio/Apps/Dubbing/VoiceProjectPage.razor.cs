@@ -7,12 +7,14 @@ using Microsoft.AspNetCore.Components.Web;
 
 namespace Flywheel.Studio.Apps.Dubbing;
 
-/// <summary>A script, who speaks it and how words are said; each line plays as it stands, and what changed since it was heard is marked.</summary>
+/// <summary>A script, who speaks it and how words are said; each line plays as it stands, and what changed since it was heard is
+/// marked.</summary>
 public sealed partial class VoiceProjectPage
 {
     private const int PageSize = 100, MaxUndo = 50;
 
-    /// <summary>While lines are rendered, those that are done are shown so often: to look where all lines lie takes longer than to render one.</summary>
+    /// <summary>While lines are rendered, those that are done are shown so often: to look where all lines lie takes longer than to render
+    /// one.</summary>
     private static readonly TimeSpan s_showAfter = TimeSpan.FromSeconds(2);
 
     private readonly CancellationTokenSource _gone = new();
@@ -47,7 +49,8 @@ public sealed partial class VoiceProjectPage
 
     private Strings Words => Visit.Words;
 
-    private IEnumerable<string> Roles => _project!.Lines.Select(line => line.Role).OfType<string>().Concat(_project.Cast.Keys).Distinct(StringComparer.Ordinal);
+    private IEnumerable<string> Roles =>
+        _project!.Lines.Select(line => line.Role).OfType<string>().Concat(_project.Cast.Keys).Distinct(StringComparer.Ordinal);
 
     /// <summary>Lines of this page of which there is no sound as they stand.</summary>
     private int Waiting => _states.Values.Count(state => state is { IsReady: false, Fault: null });
@@ -98,7 +101,8 @@ public sealed partial class VoiceProjectPage
         {
             var states = (await Projects.Renderer.StatesAsync(shown, _gone.Token)).ToDictionary(state => state.LineId);
             var waves = new Dictionary<string, Wave>();
-            foreach (LineState state in states.Values.Where(state => state is { IsReady: true, Fault: null })) waves[state.LineId] = await Projects.WaveAsync(shown, state);
+            foreach (LineState state in states.Values.Where(state => state is { IsReady: true, Fault: null }))
+                waves[state.LineId] = await Projects.WaveAsync(shown, state);
             if (asked != _asked) return; // it was changed meanwhile
             (_states, _waves) = (states, waves);
             _durations = DurationModel.OfProject(_project);
@@ -117,7 +121,8 @@ public sealed partial class VoiceProjectPage
     private double OverOf(int number)
     {
         VoiceLine line = _project!.Lines[number];
-        if (line.Start is not { } start || (_waves.TryGetValue(line.Id, out Wave? wave) ? wave.Seconds : Predicted(line, line.Text)) is not { } seconds) return 0;
+        if (line.Start is not { } start
+            || (_waves.TryGetValue(line.Id, out Wave? wave) ? wave.Seconds : Predicted(line, line.Text)) is not { } seconds) return 0;
         TimeSpan? until = number + 1 < _project.Lines.Count ? _project.Lines[number + 1].Start : null;
         return until is { } next ? Math.Max(0, Math.Round(seconds - (next - start).TotalSeconds, 1)) : 0;
     }
@@ -126,7 +131,8 @@ public sealed partial class VoiceProjectPage
     private double? Predicted(VoiceLine line, string text)
     {
         VoiceSettings settings = _project!.SettingsOf(line);
-        return line.IsMarkup || text.Trim().Length == 0 || !_durations.TryGetValue(settings.Voice ?? "", out DurationModel? model) ? null : model.Predict(text) / (settings.Speed ?? 1);
+        return line.IsMarkup || text.Trim().Length == 0 || !_durations.TryGetValue(settings.Voice ?? "", out DurationModel? model)
+            ? null : model.Predict(text) / (settings.Speed ?? 1);
     }
 
     /// <param name="change">Makes another of what is on disk.</param>
@@ -140,8 +146,10 @@ public sealed partial class VoiceProjectPage
         return DoAsync(id, () => Projects.ChangeAsync(id, Visit.Person, now => change(before = now)), typed, remember, () => before);
     }
 
-    /// <summary>Changes a project; a fault is shown and the project stays as it is. Where another is shown by then, that one stays on the page.</summary>
-    private async Task DoAsync(Guid id, Func<Task<VoiceProject>> act, string? typed = null, bool remember = true, Func<VoiceProject?>? changed = null)
+    /// <summary>Changes a project; a fault is shown and the project stays as it is. Where another is shown by then, that one stays on the
+    /// page.</summary>
+    private async Task DoAsync(Guid id, Func<Task<VoiceProject>> act, string? typed = null, bool remember = true,
+        Func<VoiceProject?>? changed = null)
     {
         _problem = null;
         VoiceProject? known = _project;
@@ -187,7 +195,8 @@ public sealed partial class VoiceProjectPage
         Remember(known, recorded);
         _typedLine = null;
 
-        static IEnumerable<string> Hashes(VoiceProject project) => project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash);
+        static IEnumerable<string> Hashes(VoiceProject project) =>
+            project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded).Select(take => take.Hash);
     }
 
     private async Task UndoAsync()
@@ -228,14 +237,19 @@ public sealed partial class VoiceProjectPage
     private Task AddAsync(string after) => ChangeAsync(project =>
     {
         VoiceLine before = project.Line(after);
-        int number = project.Lines.ToList().IndexOf(before), free = 1 + project.Lines.Max(line => int.TryParse(line.Id, out int id) ? id : 0);
+        int number = project.Lines.ToList().IndexOf(before),
+            free = 1 + project.Lines.Max(line => int.TryParse(line.Id, out int id) ? id : 0);
         var added = new VoiceLine { Id = free.ToString(CultureInfo.InvariantCulture), Role = before.Role, Text = "" };
         return project with { Lines = [.. project.Lines.Take(number + 1), added, .. project.Lines.Skip(number + 1)] };
     });
 
-    private Task RemoveAsync(string id) => ChangeAsync(project => project.Lines.Count == 1 ? throw new FlywheelException(Words["voice.last-line"]) : project with { Lines = [.. project.Lines.Where(line => line.Id != id)] });
+    private Task RemoveAsync(string id) =>
+        ChangeAsync(project => project.Lines.Count == 1
+            ? throw new FlywheelException(Words["voice.last-line"]) : project
+                with { Lines = [.. project.Lines.Where(line => line.Id != id)] });
 
-    private Task CastAsync(string role, VoiceSettings settings) => ChangeAsync(project => role.Length == 0 ? project with { Voice = settings }
+    private Task CastAsync(string role, VoiceSettings settings) =>
+        ChangeAsync(project => role.Length == 0 ? project with { Voice = settings }
         : project with { Cast = new Dictionary<string, VoiceSettings>(project.Cast) { [role] = settings } });
 
     private async Task AddWordAsync()
@@ -255,9 +269,11 @@ public sealed partial class VoiceProjectPage
     private Task GiveAsync(Guid id, Pronunciation entry) => DoAsync(id, async () =>
     {
         Pronunciation given = entry.Language.Length > 0 ? entry : entry with { Language = _project!.Language.Split('-')[0] };
-        (IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after) = await Dictionaries.ChangeAsync(known => VoiceDictionaries.With(known, [given]));
+        (IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after) =
+            await Dictionaries.ChangeAsync(known => VoiceDictionaries.With(known, [given]));
         await Record.WordsAsync(Visit.Person, VoiceRecord.Team, "", before, after);
-        return await Projects.ChangeAsync(id, Visit.Person, now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
+        return await Projects.ChangeAsync(id, Visit.Person,
+            now => now with { Dictionary = [.. now.Dictionary.Where(one => one != entry)] });
     });
 
     /// <summary>Makes the sound of every line that has none; what was made stays, also when it is stopped.</summary>
@@ -315,10 +331,17 @@ public sealed partial class VoiceProjectPage
     }
 
     /// <summary>Changes all lines that are chosen, in one step; "-" is no change.</summary>
-    private Task ChangeChosenAsync(ChangeEventArgs change, Func<VoiceLine, string?, VoiceLine> with) => change.Value is "-" ? Task.CompletedTask
-        : ChangeAsync(project => project with { Lines = [.. project.Lines.Select(line => _chosen.Contains(line.Id) ? with(line, change.Value is string { Length: > 0 } value ? value : null) : line)] });
+    private Task ChangeChosenAsync(ChangeEventArgs change, Func<VoiceLine, string?, VoiceLine> with) =>
+        change.Value is "-" ? Task.CompletedTask
+        : ChangeAsync(project =>
+            project with {
+                Lines = [
+                    .. project.Lines.Select(line => _chosen.Contains(line.Id)
+                        ? with(line, change.Value is string { Length: > 0 } value ? value : null) : line)] });
 
-    private static TimeSpan? Pause(ChangeEventArgs change) => NumberField.Read(change.Value) is { } seconds ? TimeSpan.FromMilliseconds(Math.Round(1000 * Math.Clamp(seconds, -1, 100_000))) : null;
+    private static TimeSpan? Pause(ChangeEventArgs change) =>
+        NumberField.Read(change.Value) is { } seconds
+            ? TimeSpan.FromMilliseconds(Math.Round(1000 * Math.Clamp(seconds, -1, 100_000))) : null;
 
     /// <summary>A line's cue, dragged on the timeline or typed.</summary>
     /// <returns>Whether it is so now.</returns>
@@ -328,7 +351,8 @@ public sealed partial class VoiceProjectPage
         return _problem is null;
     }
 
-    /// <summary>The recording is removed, or the lines take its times or words. These are found in minutes, in which the project goes on, or another is opened.</summary>
+    /// <summary>The recording is removed, or the lines take its times or words. These are found in minutes, in which the project goes on,
+    /// or another is opened.</summary>
     private async Task<bool> OriginalAsync(Func<VoiceProject, Task<Func<VoiceProject, VoiceProject>>> find)
     {
         (Guid id, VoiceProject over) = (Id, _project!);

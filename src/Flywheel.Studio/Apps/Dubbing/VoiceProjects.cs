@@ -17,7 +17,8 @@ public sealed record Wave(double Seconds, string Path)
 }
 
 /// <summary>What the page Voice keeps: each person's projects, and the sound of their lines.</summary>
-internal sealed partial class VoiceProjects(Documents documents, Renderer renderer, SpeechEngines engines, VoiceRecord record, TimeProvider time)
+internal sealed partial class VoiceProjects(Documents documents, Renderer renderer, SpeechEngines engines, VoiceRecord record,
+    TimeProvider time)
 {
     public const string App = "voice", Kind = "project", ScriptKind = "script";
 
@@ -38,13 +39,15 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     public Renderer Renderer => renderer;
 
     public async Task<(Document Document, VoiceProject Project)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document ? (document, Own(VoiceProject.Parse(document.Body, "project"), person)) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind } document
+            ? (document, Own(VoiceProject.Parse(document.Body, "project"), person)) : null;
 
     /// <summary>A person's projects, the latest first. One that cannot be read has its fault in place of its content.</summary>
     public async Task<IReadOnlyList<Stored<VoiceProject>>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, Kind, deleted)).Select(Read)];
 
-    private static Stored<VoiceProject> Read(Document document) => Stored<VoiceProject>.Read(document, json => VoiceProject.Parse(json, "project"));
+    private static Stored<VoiceProject> Read(Document document) =>
+        Stored<VoiceProject>.Read(document, json => VoiceProject.Parse(json, "project"));
 
     /// <summary>A project that need not be readable; null when this person has none of that id.</summary>
     public async Task<Stored<VoiceProject>?> LookAsync(Guid id, string person) =>
@@ -53,7 +56,8 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
 
     private VoiceProject Own(VoiceProject project, string person) => renderer.Recordings?.Own(project, person) ?? project;
 
-    /// <summary>Takes a project away for good, with its versions and what was recorded for it and for no other of this person's projects.</summary>
+    /// <summary>Takes a project away for good, with its versions and what was recorded for it and for no other of this person's
+    /// projects.</summary>
     public async Task PurgeAsync(Guid id, string person)
     {
         HashSet<string> recorded = [.. (await documents.PurgeAsync(id, person)).SelectMany(HashesIn)];
@@ -90,7 +94,8 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         return theirs;
     }
 
-    private async Task<Document?> ScriptOfAsync(string person) => await documents.ListAsync(person, App, ScriptKind) is [var script, ..] ? script : null;
+    private async Task<Document?> ScriptOfAsync(string person) =>
+        await documents.ListAsync(person, App, ScriptKind) is [var script, ..] ? script : null;
 
     /// <summary>Reads a script that was pasted or dropped.</summary>
     /// <param name="name">Of the file; its ending says what it is. What has none is plain text.</param>
@@ -104,7 +109,9 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
             ".vtt" => new VoiceProject { Name = title, Lines = ScriptFile.OfCues(WebVtt.Parse(text, name)) },
             ".json" => VoiceProject.Parse(text, name),
             "" or ".txt" => new VoiceProject { Name = title, Lines = ScriptFile.OfText(text) },
-            var other => throw new FlywheelException($"{name}: is no script by its ending '{other}', expected .srt, .vtt, .txt, .docx, or a project's .json or .zip"),
+            var other =>
+                throw new FlywheelException(
+                    $"{name}: is no script by its ending '{other}', expected .srt, .vtt, .txt, .docx, or a project's .json or .zip"),
         };
         project.Validate(name);
         return project.Lines.Count > 0 ? project : throw new FlywheelException($"{name}: has no line to speak");
@@ -155,9 +162,11 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     /// <param name="project">Has a recording with sound.</param>
     /// <param name="lines">What is said in it, in place of the project's lines; null: those.</param>
     /// <param name="vad">Who hears where somebody speaks; null: by energy.</param>
-    /// <returns>Puts the times into the project as it is by then: its own lines get nothing else; lines in their place refuse what was edited meanwhile.</returns>
+    /// <returns>Puts the times into the project as it is by then: its own lines get nothing else; lines in their place refuse what was
+    /// edited meanwhile.</returns>
     /// <exception cref="FlywheelException">Nothing is said in it, or there is none on this machine.</exception>
-    public async Task<Func<VoiceProject, VoiceProject>> AlignAsync(VoiceProject project, IReadOnlyList<VoiceLine>? lines, SileroVad? vad = null)
+    public async Task<Func<VoiceProject, VoiceProject>> AlignAsync(VoiceProject project, IReadOnlyList<VoiceLine>? lines,
+        SileroVad? vad = null)
     {
         if (project.Original is not { } original || renderer.Recordings?.SoundOf(original) is not { } sound)
             throw new FlywheelException("the project has no recording with sound on this machine; upload one first");
@@ -176,10 +185,15 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         }
         if (lines is not null) return now => Unchanged(now, project) with { Lines = aligned };
         Dictionary<string, VoiceLine> timed = aligned.ToDictionary(line => line.Id);
-        return now => OfSameRecording(now, project) with { Lines = [.. now.Lines.Select(line => timed.TryGetValue(line.Id, out VoiceLine? found) ? line with { Start = found.Start, End = found.End } : line)] };
+        return now =>
+            OfSameRecording(now, project)
+                with { Lines =
+                    [.. now.Lines.Select(line => timed.TryGetValue(line.Id, out VoiceLine? found)
+                        ? line with { Start = found.Start, End = found.End } : line)] };
     }
 
-    /// <summary>Puts what was heard in a recording in the place of a project's lines, as it is by then; refuses one whose lines were edited meanwhile.</summary>
+    /// <summary>Puts what was heard in a recording in the place of a project's lines, as it is by then; refuses one whose lines were edited
+    /// meanwhile.</summary>
     /// <param name="over">The project that was heard.</param>
     /// <param name="heard">With its lines and their language.</param>
     public static Func<VoiceProject, VoiceProject> Hear(VoiceProject over, VoiceProject heard) => now =>
@@ -187,29 +201,40 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         bool isKnown = Base(now.Language).Equals(Base(heard.Language), StringComparison.OrdinalIgnoreCase); // en-us says more than en
         return Unchanged(now, over) with
         {
-            Language = isKnown ? now.Language : heard.Language, SourceLanguage = heard.SourceLanguage, Original = heard.Original, Lines = heard.Lines,
+            Language = isKnown ? now.Language : heard.Language, SourceLanguage = heard.SourceLanguage, Original = heard.Original,
+            Lines = heard.Lines,
             Voice = isKnown ? now.Voice : now.Voice with { Voice = null }, // that of another language is no voice for it
         };
 
         static string Base(string language) => language.Split('-', '_')[0];
     };
 
-    /// <summary>A project as it was before an act, with all that was recorded for its lines since: undo takes nobody's voice away.</summary>
+    /// <summary>A project as it was before an act, with all that was recorded for its lines since: undo takes nobody's voice
+    /// away.</summary>
     /// <param name="before">As it was.</param>
     /// <param name="now">As it is.</param>
     /// <param name="undone">Hashes of what was recorded in the very act that is undone.</param>
     public static VoiceProject Restore(VoiceProject before, VoiceProject now, IReadOnlyCollection<string> undone)
     {
-        Dictionary<string, VoiceTake[]> recorded = now.Lines.ToDictionary(line => line.Id, line => line.Takes.Where(take => take.IsRecorded && !undone.Contains(take.Hash)).ToArray());
+        Dictionary<string, VoiceTake[]> recorded =
+            now.Lines.ToDictionary(line => line.Id,
+                line => line.Takes.Where(take => take.IsRecorded && !undone.Contains(take.Hash)).ToArray());
         HashSet<string> known = [.. before.Lines.Select(line => line.Id)];
-        return before with { Lines = [.. before.Lines.Select(WithRecorded), .. now.Lines.Where(line => !known.Contains(line.Id) && recorded[line.Id].Length > 0)] };
+        return before
+            with { Lines = [.. before.Lines.Select(WithRecorded),
+                .. now.Lines.Where(line => !known.Contains(line.Id) && recorded[line.Id].Length > 0)] };
 
-        VoiceLine WithRecorded(VoiceLine line) => recorded.GetValueOrDefault(line.Id, []).Where(take => line.Takes.All(one => one.Hash != take.Hash)).Reverse().Aggregate(line, (with, take) => with.WithUnheard(take));
+        VoiceLine WithRecorded(VoiceLine line) =>
+            recorded.GetValueOrDefault(line.Id, []).Where(take => line.Takes.All(one => one.Hash != take.Hash)).Reverse()
+                .Aggregate(line, (with, take) => with.WithUnheard(take));
     }
 
     /// <summary>Of a project's lines, what cannot be made again.</summary>
     private static string Written(VoiceProject project) =>
-        new VoiceProject { Lines = [.. project.Lines.Select(line => line with { RenderedHash = null, Takes = [.. line.Takes.Where(take => take.IsRecorded)] })] }.ToJson();
+        new VoiceProject
+            { Lines =
+                [.. project.Lines.Select(line =>
+                    line with { RenderedHash = null, Takes = [.. line.Takes.Where(take => take.IsRecorded)] })] }.ToJson();
 
     private static VoiceProject Unchanged(VoiceProject now, VoiceProject over) => Written(OfSameRecording(now, over)) == Written(over) ? now
         : throw new FlywheelException("the lines were changed meanwhile, so they stay as they are now; do it again to replace them");
@@ -220,17 +245,23 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     /// <summary>A line was spoken: recorded, and noted as its latest take, so that a later change marks it stale.</summary>
     public async Task SpokenAsync(Guid id, string person, VoiceProject project, RenderedLine rendered)
     {
-        if (project.Lines.FirstOrDefault(one => one.Id == rendered.LineId) is not { Take: null } line) return; // what a person spoke is in the record since it was
-        await record.SpokenAsync(person, id, project, rendered, await engines[rendered.Plan.Voice].VersionAsync(rendered.Plan.Voice, CancellationToken.None));
+        // what a person spoke is in the record since it was
+        if (project.Lines.FirstOrDefault(one => one.Id == rendered.LineId) is not { Take: null } line) return;
+        await record.SpokenAsync(person, id, project, rendered,
+            await engines[rendered.Plan.Voice].VersionAsync(rendered.Plan.Voice, CancellationToken.None));
         if (line.RenderedHash == rendered.Hash && line.Takes.Any(take => take.Hash == rendered.Hash)) return;
         VoiceTake take = rendered.Plan.Take(line, rendered.Clip);
-        await ChangeAsync(id, person, now => now.Lines.FirstOrDefault(one => one.Id == line.Id) is { } mine ? now.With(mine.With(take)) : now);
+        await ChangeAsync(id, person,
+            now => now.Lines.FirstOrDefault(one => one.Id == line.Id) is { } mine ? now.With(mine.With(take)) : now);
     }
 
     /// <summary>Of several takes this one: the line is again what it was, and the choice is recorded.</summary>
     public async Task<VoiceProject> ChooseAsync(Guid id, string person, string line, VoiceTake take)
     {
-        VoiceProject changed = await ChangeAsync(id, person, project => project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Settings = take.Settings, Take = take.IsRecorded ? take.Hash : null }));
+        VoiceProject changed = await ChangeAsync(id, person,
+            project =>
+                project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Settings = take.Settings,
+                    Take = take.IsRecorded ? take.Hash : null }));
         await record.ChosenAsync(person, id, line, take);
         return changed;
     }
@@ -244,7 +275,8 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         VoiceLine now = project.Line(line);
         now.CheckRoomForTake(); // before anything is kept that no line would name
         (string hash, TimeSpan length) = renderer.Recordings!.AddTake(wav, person);
-        var take = new VoiceTake(hash, Math.Round(length.TotalSeconds, 3), now.Text, now.Settings) { IsRecorded = true, IsMarkup = now.IsMarkup, Pieces = [hash] };
+        var take = new VoiceTake(hash, Math.Round(length.TotalSeconds, 3), now.Text, now.Settings) { IsRecorded = true,
+            IsMarkup = now.IsMarkup, Pieces = [hash] };
         await ChangeAsync(id, person, project => project.With(project.Line(line).WithUnheard(take)));
         await record.RecordedAsync(person, id, project, line, take);
         return take;
@@ -255,7 +287,8 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     {
         if (_waves.TryGetValue(take.Hash, out Wave? known)) return known;
         if (_waves.Count > MaxWaves) _waves.Clear();
-        return renderer.Find(take, project.SampleRate) is { } clip ? _waves[take.Hash] = new Wave(clip.Duration.TotalSeconds, Outline(Peaks.Of(clip, Wave.Columns))) : null;
+        return renderer.Find(take, project.SampleRate) is { } clip
+            ? _waves[take.Hash] = new Wave(clip.Duration.TotalSeconds, Outline(Peaks.Of(clip, Wave.Columns))) : null;
     }
 
     /// <summary>The outline of a line that is rendered.</summary>
@@ -271,8 +304,10 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     {
         const float Gain = 1.5f; // speech seldom goes beyond two thirds of full scale
         var path = new StringBuilder("M");
-        for (int i = 0; i < peaks.Max.Count; i++) path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Max(0, 1 - Gain * peaks.Max[i]):0.##} ");
-        for (int i = peaks.Min.Count - 1; i >= 0; i--) path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Min(2, 1.02f - Gain * peaks.Min[i]):0.##} ");
+        for (int i = 0; i < peaks.Max.Count; i++)
+            path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Max(0, 1 - Gain * peaks.Max[i]):0.##} ");
+        for (int i = peaks.Min.Count - 1; i >= 0; i--)
+            path.Append(CultureInfo.InvariantCulture, $"{i},{Math.Min(2, 1.02f - Gain * peaks.Min[i]):0.##} ");
         return path.Append('Z').ToString();
     }
 }

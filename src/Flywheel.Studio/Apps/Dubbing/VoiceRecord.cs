@@ -13,7 +13,8 @@ namespace Flywheel.Studio.Apps.Dubbing;
 
 /// <summary>
 /// What editors of voice projects do, as the record has it. A line that is spoken is a generation; a word that is said otherwise, a
-/// translation that is edited or shortened and a take that is chosen are feedback that turns learn from; a speed or pause that is set is kept beside
+/// translation that is edited or shortened and a take that is chosen are feedback that turns learn from; a speed or pause that is set is
+/// kept beside
 /// it. Everything has an id that follows from what it is about, so the same act is recorded once.
 /// </summary>
 internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
@@ -34,10 +35,12 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
 
     private readonly TaskCatalog _tasks = new(store.Home);
 
-    /// <summary>An id that follows from what it is of, and from the workspace where this is called: the same sound or word is another row in each.</summary>
+    /// <summary>An id that follows from what it is of, and from the workspace where this is called: the same sound or word is another row
+    /// in each.</summary>
     public static Guid IdOf(params string[] parts)
     {
-        if (Actor.Workspace is not (null or WorkspaceRow.Default)) parts = [.. parts, Actor.Workspace]; // ids in the default one are older than workspaces
+        // ids in the default one are older than workspaces
+        if (Actor.Workspace is not (null or WorkspaceRow.Default)) parts = [.. parts, Actor.Workspace];
         byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts)));
         (hash[6], hash[8]) = ((byte)(hash[6] & 0x0F | 0x80), (byte)(hash[8] & 0x3F | 0x80)); // UUID v8: made by the application's own rule
         return new Guid(hash.AsSpan(0, 16), bigEndian: true);
@@ -59,15 +62,18 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     public static Guid TranslationId(string person, Guid project, string line) => IdOf("translation", person, project.ToString("N"), line);
 
     /// <summary>One for each pair, since what is asked names the shorter text's length.</summary>
-    public static Guid ShorterId(string person, Guid project, string line, string longer, string shorter) => IdOf("shorter", person, project.ToString("N"), line, longer, shorter);
+    public static Guid ShorterId(string person, Guid project, string line, string longer, string shorter) =>
+        IdOf("shorter", person, project.ToString("N"), line, longer, shorter);
 
     /// <summary>How long a voice takes for a text: what an example of text and voice to duration asks.</summary>
     public static Conversation AskDuration(string voice, double speed, string text) =>
-        new([Message.User(string.Create(CultureInfo.InvariantCulture, $"How long does the voice {voice} take at speed {speed:0.##} to say this?\n{text}"))]);
+        new([Message.User(string.Create(CultureInfo.InvariantCulture,
+            $"How long does the voice {voice} take at speed {speed:0.##} to say this?\n{text}"))]);
 
     /// <summary>A translation that takes less time to say.</summary>
     public static Conversation AskShorter(string language, int maxLetters, string text) =>
-        new([Message.User($"Shorten this {Loop.Translation.Language.Find(language.Split('-')[0])?.English ?? language} line for dubbing to at most {maxLetters} characters.\n{text}")]);
+        new([Message.User(
+            $"Shorten this {Loop.Translation.Language.Find(language.Split('-')[0])?.English ?? language} line for dubbing to at most {maxLetters} characters.\n{text}")]);
 
     /// <summary>A line was spoken: who, how, what, how long, and the hash of the sound.</summary>
     public async Task SpokenAsync(string person, Guid project, VoiceProject of, RenderedLine rendered, string engineVersion)
@@ -77,7 +83,8 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
         double seconds = Math.Round(rendered.Clip.Duration.TotalSeconds, 3);
         var facts = new JsonObject
         {
-            ["engine"] = rendered.Plan.Voice.Engine, ["engine_version"] = engineVersion, ["voice"] = rendered.Plan.Voice.Id, ["language"] = rendered.Plan.Voice.Language,
+            ["engine"] = rendered.Plan.Voice.Engine, ["engine_version"] = engineVersion, ["voice"] = rendered.Plan.Voice.Id,
+            ["language"] = rendered.Plan.Voice.Language,
             ["speed"] = settings.Speed ?? 1, ["pitch"] = settings.Pitch ?? 0, ["volume"] = settings.Volume ?? 0, ["role"] = line.Role,
             ["seconds"] = seconds, ["content_hash"] = rendered.Hash, ["project"] = project.ToString(), ["line"] = line.Id,
         };
@@ -85,7 +92,8 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
         {
             TemplateArguments = new Dictionary<string, string> { [Speech] = facts.ToJsonString(JsonText.Compact) },
         };
-        await AskedAsync(SpokenId(person, rendered.Hash), person, App, asked, string.Create(CultureInfo.InvariantCulture, $"{seconds:0.00} seconds"));
+        await AskedAsync(SpokenId(person, rendered.Hash), person, App, asked,
+            string.Create(CultureInfo.InvariantCulture, $"{seconds:0.00} seconds"));
     }
 
     /// <summary>Somebody spoke a line: what, how long, and the hash of the sound.</summary>
@@ -97,13 +105,16 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             ["engine"] = voice.Engine, ["voice"] = voice.Id, ["language"] = of.Language, ["role"] = of.Line(lineId).Role,
             ["seconds"] = take.Seconds, ["content_hash"] = take.Hash, ["project"] = project.ToString(), ["line"] = lineId,
         };
-        Conversation asked = AskDuration(voice.Id, 1, take.Text) with { TemplateArguments = new Dictionary<string, string> { [Speech] = facts.ToJsonString(JsonText.Compact) } };
-        return AskedAsync(SpokenId(person, take.Hash), person, App, asked, string.Create(CultureInfo.InvariantCulture, $"{take.Seconds:0.00} seconds"));
+        Conversation asked = AskDuration(voice.Id, 1, take.Text)
+            with { TemplateArguments = new Dictionary<string, string> { [Speech] = facts.ToJsonString(JsonText.Compact) } };
+        return AskedAsync(SpokenId(person, take.Hash), person, App, asked,
+            string.Create(CultureInfo.InvariantCulture, $"{take.Seconds:0.00} seconds"));
     }
 
     /// <summary>A take was chosen: its text and voice take that long.</summary>
     public Task ChosenAsync(string person, Guid project, string line, VoiceTake take) =>
-        SayAsync(SpokenId(person, take.Hash), person, Metrics.Keep, true, new() { ["project"] = project.ToString(), ["line"] = line, ["content_hash"] = take.Hash });
+        SayAsync(SpokenId(person, take.Hash), person, Metrics.Keep, true,
+            new() { ["project"] = project.ToString(), ["line"] = line, ["content_hash"] = take.Hash });
 
     /// <summary>A project was edited: what of it teaches is recorded.</summary>
     public async Task ChangedAsync(string person, Guid id, VoiceProject before, VoiceProject after)
@@ -120,10 +131,12 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             if (was.Text != line.Text || was.IsMarkup != line.IsMarkup) await TranslatedAsync(person, id, after, was, line);
             if (was.Take is { } heard && line.Take != heard) await RetractAsync(SpokenId(person, heard), person); // also by undo
             foreach (string gone in was.Alternates.Except(line.Alternates)) await TakeShorterBackAsync(person, id, line, was.Text, gone);
-            foreach (string shorter in line.Alternates.Except(was.Alternates)) await ShorterAsync(person, id, after, line, line.Text, shorter);
+            foreach (string shorter in line.Alternates.Except(was.Alternates))
+                await ShorterAsync(person, id, after, line, line.Text, shorter);
 
             Task RemarkAsync(string field, double? old, double? now) => was.RenderedHash is not { } hash ? Task.CompletedTask
-                : SayAsync(SpokenId(person, hash), person, Metrics.Comment, string.Create(CultureInfo.InvariantCulture, $"{field} {old:0.###} -> {now:0.###}"),
+                : SayAsync(SpokenId(person, hash), person, Metrics.Comment,
+                    string.Create(CultureInfo.InvariantCulture, $"{field} {old:0.###} -> {now:0.###}"),
                     new() { ["project"] = id.ToString(), ["line"] = line.Id, ["field"] = field });
         }
     }
@@ -133,17 +146,20 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     {
         if (after.Original?.Heard is not { } heard || before.Original?.Heard != heard || after.SourceLanguage is not null) return;
         string text = string.Join(' ', after.Lines.Where(line => !line.IsMarkup).Select(line => line.Text.Trim()));
-        if (text.Trim().Length > 0 && text.Length <= MaxTranscript && text != string.Join(' ', before.Lines.Where(line => !line.IsMarkup).Select(line => line.Text.Trim())))
+        if (text.Trim().Length > 0 && text.Length <= MaxTranscript
+            && text != string.Join(' ', before.Lines.Where(line => !line.IsMarkup).Select(line => line.Text.Trim())))
             await SayAsync(heard, person, Metrics.Demonstration, text, new() { ["project"] = id.ToString() });
     }
 
-    /// <summary>Words that are said otherwise than before, and those that no longer are. English ones teach the task <c>pronunciation</c>.</summary>
+    /// <summary>Words that are said otherwise than before, and those that no longer are. English ones teach the task
+    /// <c>pronunciation</c>.</summary>
     /// <param name="person">Who edits.</param>
     /// <param name="scope">A project's id, or <c>team</c>.</param>
     /// <param name="language">Of entries that are for all languages.</param>
     /// <param name="before">Entries.</param>
     /// <param name="after">Entries.</param>
-    public async Task WordsAsync(string person, string scope, string language, IReadOnlyList<Pronunciation> before, IReadOnlyList<Pronunciation> after)
+    public async Task WordsAsync(string person, string scope, string language, IReadOnlyList<Pronunciation> before,
+        IReadOnlyList<Pronunciation> after)
     {
         HashSet<Pronunciation> same = [.. before];
         Pronunciation[] changed = [.. after.Where(entry => !same.Contains(entry))];
@@ -157,27 +173,32 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
                 await RetractAsync(about, person); // it is said otherwise than it was, in a way that teaches nothing
                 continue;
             }
-            await AskedAsync(about, person, Generation.TaskApp + task.Name, task.Ask(task.Check(new Dictionary<string, string> { ["word"] = entry.Word.Trim() })), "");
+            await AskedAsync(about, person, Generation.TaskApp + task.Name,
+                task.Ask(task.Check(new Dictionary<string, string> { ["word"] = entry.Word.Trim() })), "");
             await SayAsync(about, person, Metrics.Demonstration, phones, new()
             {
-                ["scope"] = scope == Team ? scope : "project", ["language"] = entry.Language, ["voice"] = entry.Voice, [entry.Ipa is null ? "respelling" : "ipa"] = Short(entry.Ipa ?? entry.Respelling!),
+                ["scope"] = scope == Team ? scope : "project", ["language"] = entry.Language, ["voice"] = entry.Voice,
+                [entry.Ipa is null ? "respelling" : "ipa"] = Short(entry.Ipa ?? entry.Respelling!),
             });
         }
         foreach (Pronunciation entry in gone) await RetractAsync(WordId(person, scope, entry), person);
         if (scope == Team) await TakeBackOthersAsync(person, [.. changed, .. gone]);
     }
 
-    /// <summary>A word of the team that somebody changes or deletes no longer teaches what another person made of it. It is taken back in the maker's name, as only that counts.</summary>
+    /// <summary>A word of the team that somebody changes or deletes no longer teaches what another person made of it. It is taken back in
+    /// the maker's name, as only that counts.</summary>
     private async Task TakeBackOthersAsync(string person, IReadOnlyList<Pronunciation> words)
     {
         if (words.Count == 0) return;
         const string app = Generation.TaskApp + Words;
         Dictionary<Guid, string> known;
         await using (FlywheelDb db = store.Tables())
-            known = await db.Generations.Where(row => row.App == app && row.User != person).Select(row => new { row.Id, row.User }).ToDictionaryAsync(row => row.Id, row => row.User);
+            known = await db.Generations.Where(row => row.App == app && row.User != person).Select(row => new { row.Id, row.User })
+                .ToDictionaryAsync(row => row.Id, row => row.User);
         foreach (string maker in known.Values.Distinct().ToArray())
             foreach (Pronunciation word in words)
-                if (WordId(maker, Team, word) is var about && known.ContainsKey(about)) await SayAsync(about, maker, Metrics.Retract, true, new() { ["by"] = person });
+                if (WordId(maker, Team, word) is var about && known.ContainsKey(about))
+                    await SayAsync(about, maker, Metrics.Retract, true, new() { ["by"] = person });
     }
 
     private async Task TranslatedAsync(string person, Guid id, VoiceProject project, VoiceLine was, VoiceLine line)
@@ -209,7 +230,8 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
         if (shorter.Length == 0 || shorter.Length > clearly * longer.Length || line.IsMarkup) return;
         Guid about = ShorterId(person, id, line.Id, longer, shorter);
         await AskedAsync(about, person, App, AskShorter(project.Language, shorter.Length, longer), "");
-        await SayAsync(about, person, Metrics.Demonstration, shorter, new() { ["project"] = id.ToString(), ["line"] = line.Id, ["language"] = project.Language });
+        await SayAsync(about, person, Metrics.Demonstration, shorter,
+            new() { ["project"] = id.ToString(), ["line"] = line.Id, ["language"] = project.Language });
     }
 
     private TaskFolder? FindTask() => _tasks.List().FirstOrDefault(task => task.Name == Words);
@@ -227,7 +249,8 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             await store.RecordAsync(new Generation
             {
                 Id = id, Group = id, Time = time.GetUtcNow(), App = app, User = person, ModelHash = "", FinishReason = FinishReason.Stop,
-                Payload = new GenerationPayload { GenerationId = id, Conversation = asked, Text = text, PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
+                Payload = new GenerationPayload { GenerationId = id, Conversation = asked, Text = text, PromptTokens = [], Tokens = [],
+                    Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
             });
         }
         catch (DbUpdateException) when (IsThereAsync().GetAwaiter().GetResult())
@@ -249,10 +272,13 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     private async Task SayAsync(Guid about, string person, string metric, JsonNode value, JsonObject tags)
     {
         await using FlywheelDb db = store.Tables();
-        Feedback? last = await db.Feedback.AsNoTracking().Where(row => row.GenerationId == about && row.User == person).OrderByDescending(row => row.Sequence).FirstOrDefaultAsync();
+        Feedback? last = await db.Feedback.AsNoTracking().Where(row => row.GenerationId == about && row.User == person)
+            .OrderByDescending(row => row.Sequence).FirstOrDefaultAsync();
         if (last is null ? metric == Metrics.Retract : last.Metric == metric && last.Value == value.ToJsonString(JsonText.Compact)) return;
-        if (metric != Metrics.Demonstration && last is null && !await db.Generations.AnyAsync(row => row.Id == about)) return; // a sound of before there was a record
-        string key = $"{about:N}-{last?.Sequence ?? 0}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(metric + value.ToJsonString(JsonText.Compact))))[..16]}";
+        // a sound of before there was a record
+        if (metric != Metrics.Demonstration && last is null && !await db.Generations.AnyAsync(row => row.Id == about)) return;
+        string key =
+            $"{about:N}-{last?.Sequence ?? 0}-{Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(metric + value.ToJsonString(JsonText.Compact))))[..16]}";
         await store.AddFeedbackAsync(new FeedbackInput(about, metric, value, person, tags, key));
     }
 }

@@ -28,7 +28,8 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
     {
         Guid id = Guid.Parse((string)JsonNode.Parse(job.Input)!["learn"]!);
         if (await learning.FindAsync(id, job.User) is not var (document, body)) throw new LearnException("learn.gone");
-        ModelRow row = await store.FindModelAsync(body.Base!, cancellation) ?? throw new FlywheelException($"model {body.Base} is not known in {store.Home.Path}");
+        ModelRow row = await store.FindModelAsync(body.Base!, cancellation)
+            ?? throw new FlywheelException($"model {body.Base} is not known in {store.Home.Path}");
         ModelFolder learner = ModelFolder.Open(store.FolderOf(row));
         string dataset = Path.Combine(store.Home.Datasets, body.Dataset!);
 
@@ -37,7 +38,9 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
         await store.RegisterModelAsync(model, cancellation: cancellation);
         await job.ReportAsync(TrainingShare, "examining");
 
-        HeldOutItem[] heldOut = [.. JsonlSource.Read(Path.Combine(dataset, "heldout.jsonl")).Select(item => new HeldOutItem(job.User, ((ConversationExample)item.Examples[0]).Conversation, null))];
+        HeldOutItem[] heldOut =
+            [.. JsonlSource.Read(Path.Combine(dataset, "heldout.jsonl"))
+                .Select(item => new HeldOutItem(job.User, ((ConversationExample)item.Examples[0]).Conversation, null))];
         (IReadOnlyList<Conversation> asked, bool own) = await AskedAsync(job.User, learner, heldOut);
         var gate = new GateRecipe { Regression = "", RegressionMargin = 0, SanityPrompts = 0, Drafts = 1 };
         SamplerOptions sampler = Exam.SamplerOf(learner, gate);
@@ -45,7 +48,8 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
         var drafts = new Answer[2][];
         foreach ((int i, ModelFolder examined) in new[] { learner, model }.Index())
         {
-            losses[i] = (await Exam.TakeAsync(examined, new ExamPaper(heldOut, [], []), gate, sampler, Seed, cancellation: cancellation)).Texts;
+            losses[i] =
+                (await Exam.TakeAsync(examined, new ExamPaper(heldOut, [], []), gate, sampler, Seed, cancellation: cancellation)).Texts;
             drafts[i] = await Exam.WriteAsync(examined, asked, 1, MaxTokens, sampler, Seed, cancellation: cancellation);
             await job.ReportAsync(TrainingShare + (i + 1) * (1 - TrainingShare) / 2, "examining");
         }
@@ -59,7 +63,8 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
             LossAfter = losses[1].Average(),
             NumLikelier = losses[0].Zip(losses[1]).Count(pair => pair.Second < pair.First),
             NumHeldOut = heldOut.Length,
-            Drafts = [.. drafts[0].Zip(drafts[1], (before, after) => new BeforeAfter(before.Prompt, before.Text.Trim(), after.Text.Trim()))],
+            Drafts = [
+                .. drafts[0].Zip(drafts[1], (before, after) => new BeforeAfter(before.Prompt, before.Text.Trim(), after.Text.Trim()))],
             OwnBriefs = own,
         };
         await learning.ChangeAsync(id, job.User, now => now with { Result = result });
@@ -84,7 +89,8 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
             Data = [new SourceRecipe { Source = "dataset", Path = dataset }],
             Train = new TrainRecipe
             {
-                Objective = Supervised.Id, Epochs = epochs, BatchTokens = Math.Max(batch, micro), MicroTokens = micro, LearningRate = 1e-3, Warmup = 0.1, WeightDecay = 0.01,
+                Objective = Supervised.Id, Epochs = epochs, BatchTokens = Math.Max(batch, micro), MicroTokens = micro, LearningRate = 1e-3,
+                Warmup = 0.1, WeightDecay = 0.01,
                 Lora = new LoraRecipe(), CheckpointSeconds = 15, EvaluateEvery = 50,
             },
         };
@@ -93,7 +99,10 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
     /// <summary>What a model can be called on a command line.</summary>
     private static string NameOf(string title)
     {
-        string name = string.Join('-', new string([.. title.ToLowerInvariant().Select(c => char.IsAsciiLetterOrDigit(c) ? c : ' ')]).Split(' ', StringSplitOptions.RemoveEmptyEntries));
+        string name =
+            string.Join('-',
+                new string([.. title.ToLowerInvariant().Select(c => char.IsAsciiLetterOrDigit(c) ? c : ' ')]).Split(' ',
+                    StringSplitOptions.RemoveEmptyEntries));
         return name.Length == 0 ? "own-texts" : name[..Math.Min(name.Length, 40)];
     }
 
@@ -108,18 +117,25 @@ internal sealed class LearnJob(OwnLearning learning, Briefs briefs, FlywheelStor
                 if (progress.Line is not null) Volatile.Write(ref latest, progress);
             },
         };
-        return await job.ReportWhileAsync(Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None), () => Volatile.Read(ref latest) is not { } now ? null
-            : (TrainingShare * now.Line!.Step / Math.Max(1, now.NumSteps), string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}"), null), time);
+        return await job.ReportWhileAsync(Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None),
+            () => Volatile.Read(ref latest) is not { } now ? null
+            : (TrainingShare * now.Line!.Step / Math.Max(1, now.NumSteps),
+                string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}"), null), time);
     }
 
     /// <summary>The person's latest briefs; where there are none, those of texts held out.</summary>
-    private async Task<(IReadOnlyList<Conversation> Asked, bool Own)> AskedAsync(string person, ModelFolder learner, IReadOnlyList<HeldOutItem> heldOut)
+    private async Task<(IReadOnlyList<Conversation> Asked, bool Own)> AskedAsync(string person, ModelFolder learner,
+        IReadOnlyList<HeldOutItem> heldOut)
     {
         ChatTemplate template = learner.ChatTemplate;
         FactCorrections forms = await briefs.FormsAsync(person);
-        Conversation[] own = [.. (await briefs.ListAsync(person)).Select(brief => brief.Body.Fields).Where(fields => fields.Problem() is null).Select(fields => fields.SaidBy(forms).ToBrief().ToConversation())
+        Conversation[] own =
+            [.. (await briefs.ListAsync(person)).Select(brief => brief.Body.Fields).Where(fields => fields.Problem() is null)
+                .Select(fields => fields.SaidBy(forms).ToBrief().ToConversation())
             .Where(asked => template.Prompt(asked).Length + MaxTokens <= learner.Config.MaxPositions).Distinct().Take(NumBriefs)];
         return own.Length > 0 ? (own, true)
-            : ([.. heldOut.Select(item => item.Prompt).Where(asked => template.Prompt(asked).Length + MaxTokens <= learner.Config.MaxPositions).Distinct().Take(NumBriefs)], false);
+            : ([.. heldOut.Select(item => item.Prompt)
+                .Where(asked => template.Prompt(asked).Length + MaxTokens <= learner.Config.MaxPositions).Distinct().Take(NumBriefs)],
+                false);
     }
 }

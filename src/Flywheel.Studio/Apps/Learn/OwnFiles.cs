@@ -35,7 +35,8 @@ internal sealed class OwnFiles(Strings words)
     /// <summary>Texts are seldom packed more than 20 times; a bomb has 1,000.</summary>
     private const long MaxRatio = 200, SmallEnough = 1 << 20;
 
-    public static IReadOnlyList<string> Extensions { get; } = [".txt", ".md", ".markdown", ".html", ".htm", ".docx", ".csv", ".tsv", ".zip"];
+    public static IReadOnlyList<string> Extensions { get; } = [".txt", ".md", ".markdown", ".html", ".htm", ".docx", ".csv", ".tsv",
+        ".zip"];
 
     private readonly List<OwnText> _texts = [];
     private readonly List<UnreadFile> _unread = [];
@@ -96,7 +97,11 @@ internal sealed class OwnFiles(Strings words)
             case ".docx":
                 IReadOnlyList<(string Text, bool IsHeading, bool IsItem)> paragraphs = new WordDocument().Plain(file);
                 string heading = paragraphs.FirstOrDefault(paragraph => paragraph.IsHeading).Text ?? "";
-                return [new(name, heading.Length > 0 ? heading : called, string.Join("\n\n", paragraphs.Where(paragraph => !paragraph.IsHeading).Select(paragraph => paragraph.IsItem ? "- " + paragraph.Text : paragraph.Text)).Replace("\n\n- ", "\n- ", StringComparison.Ordinal))];
+                return [new(name, heading.Length > 0 ? heading : called,
+                    string.Join("\n\n",
+                        paragraphs.Where(paragraph => !paragraph.IsHeading)
+                            .Select(paragraph => paragraph.IsItem ? "- " + paragraph.Text : paragraph.Text))
+                            .Replace("\n\n- ", "\n- ", StringComparison.Ordinal))];
             case ".csv" or ".tsv":
                 return Table(name, BulkTable.Read(file));
             default:
@@ -104,17 +109,26 @@ internal sealed class OwnFiles(Strings words)
         }
     }
 
-    private static readonly Markdig.MarkdownPipeline s_markdown = Markdig.MarkdownExtensions.DisableHtml(new Markdig.MarkdownPipelineBuilder()).Build();
+    private static readonly Markdig.MarkdownPipeline s_markdown =
+        Markdig.MarkdownExtensions.DisableHtml(new Markdig.MarkdownPipelineBuilder()).Build();
 
-    /// <summary>Each row a text: of the column that is called so, else of the one with the most letters; its name is the column that a brief's name would be.</summary>
+    /// <summary>Each row a text: of the column that is called so, else of the one with the most letters; its name is the column that a
+    /// brief's name would be.</summary>
     private static IEnumerable<OwnText> Table(string file, BulkTable table)
     {
         string[] columns = [.. table.Columns.Select(column => column.Trim().ToLowerInvariant())];
-        int text = Array.FindIndex(columns, column => column is "text" or "copy" or "body" or "content" or "chosen" or "description" or "tagline" or "正文" or "文案" or "内容" or "描述");
-        if (text < 0) text = Enumerable.Range(0, columns.Length).MaxBy(i => table.Rows.Sum(row => i < row.Cells.Count ? row.Cells[i].Length : 0));
+        int text =
+            Array.FindIndex(columns,
+                column =>
+                    column is "text" or "copy" or "body" or "content" or "chosen" or "description" or "tagline" or "正文" or "文案" or "内容"
+                        or "描述");
+        if (text < 0)
+            text = Enumerable.Range(0, columns.Length).MaxBy(i => table.Rows.Sum(row => i < row.Cells.Count ? row.Cells[i].Length : 0));
         int name = columns.Length < 2 ? -1 : BulkColumns.Guess(table.Columns).IndexOf("name");
         foreach (BulkRow row in table.Rows)
-            if (text < row.Cells.Count) yield return new($"{file}:{row.Line}", name >= 0 && name != text && name < row.Cells.Count ? row.Cells[name] : "", row.Cells[text]);
+            if (text < row.Cells.Count)
+                yield return new($"{file}:{row.Line}", name >= 0 && name != text && name < row.Cells.Count ? row.Cells[name] : "",
+                    row.Cells[text]);
     }
 
     private void AddArchive(string name, byte[] file)
@@ -126,10 +140,13 @@ internal sealed class OwnFiles(Strings words)
             foreach (ZipArchiveEntry entry in zip.Entries)
             {
                 string path = entry.FullName.Replace('\\', '/');
-                if (path.EndsWith('/') || path.StartsWith("__MACOSX/", StringComparison.Ordinal) || Path.GetFileName(path).StartsWith('.')) continue;
-                if (path.StartsWith('/') || path.Contains(':', StringComparison.Ordinal) || path.Split('/').Contains("..")) Note(path, words["learn.zip-path"]);
+                if (path.EndsWith('/') || path.StartsWith("__MACOSX/", StringComparison.Ordinal) || Path.GetFileName(path).StartsWith('.'))
+                    continue;
+                if (path.StartsWith('/') || path.Contains(':', StringComparison.Ordinal) || path.Split('/').Contains(".."))
+                    Note(path, words["learn.zip-path"]);
                 else if (path.EndsWith(".zip", StringComparison.OrdinalIgnoreCase)) Note(path, words["learn.zip-in-zip"]);
-                else if (!Extensions.Contains(Path.GetExtension(path).ToLowerInvariant())) Note(path, words.Format("learn.file-kind", string.Join(", ", Extensions)));
+                else if (!Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
+                    Note(path, words.Format("learn.file-kind", string.Join(", ", Extensions)));
                 else if (Unpack(name, entry) is { } content) AddFile(path, content);
                 else Note(path, words.Format("learn.file-large", MaxFile >> 20));
             }
@@ -140,7 +157,8 @@ internal sealed class OwnFiles(Strings words)
         }
     }
 
-    /// <summary>What an entry holds; null when that is more than one file may. What the directory says of its length may be a lie.</summary>
+    /// <summary>What an entry holds; null when that is more than one file may. What the directory says of its length may be a
+    /// lie.</summary>
     private byte[]? Unpack(string archive, ZipArchiveEntry entry)
     {
         using Stream stream = entry.Open();
@@ -151,7 +169,8 @@ internal sealed class OwnFiles(Strings words)
         {
             (length, _unpacked) = (length + read, _unpacked + read);
             if (_unpacked > MaxUnpacked) throw new LearnException("learn.zip-unpacks", archive, MaxUnpacked >> 20);
-            if (length > SmallEnough && length > MaxRatio * Math.Max(1, entry.CompressedLength)) throw new LearnException("learn.zip-bomb", archive, MaxRatio);
+            if (length > SmallEnough && length > MaxRatio * Math.Max(1, entry.CompressedLength))
+                throw new LearnException("learn.zip-bomb", archive, MaxRatio);
             if (length <= MaxFile) content.Write(buffer, 0, read);
         }
         return length <= MaxFile ? content.ToArray() : null;
@@ -164,7 +183,8 @@ internal sealed class OwnFiles(Strings words)
 
     private static string Decode(byte[] file)
     {
-        if (file is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..]) return (file[0] == 0xFF ? Encoding.Unicode : Encoding.BigEndianUnicode).GetString(file, 2, file.Length - 2);
+        if (file is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..])
+            return (file[0] == 0xFF ? Encoding.Unicode : Encoding.BigEndianUnicode).GetString(file, 2, file.Length - 2);
         return Utf8.IsValid(file) ? Encoding.UTF8.GetString(file).TrimStart('\uFEFF') : throw new LearnException("learn.not-utf8");
     }
 
@@ -172,16 +192,20 @@ internal sealed class OwnFiles(Strings words)
     private static (string Title, string Text) PlainText(string text)
     {
         string[] lines = text.ReplaceLineEndings("\n").TrimStart('\n').Split('\n', 3);
-        return lines is [var first, var second, var rest] && second.Trim().Length == 0 && first.Trim() is { Length: > 0 and <= 80 } title && title[^1] is not ('.' or '!' or '?' or ':' or '。' or '！') ? (title, rest) : ("", text);
+        return lines is [var first, var second, var rest] && second.Trim().Length == 0 && first.Trim() is { Length: > 0 and <= 80 } title
+            && title[^1] is not ('.' or '!' or '?' or ':' or '。' or '！') ? (title, rest) : ("", text);
     }
 
     private static string WithoutFrontMatter(string text) =>
-        text.StartsWith("---\n", StringComparison.Ordinal) && text.IndexOf("\n---\n", 3, StringComparison.Ordinal) is > 0 and int end ? text[(end + 5)..] : text;
+        text.StartsWith("---\n", StringComparison.Ordinal) && text.IndexOf("\n---\n", 3, StringComparison.Ordinal) is > 0 and int end
+            ? text[(end + 5)..] : text;
 
     /// <summary>A file's name as words; empty where it is only numbers and signs.</summary>
     private static string Called(string file)
     {
-        string name = string.Join(' ', Path.GetFileNameWithoutExtension(file.Replace('\\', '/')).Split(['-', '_', ' '], StringSplitOptions.RemoveEmptyEntries));
+        string name =
+            string.Join(' ',
+                Path.GetFileNameWithoutExtension(file.Replace('\\', '/')).Split(['-', '_', ' '], StringSplitOptions.RemoveEmptyEntries));
         return name.Count(char.IsLetter) * 2 > name.Length ? name : "";
     }
 }

@@ -9,7 +9,8 @@ using Flywheel.Studio.Serving;
 namespace Flywheel.Studio.Apps.Learn;
 
 /// <summary>Files of a person's own, from what was read of them to a model that can be served or thrown away.</summary>
-internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQueue queue, ModelHost host, ModelSwitch models, TimeProvider time) : IDisposable
+internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQueue queue, ModelHost host, ModelSwitch models,
+    TimeProvider time) : IDisposable
 {
     public const string App = "learn", Kind = "files", Job = "learn";
 
@@ -21,11 +22,14 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
     /// <exception cref="LearnException">There is nothing in them, or more than is taken.</exception>
     public async Task<Document> CreateAsync(string person, string name, OwnFiles files)
     {
-        if (files.Texts.Count == 0) throw files.Unread is [var first, ..] ? new LearnException("learn.nothing-because", first.File, first.Why) : new LearnException("learn.nothing");
+        if (files.Texts.Count == 0)
+            throw files.Unread is [var first, ..] ? new LearnException("learn.nothing-because", first.File,
+                first.Why) : new LearnException("learn.nothing");
         if (files.Texts.Count > OwnTexts.Max) throw new LearnException("learn.too-many", files.Texts.Count, OwnTexts.Max);
         ModelFolder model = host.Current.Folder;
         ChatTemplate template = host.Current.Template;
-        (IReadOnlyList<OwnItem> items, SourceReport report) = OwnTexts.Clean(files.Texts, conversation => template.Document(conversation).Tokens.Length <= model.Config.MaxPositions);
+        (IReadOnlyList<OwnItem> items, SourceReport report) =
+            OwnTexts.Clean(files.Texts, conversation => template.Document(conversation).Tokens.Length <= model.Config.MaxPositions);
         Guid id = Guid.CreateVersion7(time.GetUtcNow());
         string dataset = $"own-{id:N}";
         bool enough = items.Count >= OwnTexts.Min;
@@ -38,16 +42,20 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
             NumPassages = report.Read,
             NumTrain = learnt.Length,
             NumHeldOut = items.Count - learnt.Length,
-            Drops = [.. report.Drops.OrderByDescending(drop => drop.Value.Count).Select(drop => new LeftOut(drop.Key, drop.Value.Count, drop.Value.Example))],
+            Drops = [.. report.Drops.OrderByDescending(drop => drop.Value.Count)
+                .Select(drop => new LeftOut(drop.Key, drop.Value.Count, drop.Value.Example))],
             Unread = [.. files.Unread],
-            Samples = [.. learnt.Where((_, i) => i % Math.Max(1, learnt.Length / NumSamples) == 0).Take(NumSamples).Select(item => new AskedText(item.Conversation.Messages[0].Text, item.Conversation.Messages[^1].Text))],
+            Samples =
+                [.. learnt.Where((_, i) => i % Math.Max(1, learnt.Length / NumSamples) == 0).Take(NumSamples)
+                    .Select(item => new AskedText(item.Conversation.Messages[0].Text, item.Conversation.Messages[^1].Text))],
             Dataset = enough ? dataset : null,
         };
         return await documents.PutAsync(id, person, App, Kind, name.Length <= 80 ? name : name[..80], body.ToJson());
     }
 
     public async Task<(Document Document, LearnBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: Kind, Deleted: null } document ? document.Readable(LearnBody.Parse) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: Kind, Deleted: null } document
+            ? document.Readable(LearnBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, LearnBody Body, JobRow? Job)>> ListAsync(string person)
     {
@@ -57,7 +65,8 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
     }
 
     /// <summary>Those that cannot be read any more.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) => [.. (await documents.ListAsync(person, App, Kind)).Damaged(LearnBody.Parse)];
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) =>
+        [.. (await documents.ListAsync(person, App, Kind)).Damaged(LearnBody.Parse)];
 
     public async Task<JobRow?> JobAsync(LearnBody body) => body.Job is { } job ? await queue.FindAsync(job) : null;
 
@@ -89,7 +98,8 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
     });
 
     /// <summary>What was learnt answers from now on, for everybody.</summary>
-    public Task ServeAsync(LearnBody body, string person) => models.ServeAsync(body.Result!.Model, $"served by {person}, who taught it with files of their own");
+    public Task ServeAsync(LearnBody body, string person) =>
+        models.ServeAsync(body.Result!.Model, $"served by {person}, who taught it with files of their own");
 
     /// <summary>The model and its adapter are deleted.</summary>
     /// <exception cref="LearnException">It serves, or has served: then answers of it are in the record.</exception>
@@ -98,7 +108,8 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
         if (await FindAsync(id, person) is not var (_, body) || body.Result is not { } result) throw new LearnException("learn.gone");
         if ((await store.ReleasesAsync()).Any(release => release.ModelHash == result.Model)) throw new LearnException("learn.has-served");
         var catalog = new ModelCatalog(store.Home);
-        foreach (CatalogEntry entry in catalog.List().Where(entry => entry.Manifest.Hash == result.Model || entry.Manifest.Hash == result.Adapter))
+        foreach (CatalogEntry entry in catalog.List()
+            .Where(entry => entry.Manifest.Hash == result.Model || entry.Manifest.Hash == result.Adapter))
             if (entry.Path != ModelCatalog.Starter) Directory.Delete(entry.Path, recursive: true);
         await ChangeAsync(id, person, now => now with { ThrownAway = true });
     }
@@ -106,7 +117,9 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
     /// <summary>Into the bin; a job that still learns is ended.</summary>
     public async Task DeleteAsync(Guid id, string person, bool deleted = true)
     {
-        if (deleted && await FindAsync(id, person) is var (_, body) && await JobAsync(body) is { State: JobState.Queued or JobState.Running or JobState.Paused } job) await queue.CancelAsync(job.Id);
+        if (deleted && await FindAsync(id, person) is var (_, body)
+            && await JobAsync(body) is { State: JobState.Queued or JobState.Running or JobState.Paused } job)
+            await queue.CancelAsync(job.Id);
         await documents.DeleteAsync(id, person, deleted);
     }
 

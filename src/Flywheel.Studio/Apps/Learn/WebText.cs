@@ -8,9 +8,11 @@ namespace Flywheel.Studio.Apps.Learn;
 /// <summary>The text of a web page: what a reader reads, without what every page of the site has.</summary>
 internal static class WebText
 {
-    private static readonly HashSet<string> s_left = ["script", "style", "noscript", "template", "nav", "header", "footer", "aside", "form", "button", "svg", "head", "iframe", "figcaption", "pre"];
+    private static readonly HashSet<string> s_left = ["script", "style", "noscript", "template", "nav", "header", "footer", "aside", "form",
+        "button", "svg", "head", "iframe", "figcaption", "pre"];
 
-    private static readonly HashSet<string> s_blocks = ["p", "div", "section", "article", "main", "h1", "h2", "h3", "h4", "h5", "h6", "ul", "ol", "table", "tr", "blockquote", "dl", "dt", "dd", "figure", "hr", "body"];
+    private static readonly HashSet<string> s_blocks = ["p", "div", "section", "article", "main", "h1", "h2", "h3", "h4", "h5", "h6", "ul",
+        "ol", "table", "tr", "blockquote", "dl", "dt", "dd", "figure", "hr", "body"];
 
     /// <param name="source">The file.</param>
     /// <param name="called">Its name, where the page has no title.</param>

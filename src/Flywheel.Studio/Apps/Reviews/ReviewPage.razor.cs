@@ -70,7 +70,8 @@ public sealed partial class ReviewPage
 
     /// <summary>How far the queue is; what is shown stays where it is.</summary>
     private async Task CountAsync() => _list = await Queue.ListAsync(
-        new() { App = _app.Length > 0 ? _app : null, Signal = _signal.Length > 0 ? _signal : null, View = _view, Reviewer = Visit.Person }, Gone);
+        new() { App = _app.Length > 0 ? _app : null, Signal = _signal.Length > 0 ? _signal : null, View = _view, Reviewer = Visit.Person },
+        Gone);
 
     private void Close() => _editing = _rejecting = _labelling = false;
 
@@ -115,7 +116,8 @@ public sealed partial class ReviewPage
 
     private Task CompareAsync(ReviewItem item, Guid better) => DecideAsync(item, new()
     {
-        Item = item.Id, Act = ReviewAct.Compare, Preferred = better, Over = item.PairFor(Visit.Person)!.Single(text => text.GenerationId != better).GenerationId,
+        Item = item.Id, Act = ReviewAct.Compare, Preferred = better,
+        Over = item.PairFor(Visit.Person)!.Single(text => text.GenerationId != better).GenerationId,
     });
 
     private async Task UndoAsync()
@@ -156,8 +158,10 @@ public sealed partial class ReviewPage
             if (input.Act == ReviewAct.Undo) _mine.TryPop(out Guid _);
             else _mine.Push(item.Id);
             Review? other = receipt.Item.State.Standing.FirstOrDefault(review => review.Reviewer != Visit.Person);
-            _said = receipt.Item.State.Outcome == ReviewOutcome.Disputed && other is not null ? Words.Format("review.said.disputed", Called(other.Reviewer))
-                : input.Act == ReviewAct.Compare ? Words[receipt.Item.State.By(Visit.Person)?.Agrees == true ? "review.said.agrees" : "review.said.disagrees"]
+            _said = receipt.Item.State.Outcome == ReviewOutcome.Disputed && other is not null
+                ? Words.Format("review.said.disputed", Called(other.Reviewer))
+                : input.Act == ReviewAct.Compare
+                ? Words[receipt.Item.State.By(Visit.Person)?.Agrees == true ? "review.said.agrees" : "review.said.disagrees"]
                 : Words[$"review.said.{Review.NameOf(input.Act)}"];
             (_text, _reason, _label) = ("", "", "");
             Close();
@@ -187,7 +191,8 @@ public sealed partial class ReviewPage
         if (next >= 0) _at = next;
         else if (_view is ReviewView.Open or ReviewView.Second or ReviewView.Disputed) (_items, _at) = ([], 0);
 
-        bool IsMine(ReviewItem item) => item.State.By(Visit.Person) is null && (_view != ReviewView.Open || item.State.Outcome == ReviewOutcome.Open);
+        bool IsMine(ReviewItem item) =>
+            item.State.By(Visit.Person) is null && (_view != ReviewView.Open || item.State.Outcome == ReviewOutcome.Open);
     }
 
     private void EditAsync(ReviewItem item)
@@ -237,7 +242,8 @@ public sealed partial class ReviewPage
         {
             using var bytes = new MemoryStream();
             await using (Stream stream = change.File.OpenReadStream(MaxImport)) await stream.CopyToAsync(bytes);
-            IReadOnlyList<ReviewInput> inputs = [.. ReviewFile.Read(Utf8File.Decode(bytes.ToArray(), change.File.Name), change.File.Name, Visit.Person, onlyTheirs: true)
+            IReadOnlyList<ReviewInput> inputs =
+                [.. ReviewFile.Read(Utf8File.Decode(bytes.ToArray(), change.File.Name), change.File.Name, Visit.Person, onlyTheirs: true)
                 .Select(input => input with { Workspace = Visit.Workspace })];
             (int recorded, IReadOnlyList<string> gone) = await Queue.ImportAsync(inputs, change.File.Name, Gone);
             await LoadAsync();
@@ -252,34 +258,44 @@ public sealed partial class ReviewPage
     /// <summary>Who gives a second opinion judges what the person did, not what another reviewer made of it.</summary>
     private string Text(ReviewItem item) => _view == ReviewView.Second ? item.Text : item.Current;
 
-    private IReadOnlyList<string> Signals(ReviewItem item) => _view == ReviewView.Second ? [.. item.Signals.Where(code => code != ReviewSignals.LowAgreement)] : item.Signals;
+    private IReadOnlyList<string> Signals(ReviewItem item) =>
+        _view == ReviewView.Second ? [.. item.Signals.Where(code => code != ReviewSignals.LowAgreement)] : item.Signals;
 
     private string Why(string code, ReviewItem item) => code switch
     {
         ReviewSignals.Garbage => Words.Format("review.why.garbage", item.Garbage.ToString("0.00", CultureInfo.InvariantCulture)),
-        ReviewSignals.PersonalData => string.Join(", ", ReviewSignals.PersonalDataIn(item.Text).Select(kind => Words[$"review.data.{kind.Replace(' ', '-')}"])),
+        ReviewSignals.PersonalData =>
+            string.Join(", ", ReviewSignals.PersonalDataIn(item.Text).Select(kind => Words[$"review.data.{kind.Replace(' ', '-')}"])),
         _ => Words[$"review.why.{code}"],
     };
 
-    private static string Asked(ReviewItem item) => item.Prompt?.Messages.LastOrDefault(message => message.Role == Role.User)?.Text.Trim() ?? "";
+    private static string Asked(ReviewItem item) =>
+        item.Prompt?.Messages.LastOrDefault(message => message.Role == Role.User)?.Text.Trim() ?? "";
 
     private string Export(string format) => $"{ReviewEndpoints.PageExport.TrimStart('/')}?format={format}&view={Name(_view)}"
-        + (_app.Length > 0 ? $"&app={Uri.EscapeDataString(_app)}" : "") + (_signal.Length > 0 ? $"&signal={_signal}" : "") + $"&user={Uri.EscapeDataString(Visit.Person)}";
+        + (_app.Length > 0 ? $"&app={Uri.EscapeDataString(_app)}" : "") + (_signal.Length > 0 ? $"&signal={_signal}" : "")
+        + $"&user={Uri.EscapeDataString(Visit.Person)}";
 
     private string ReasonName(string reason) => Words[$"review.reason.{reason}"];
 
     private string AppName(string app) => Words.Knows($"shell.{app}") ? Words[$"shell.{app}"]
-        : app.StartsWith(Generation.TaskApp, StringComparison.Ordinal) ? Words.Format("review.app.task", app[Generation.TaskApp.Length..]) : app;
+        : app.StartsWith(Generation.TaskApp, StringComparison.Ordinal)
+        ? Words.Format("review.app.task", app[Generation.TaskApp.Length..]) : app;
 
-    private string Kappa(AgreementOfTwo two) => two.IsTooFew ? Words["review.too-few"] : two.Kappa is { } kappa ? kappa.ToString("0.00", CultureInfo.InvariantCulture) : Words["review.one-answer"];
+    private string Kappa(AgreementOfTwo two) =>
+        two.IsTooFew ? Words["review.too-few"] : two.Kappa is { } kappa
+            ? kappa.ToString("0.00", CultureInfo.InvariantCulture) : Words["review.one-answer"];
 
-    private string StateOf(ReviewItem item) => _view == ReviewView.Second && item.State.By(Visit.Person) is null ? "open" : Name(item.State.Outcome);
+    private string StateOf(ReviewItem item) =>
+        _view == ReviewView.Second && item.State.By(Visit.Person) is null ? "open" : Name(item.State.Outcome);
 
     private static string Name(Enum value) => value.ToString().ToLowerInvariant();
 
-    private static string Percent(ReviewList list) => list.NumAll == 0 ? "0" : (100.0 * list.NumDecided / list.NumAll).ToString("0.#", CultureInfo.InvariantCulture);
+    private static string Percent(ReviewList list) =>
+        list.NumAll == 0 ? "0" : (100.0 * list.NumDecided / list.NumAll).ToString("0.#", CultureInfo.InvariantCulture);
 
-    private static string Short(string text, int length) => text.Length <= length ? text.Trim() : string.Concat(text.AsSpan(0, length).TrimEnd(), "…");
+    private static string Short(string text, int length) =>
+        text.Length <= length ? text.Trim() : string.Concat(text.AsSpan(0, length).TrimEnd(), "…");
 
     private static RenderFragment Part(DiffPart part) => builder =>
     {

@@ -13,7 +13,8 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.Apps.Tasks;
 
 /// <summary>
-/// A game of a person against the served model. Its moves are generations of the task like any other; when the game is over the referee rates
+/// A game of a person against the served model. Its moves are generations of the task like any other; when the game is over the referee
+/// rates
 /// the model's. The moves so far are kept on the task's sheet, so that a reload goes on.
 /// </summary>
 public sealed partial class GameBoard
@@ -58,7 +59,8 @@ public sealed partial class GameBoard
     /// <summary>How the game has ended for the person: 1, 0 or -1; null while it goes on.</summary>
     private int? Result => Position is var position && position.IsFirstToMove == _begins ? position.Result : -position.Result;
 
-    private string State => Words[Result switch { 1 => "game.won", -1 => "game.lost", 0 => "game.drawn", _ => _busy ? "game.thinking" : "game.your-move" }];
+    private string State =>
+        Words[Result switch { 1 => "game.won", -1 => "game.lost", 0 => "game.drawn", _ => _busy ? "game.thinking" : "game.your-move" }];
 
     private string? StateClass => Result switch { 1 => "won", -1 => "lost", 0 => "drawn", _ => null };
 
@@ -126,10 +128,12 @@ public sealed partial class GameBoard
         {
             StateHasChanged();
             GameAdvice advice = await AdviceAsync();
-            IReadOnlyDictionary<string, string> values = Folder.Check(new Dictionary<string, string> { [GameTask.History] = Rules.Spell(_history) });
+            IReadOnlyDictionary<string, string> values =
+                Folder.Check(new Dictionary<string, string> { [GameTask.History] = Rules.Spell(_history) });
             // What the search chose is asked of the model like any answer, so that the move is a generation with its own log-probability.
             string only = Grammar.Parse($"root ::= {ReservedTokens.Symbols(Rules.MoveTokens)[Rules.Symbol(advice.Best)]}").Source;
-            await using GenerationGroup group = Desk.Start(Folder, values, (_, order) => order with { User = Visit.Person, Sampler = order.Sampler with { Grammar = only } }, CancellationToken.None);
+            await using GenerationGroup group = Desk.Start(Folder, values,
+                (_, order) => order with { User = Visit.Person, Sampler = order.Sampler with { Grammar = only } }, CancellationToken.None);
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
             _generations.Add(group.Choices[0].Id);
             _history.Add(advice.Best);
@@ -165,7 +169,8 @@ public sealed partial class GameBoard
     {
         double rating = (1 - Result!.Value) / 2.0;
         foreach (Guid generation in _generations)
-            await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Rating, JsonValue.Create(rating), "referee", new JsonObject { ["application"] = "tasks", ["task"] = Folder.Name }) { Source = FeedbackSource.Referee });
+            await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Rating, JsonValue.Create(rating), "referee",
+                new JsonObject { ["application"] = "tasks", ["task"] = Folder.Name }) { Source = FeedbackSource.Referee });
         _generations.Clear();
     }
 
@@ -179,7 +184,8 @@ public sealed partial class GameBoard
     private async Task SaveAsync(string field, string value)
     {
         string? over = (await Sheets.ReadAsync(Visit.Person, Folder.Name)).Fields.GetValueOrDefault(field) ?? "";
-        while (over is not null && over != value) over = await Sheets.SaveFieldAsync(Visit.Person, Folder.Name, field, value, over); // another tab's last word is overwritten
+        // another tab's last word is overwritten
+        while (over is not null && over != value) over = await Sheets.SaveFieldAsync(Visit.Person, Folder.Name, field, value, over);
     }
 
     private async Task DoAsync(Func<Task> what)
@@ -193,7 +199,8 @@ public sealed partial class GameBoard
         catch (Exception e)
         {
             if (e is not (FlywheelException or QueueFullException)) Log.LogError(e, "A game could not go on");
-            _problem = e switch { QueueFullException => Words["tasks.queue-full"], FlywheelException => e.Message, _ => Words["tasks.failed"] };
+            _problem = e switch { QueueFullException => Words["tasks.queue-full"], FlywheelException => e.Message,
+                _ => Words["tasks.failed"] };
         }
         finally
         {

@@ -7,7 +7,8 @@ using Flywheel.Studio.Serving;
 
 namespace Flywheel.Studio.Apps.Tasks;
 
-/// <summary>Asks the served model about a task's fields, for the API and the page alike; what it answers is recorded like everything.</summary>
+/// <summary>Asks the served model about a task's fields, for the API and the page alike; what it answers is recorded like
+/// everything.</summary>
 internal sealed class TaskDesk(Generator generator, FlywheelStore store)
 {
     public TaskCatalog Catalog { get; } = new(store.Home);
@@ -19,7 +20,8 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">The model cannot be asked this.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
-    public GenerationGroup Start(TaskFolder task, IReadOnlyDictionary<string, string> values, Func<ServedModel, GenerationOrder, GenerationOrder> change, CancellationToken cancellation) =>
+    public GenerationGroup Start(TaskFolder task, IReadOnlyDictionary<string, string> values,
+        Func<ServedModel, GenerationOrder, GenerationOrder> change, CancellationToken cancellation) =>
         generator.Start(model =>
         {
             TaskAsk ask = TaskAsk.For(task, values, model.Folder, model.Defaults);
@@ -34,14 +36,17 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
         }, cancellation);
 
     /// <summary>Why the served model cannot do the task's page; null when it can. A board shows what the model expects, too.</summary>
-    public static string? FaultOf(TaskFolder task, ModelFolder model) => TaskAsk.Fault(task, model) ?? (task.Description.Game is null ? null : GameAdvice.Fault(task, model));
+    public static string? FaultOf(TaskFolder task, ModelFolder model) =>
+        TaskAsk.Fault(task, model) ?? (task.Description.Game is null ? null : GameAdvice.Fault(task, model));
 
     /// <summary>Models of this home that were trained for the task and can be asked.</summary>
     public IReadOnlyList<CatalogEntry> ModelsFor(TaskFolder task) =>
-        [.. new ModelCatalog(store.Home).List().Where(entry => !entry.IsAdapter && entry.Manifest.Tasks?.Contains(task.Name) == true && IsAble(entry, task))];
+        [.. new ModelCatalog(store.Home).List()
+            .Where(entry => !entry.IsAdapter && entry.Manifest.Tasks?.Contains(task.Name) == true && IsAble(entry, task))];
 
     /// <summary>
-    /// Commands that make a model for the task from nothing, by a recipe that comes with the program; none where there is no such recipe. A game
+    /// Commands that make a model for the task from nothing, by a recipe that comes with the program; none where there is no such recipe. A
+    /// game
     /// has a home of its own, whose champion it becomes.
     /// </summary>
     public static IReadOnlyList<string> CommandsFor(TaskFolder task)
@@ -50,15 +55,18 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
         string recipes = Path.Combine(Path.GetDirectoryName(tasks)!, "recipes");
         if (task.Description.Game is not null)
             return !File.Exists(Path.Combine(recipes, $"{task.Name}.yaml")) ? []
-                : [$"export FLYWHEEL_HOME=~/flywheel-{task.Name}", $"./flywheel play --task {task.Name} --turns 3", "./flywheel up --port 5006"];
-        return Directory.EnumerateFiles(recipes, "*.yaml").Order(StringComparer.Ordinal).FirstOrDefault(Makes) is { } found ? [$"./flywheel train recipes/{Path.GetFileName(found)}"] : [];
+                : [$"export FLYWHEEL_HOME=~/flywheel-{task.Name}", $"./flywheel play --task {task.Name} --turns 3",
+                    "./flywheel up --port 5006"];
+        return Directory.EnumerateFiles(recipes, "*.yaml").Order(StringComparer.Ordinal).FirstOrDefault(Makes) is { } found
+            ? [$"./flywheel train recipes/{Path.GetFileName(found)}"] : [];
 
         bool Makes(string file)
         {
             try
             {
                 Recipe recipe = RecipeFile.Load(file);
-                return recipe.Base is null && recipe.Train.Objective == Supervised.Id && TaskCatalog.Of(recipe, recipes).Contains(task.Name);
+                return recipe.Base is null && recipe.Train.Objective == Supervised.Id
+                    && TaskCatalog.Of(recipe, recipes).Contains(task.Name);
             }
             catch (FlywheelException)
             {

@@ -12,7 +12,8 @@ using MudBlazor;
 
 namespace Flywheel.Studio.Apps.Tasks;
 
-/// <summary>The page of one task, drawn from its file: fields, answers and what the person says of them, and how good the model is at it.</summary>
+/// <summary>The page of one task, drawn from its file: fields, answers and what the person says of them, and how good the model is at
+/// it.</summary>
 public sealed partial class TaskPage
 {
     private TaskFolder? _task;
@@ -78,11 +79,14 @@ public sealed partial class TaskPage
     {
         _model = Host.Current;
         if (_task is null) return;
-        (_fault, _trained, _evaluation) = (TaskDesk.FaultOf(_task, _model.Folder), TaskAsk.IsTrained(_task, _model.Folder), Desk.EvaluationOf(_task, _model));
+        (_fault, _trained, _evaluation) = (TaskDesk.FaultOf(_task, _model.Folder), TaskAsk.IsTrained(_task, _model.Folder),
+            Desk.EvaluationOf(_task, _model));
         _curve = _task.Description.Game is null ? null : Desk.CurveOf(_task);
     }
 
-    private GameCurve.Words CurveWords => new(Words["game.curve"], Words["game.elo"], Words["game.turn"], Words["game.optimal"], Words["game.alone"], Words["game.search"], Words["game.legal"]);
+    private GameCurve.Words CurveWords =>
+        new(Words["game.curve"], Words["game.elo"], Words["game.turn"], Words["game.optimal"], Words["game.alone"], Words["game.search"],
+            Words["game.legal"]);
 
     private async Task LoadAsync()
     {
@@ -155,7 +159,8 @@ public sealed partial class TaskPage
     private async Task TryAsync(TaskExample example)
     {
         if (_task is null || _busy) return;
-        foreach (TaskField field in _task.Description.Fields) await ChooseAsync(field, (example.Fields.GetValueOrDefault(field.Name) ?? "").Trim());
+        foreach (TaskField field in _task.Description.Fields)
+            await ChooseAsync(field, (example.Fields.GetValueOrDefault(field.Name) ?? "").Trim());
         _sheet = await Sheets.ReadAsync(Visit.Person, Name);
         await AskAsync();
     }
@@ -171,7 +176,8 @@ public sealed partial class TaskPage
         }
         catch (FlywheelException e)
         {
-            TaskField wrong = _task.Description.Fields.First(field => e.Message.StartsWith($"field '{field.Name}'", StringComparison.Ordinal));
+            TaskField wrong =
+                _task.Description.Fields.First(field => e.Message.StartsWith($"field '{field.Name}'", StringComparison.Ordinal));
             _error = (wrong.Name, Say(wrong, e.Message));
             await Js.InvokeVoidAsync("flywheel.focus", $"field-{wrong.Name}");
             return;
@@ -187,7 +193,8 @@ public sealed partial class TaskPage
         catch (Exception e)
         {
             if (e is not (FlywheelException or QueueFullException)) Log.LogError(e, "A task could not be asked");
-            _problem = e switch { QueueFullException => Words["tasks.queue-full"], FlywheelException => e.Message, _ => Words["tasks.failed"] };
+            _problem = e switch { QueueFullException => Words["tasks.queue-full"], FlywheelException => e.Message,
+                _ => Words["tasks.failed"] };
         }
         await LoadAsync();
     }
@@ -199,10 +206,14 @@ public sealed partial class TaskPage
         if (value.Length == 0) return Words["tasks.missing"];
         return field.WidgetOrDefault switch
         {
-            TaskField.Number => field is { Min: { } min, Max: { } max } ? Words.Format("tasks.number-between", Plain(min), Plain(max)) : Words["tasks.number"],
-            TaskField.Symbols when ReservedTokens.IsOfLetters(field.Modality) => SayLetters(field, string.Concat(value.Where(c => !char.IsWhiteSpace(c)))),
-            TaskField.Symbols => Words.Format("tasks.wrong-symbols", field.Modality, string.Join(' ', ReservedTokens.Symbols(field.Modality).Keys.Take(12))),
-            TaskField.Lines when field.Many && TaskFolder.Items(value).Length > field.MaxItems => Words.Format("tasks.many", field.MaxItems),
+            TaskField.Number => field is { Min: { } min, Max: { } max }
+                ? Words.Format("tasks.number-between", Plain(min), Plain(max)) : Words["tasks.number"],
+            TaskField.Symbols when ReservedTokens.IsOfLetters(field.Modality) =>
+                SayLetters(field, string.Concat(value.Where(c => !char.IsWhiteSpace(c)))),
+            TaskField.Symbols =>
+                Words.Format("tasks.wrong-symbols", field.Modality, string.Join(' ', ReservedTokens.Symbols(field.Modality).Keys.Take(12))),
+            TaskField.Lines when field.Many && TaskFolder.Items(value).Length > field.MaxItems =>
+                Words.Format("tasks.many", field.MaxItems),
             _ => value.Length > field.MaxLength ? Words.Format("tasks.long", field.MaxLength) : message,
         };
     }
@@ -212,7 +223,9 @@ public sealed partial class TaskPage
     {
         IReadOnlyDictionary<string, string> known = ReservedTokens.Symbols(field.Modality);
         int wrong = letters.Select(char.ToUpperInvariant).TakeWhile(letter => known.ContainsKey($"{letter}")).Count();
-        return wrong < letters.Length ? Words.Format("tasks.wrong-letter", letters[wrong], wrong + 1, string.Concat(known.Keys)) : Words.Format("tasks.long", field.Places > 0 ? field.Places : field.MaxLength);
+        return wrong < letters.Length
+            ? Words.Format("tasks.wrong-letter", letters[wrong], wrong + 1, string.Concat(known.Keys)) : Words.Format("tasks.long",
+                field.Places > 0 ? field.Places : field.MaxLength);
     }
 
     private async Task ActAsync(TaskAnswer answer, TaskAnswerState state, string correction)
@@ -221,7 +234,9 @@ public sealed partial class TaskPage
         try
         {
             await Sheets.ActAsync(Visit.Person, _task, answer.Generation, state, correction);
-            _announcement = Words[state switch { TaskAnswerState.Open => "tasks.announce-undone", TaskAnswerState.Right => "tasks.announce-right", TaskAnswerState.Wrong => "tasks.announce-wrong", _ => "tasks.announce-corrected" }];
+            _announcement = Words[state switch { TaskAnswerState.Open => "tasks.announce-undone",
+                TaskAnswerState.Right => "tasks.announce-right", TaskAnswerState.Wrong => "tasks.announce-wrong",
+                _ => "tasks.announce-corrected" }];
         }
         catch (Exception e)
         {

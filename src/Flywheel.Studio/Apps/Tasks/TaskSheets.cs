@@ -16,7 +16,8 @@ namespace Flywheel.Studio.Apps.Tasks;
 /// What a person's page of a task holds: its fields as they are typed, and the answers, each with what the person said of it. One document
 /// for a person and a task in a workspace.
 /// </summary>
-internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskDesk desk, TimeProvider time, ILogger<TaskSheets> log) : IDisposable
+internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskDesk desk, TimeProvider time, ILogger<TaskSheets> log)
+    : IDisposable
 {
     public const string App = "tasks";
 
@@ -37,12 +38,14 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
     /// <summary>The same in every tab of the workspace where this is called, so that two tabs have one sheet.</summary>
     public static Guid IdOf(string person, string task)
     {
-        string where = Actor.Workspace is null or WorkspaceRow.Default ? "" : $"\n{Actor.Workspace}"; // ids in the default one are older than workspaces
+        // ids in the default one are older than workspaces
+        string where = Actor.Workspace is null or WorkspaceRow.Default ? "" : $"\n{Actor.Workspace}";
         return new(SHA256.HashData(Encoding.UTF8.GetBytes($"{App}\n{person}\n{task}{where}")).AsSpan(0, 16));
     }
 
     /// <summary>What it says; of a damaged one nothing.</summary>
-    public async Task<TaskSheet> ReadAsync(string person, string task) => Stored.Read((await DocumentAsync(person, task)).Body, TaskSheet.Parse) ?? new TaskSheet();
+    public async Task<TaskSheet> ReadAsync(string person, string task) =>
+        Stored.Read((await DocumentAsync(person, task)).Body, TaskSheet.Parse) ?? new TaskSheet();
 
     private async Task<Document> DocumentAsync(string person, string task)
     {
@@ -93,10 +96,12 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
             string said = choice.Text.Trim();
             var answer = new TaskAnswer
             {
-                Generation = choice.Id, Time = time.GetUtcNow(), Fields = new(values), Said = said, Output = task.Output(said), Model = group.Model.Name,
+                Generation = choice.Id, Time = time.GetUtcNow(), Fields = new(values), Said = said, Output = task.Output(said),
+                Model = group.Model.Name,
                 Whole = choice.FinishReason == FinishReason.Stop,
             };
-            await ChangeAsync(person, task.Name, sheet => sheet with { Answers = [answer, .. sheet.Answers.Take(TaskSheet.MaxAnswers - 1)] });
+            await ChangeAsync(person, task.Name,
+                sheet => sheet with { Answers = [answer, .. sheet.Answers.Take(TaskSheet.MaxAnswers - 1)] });
         }
         catch (Exception e) when (e is not FlywheelException)
         {
@@ -136,7 +141,9 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
         await store.AddFeedbackAsync(new FeedbackInput(generation, metric, value, person, tags));
         await ChangeAsync(person, task.Name, now => now with
         {
-            Answers = [.. now.Answers.Select(answer => answer.Generation == generation ? answer with { State = state, Correction = state == TaskAnswerState.Corrected ? correction : "" } : answer)],
+            Answers =
+                [.. now.Answers.Select(answer => answer.Generation == generation
+                    ? answer with { State = state, Correction = state == TaskAnswerState.Corrected ? correction : "" } : answer)],
         });
     }
 

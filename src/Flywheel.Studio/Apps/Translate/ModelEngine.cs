@@ -11,17 +11,21 @@ internal sealed class ModelEngine(Generator generator, TimeProvider time) : IDra
 
     public string Name => "model";
 
-    /// <summary>Models from elsewhere follow orders; what a recipe here trained can what it was taught, which translation is not yet.</summary>
+    /// <summary>Models from elsewhere follow orders; what a recipe here trained can what it was taught, which translation is not
+    /// yet.</summary>
     public Task<EngineState> StateAsync(string from, string to, CancellationToken cancellation = default)
     {
         ServedModel model = generator.Host.Current;
-        return Task.FromResult(new EngineState(!model.HasTemplate ? EngineStatus.NoSuchPair : model.Folder.Manifest.Run is null ? EngineStatus.Ready : EngineStatus.Untrained));
+        return Task.FromResult(new EngineState(!model.HasTemplate ? EngineStatus.NoSuchPair : model.Folder.Manifest.Run is null
+            ? EngineStatus.Ready : EngineStatus.Untrained));
     }
 
-    public async Task<IReadOnlyList<EngineDraft>> DraftAsync(IReadOnlyList<string> texts, string from, string to, DraftCaller caller, CancellationToken cancellation = default)
+    public async Task<IReadOnlyList<EngineDraft>> DraftAsync(IReadOnlyList<string> texts, string from, string to, DraftCaller caller,
+        CancellationToken cancellation = default)
     {
         var drafts = new EngineDraft[texts.Count];
-        await Parallel.ForAsync(0, texts.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation }, async (i, stop) =>
+        await Parallel.ForAsync(0, texts.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation },
+            async (i, stop) =>
         {
             await using GenerationGroup group = generator.Start(model => Order(model, texts[i], from, to, caller), stop);
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
@@ -37,7 +41,9 @@ internal sealed class ModelEngine(Generator generator, TimeProvider time) : IDra
         Conversation ask = TranslationPrompt.Ask(text, from, to);
         int[] prompt = model.Template.Prompt(ask, time.GetLocalNow());
         int room = model.Folder.Config.MaxPositions - prompt.Length;
-        if (room < 16) throw new FlywheelException($"a segment has {prompt.Length} tokens, expected at most {model.Folder.Config.MaxPositions - 16} for this model's context; shorten it or take another engine");
+        if (room < 16)
+            throw new FlywheelException(
+                $"a segment has {prompt.Length} tokens, expected at most {model.Folder.Config.MaxPositions - 16} for this model's context; shorten it or take another engine");
         return new GenerationOrder
         {
             Conversation = ask,

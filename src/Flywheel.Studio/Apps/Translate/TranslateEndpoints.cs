@@ -18,7 +18,8 @@ internal static class TranslateEndpoints
     }
 
     private static async Task<IResult> ExportAsync(HttpContext http, Guid id, Translations translations) =>
-        await translations.ExportAsync(id, Visitor.Identify(http)) is var (file, name, type) ? File(http, file, type, name) : Results.NotFound();
+        await translations.ExportAsync(id, Visitor.Identify(http)) is var (file, name, type)
+            ? File(http, file, type, name) : Results.NotFound();
 
     private static async Task<IResult> MemoryAsync(HttpContext http, string from, string to, TranslationMemory memory)
     {
@@ -29,10 +30,13 @@ internal static class TranslateEndpoints
     }
 
     private static async Task<IResult> GlossaryAsync(HttpContext http, string from, string to, Glossary glossary) =>
-        PairOf(http, from, to) is { } pair ? File(http, GlossaryCsv.Write((await glossary.ListAsync(pair, http.RequestAborted)).Rows), "text/csv; charset=utf-8", $"flywheel-glossary-{pair.From}-{pair.To}.csv") : Results.NotFound();
+        PairOf(http, from, to) is { } pair
+            ? File(http, GlossaryCsv.Write((await glossary.ListAsync(pair, http.RequestAborted)).Rows), "text/csv; charset=utf-8",
+                $"flywheel-glossary-{pair.From}-{pair.To}.csv") : Results.NotFound();
 
     private static LanguagePair? PairOf(HttpContext http, string from, string to) =>
-        Language.Find(from) is { } source && Language.Find(to) is { } target ? new(Caller.WorkspaceOf(http.User), source.Tag, target.Tag) : null;
+        Language.Find(from) is { } source && Language.Find(to) is { } target
+            ? new(Caller.WorkspaceOf(http.User), source.Tag, target.Tag) : null;
 
     private static IResult File(HttpContext http, byte[] file, string type, string name)
     {

@@ -84,7 +84,8 @@ public sealed partial class TranslatePage
         _ => _body.Segments.Count,
     };
 
-    private string Share(SegmentState state) => $"{100.0 * _body.Segments.Count(segment => segment.State == state) / Math.Max(1, _body.Segments.Count):0.##}%";
+    private string Share(SegmentState state) =>
+        $"{100.0 * _body.Segments.Count(segment => segment.State == state) / Math.Max(1, _body.Segments.Count):0.##}%";
 
     private static string NameOf(string tag) => Language.Find(tag)?.Name ?? tag;
 
@@ -94,7 +95,8 @@ public sealed partial class TranslatePage
         if (segment.Target.Length == 0) return [];
         if (_issues.TryGetValue((segment.Source, segment.Target), out IReadOnlyList<QualityIssue>? known)) return known;
         if (_issues.Count > 20_000) _issues.Clear();
-        return _issues[(segment.Source, segment.Target)] = QualityCheck.Check(segment.Source, segment.Target, _terms.Find(segment.Source), Language.Find(_body.To));
+        return _issues[(segment.Source, segment.Target)] =
+            QualityCheck.Check(segment.Source, segment.Target, _terms.Find(segment.Source), Language.Find(_body.To));
     }
 
     protected override void OnInitialized()
@@ -120,7 +122,8 @@ public sealed partial class TranslatePage
         string key = document.Id.ToString("N");
         foreach (UnsavedText unsaved in await Js.InvokeAsync<UnsavedText[]>("flywheel.unsaved", key))
         {
-            if (unsaved.Field.Split('-') is ["segment", var digits] && int.TryParse(digits, out int number) && number >= 0 && number < _body.Segments.Count && unsaved.Value.Length <= TranslationMemory.MaxLength)
+            if (unsaved.Field.Split('-') is ["segment", var digits] && int.TryParse(digits, out int number) && number >= 0
+                && number < _body.Segments.Count && unsaved.Value.Length <= TranslationMemory.MaxLength)
             {
                 string now = _body.Segments[number].Target;
                 if (now != unsaved.Value && now != unsaved.Base)
@@ -160,9 +163,11 @@ public sealed partial class TranslatePage
         (_open, _matches, _problem) = (number, [], null);
         while (Shown.Take(_more).All(shown => shown != number) && _more < _body.Segments.Count) _more += PageSize;
         SegmentBody segment = _body.Segments[number];
-        _matches = (await Memory.FindAsync(Pair, Visit.Person, [new(segment.Source, number > 0 ? _body.Segments[number - 1].Source : "")]))[0]
+        _matches =
+            (await Memory.FindAsync(Pair, Visit.Person, [new(segment.Source, number > 0 ? _body.Segments[number - 1].Source : "")]))[0]
             .Where(match => match.Unit.DocumentId != _document.Id || match.Unit.Segment != number).ToList();
-        _again = _body.Engine.Length > 0 && Translator.Engine(_body.Engine) is { } engine && (await engine.StateAsync(_body.From, _body.To)).CanDraft ? _body.Engine : null;
+        _again = _body.Engine.Length > 0 && Translator.Engine(_body.Engine) is { } engine
+            && (await engine.StateAsync(_body.From, _body.To)).CanDraft ? _body.Engine : null;
     }
 
     private Task CloseAsync()
@@ -259,7 +264,9 @@ public sealed partial class TranslatePage
     private async Task LoadVersionsAsync()
     {
         if (_document is not { } document) return;
-        _versions = [.. (await Documents.VersionsAsync(document.Id, Visit.Person)).Select(version => (version, Body: Stored.Read(version.Body, TranslationBody.Parse)))
+        _versions =
+            [.. (await Documents.VersionsAsync(document.Id, Visit.Person))
+                .Select(version => (version, Body: Stored.Read(version.Body, TranslationBody.Parse)))
             .Where(pair => pair.Body is not null).Select(pair => (pair.version, pair.Body!.NumApproved, pair.Body.Segments.Count))];
     }
 

@@ -35,7 +35,8 @@ public sealed record TranslationBody
     {
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // stays readable in the record; it is never put into a page as it is
+        // stays readable in the record; it is never put into a page as it is
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 }
 
@@ -54,7 +55,8 @@ public sealed record SegmentBody
 
     public SegmentState State { get; init; }
 
-    /// <summary>Who drafted: an engine's name, <c>memory</c>, <c>repeat</c> (a segment of the same source was approved), or empty: a person.</summary>
+    /// <summary>Who drafted: an engine's name, <c>memory</c>, <c>repeat</c> (a segment of the same source was approved), or empty: a
+    /// person.</summary>
     public string Origin { get; init; } = "";
 
     /// <summary>Of a draft from the memory: how like its source was, up to 1.</summary>

@@ -17,7 +17,8 @@ public static class TranslationFile
 
     public const int MaxCharacters = 500_000, MaxSegments = 3000;
 
-    internal static IReadOnlyList<ITextFormat> Formats { get; } = [new PlainText(), new MarkdownText(), new Subtitles(), new WordDocument()];
+    internal static IReadOnlyList<ITextFormat> Formats { get; } = [new PlainText(), new MarkdownText(), new Subtitles(),
+        new WordDocument()];
 
     /// <summary>Endings of the files.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [.. Formats.Select(format => format.Extension)];
@@ -38,13 +39,16 @@ public static class TranslationFile
     /// <exception cref="FlywheelException">It is too large, or not of that format.</exception>
     public static IReadOnlyList<FileSegment> Read(byte[] file, string format, string language)
     {
-        if (file.Length > MaxBytes) throw new FlywheelException($"the file has {file.Length:N0} bytes, expected at most {MaxBytes >> 20} MB");
+        if (file.Length > MaxBytes)
+            throw new FlywheelException($"the file has {file.Length:N0} bytes, expected at most {MaxBytes >> 20} MB");
         IReadOnlyList<TextBlock> blocks = Named(format).Read(file);
         long characters = blocks.Sum(block => (long)block.Text.Length);
-        if (characters > MaxCharacters) throw new FlywheelException($"the file has {characters:N0} characters of text, expected at most {MaxCharacters:N0}; split it");
+        if (characters > MaxCharacters)
+            throw new FlywheelException($"the file has {characters:N0} characters of text, expected at most {MaxCharacters:N0}; split it");
         List<FileSegment> segments = [.. blocks.SelectMany((block, i) => block.IsWhole ? [new FileSegment(i, block.Text, "")]
             : Segmenter.Split(block.Text, language).Select(sentence => new FileSegment(i, sentence.Text, sentence.After)))];
-        if (segments.Count > MaxSegments) throw new FlywheelException($"the file has {segments.Count:N0} segments, expected at most {MaxSegments:N0}; split it");
+        if (segments.Count > MaxSegments)
+            throw new FlywheelException($"the file has {segments.Count:N0} segments, expected at most {MaxSegments:N0}; split it");
         return segments.Count > 0 ? segments : throw new FlywheelException("there is no text in it, expected at least a word");
     }
 
@@ -65,7 +69,9 @@ public static class TranslationFile
                 string text = translated ? one.Target.Trim() : one.Segment.Source;
                 if (i == all.Count - 1) return text;
                 // Sentences of Chinese stand side by side, others with a blank between, whatever the source does.
-                return text + (!translated ? one.Segment.After : unspaced && one.Segment.After == " " ? "" : one.Segment.After.Length == 0 && !unspaced ? " " : one.Segment.After);
+                return text
+                    + (!translated ? one.Segment.After : unspaced && one.Segment.After == " "
+                        ? "" : one.Segment.After.Length == 0 && !unspaced ? " " : one.Segment.After);
             }));
         })];
         return Named(format).Write(file, texts);

@@ -41,7 +41,8 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
     public async Task AgainAsync(Guid id, TranslatorPerson person, int number, string engine)
     {
         if (await translations.FindAsync(id, person.Name) is not var (_, body)) return;
-        IReadOnlyList<TranslatedSegment> drafts = await translator.TranslateAsync(Order(body, person, [number], engine) with { UseMemory = false });
+        IReadOnlyList<TranslatedSegment> drafts =
+            await translator.TranslateAsync(Order(body, person, [number], engine) with { UseMemory = false });
         await translations.FillAsync(id, person.Name, new Dictionary<int, TranslatedSegment> { [number] = drafts[0] }, again: true);
     }
 

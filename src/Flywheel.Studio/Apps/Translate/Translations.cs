@@ -37,26 +37,33 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
         {
             From = from, To = to, Format = format, File = fileId, Engine = engine ?? "",
             // What has no letter is the same in every language.
-            Segments = [.. segments.Select(one => new SegmentBody { Block = one.Block, Source = one.Source, After = one.After, Target = one.Source.Any(char.IsLetter) ? "" : one.Source, State = one.Source.Any(char.IsLetter) ? SegmentState.Empty : SegmentState.Machine })],
+            Segments =
+                [.. segments.Select(one => new SegmentBody { Block = one.Block, Source = one.Source, After = one.After,
+                    Target = one.Source.Any(char.IsLetter) ? "" : one.Source,
+                    State = one.Source.Any(char.IsLetter) ? SegmentState.Empty : SegmentState.Machine })],
         };
         await documents.PutAsync(id, person, App, DocumentKind, name, body.ToJson());
         return id;
     }
 
     public async Task<(Document Document, TranslationBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: DocumentKind } document ? document.Readable(TranslationBody.Parse) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: DocumentKind } document
+            ? document.Readable(TranslationBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, TranslationBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Readable(TranslationBody.Parse)];
 
     /// <summary>Translations, and what was typed for one, that cannot be read any more.</summary>
     public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Damaged(TranslationBody.Parse), .. (await documents.ListAsync(person, App, StartKind, deleted)).Damaged(StartBody.Parse)];
+        [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Damaged(TranslationBody.Parse),
+            .. (await documents.ListAsync(person, App, StartKind, deleted)).Damaged(StartBody.Parse)];
 
     public async Task<StartBody> StartAsync(string person) =>
-        (await documents.ListAsync(person, App, StartKind)).Readable(StartBody.Parse).Select(one => one.Body).FirstOrDefault() ?? new StartBody();
+        (await documents.ListAsync(person, App, StartKind)).Readable(StartBody.Parse).Select(one => one.Body).FirstOrDefault()
+            ?? new StartBody();
 
-    /// <summary>Puts on disk what was chosen or typed where a translation begins; see <see cref="SaveTargetAsync"/> for what it returns.</summary>
+    /// <summary>Puts on disk what was chosen or typed where a translation begins; see <see cref="SaveTargetAsync"/> for what it
+    /// returns.</summary>
     public async Task<string?> SaveStartAsync(string person, Func<StartBody, StartBody> change, string? text = null, string? over = null)
     {
         Guid id = await documents.OnlyAsync(person, App, StartKind, StartBody.Parse, new StartBody().ToJson());
@@ -75,7 +82,8 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
         return theirs;
     }
 
-    /// <summary>Puts a translation on disk if the segment still says what it said when it was typed over; else nothing is changed.</summary>
+    /// <summary>Puts a translation on disk if the segment still says what it said when it was typed over; else nothing is
+    /// changed.</summary>
     /// <returns>Null, or what another window has written there.</returns>
     /// <exception cref="FlywheelException">The person has no such document.</exception>
     public async Task<string?> SaveTargetAsync(Guid id, TranslatorPerson person, int number, string text, string over)
@@ -103,12 +111,14 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
     }
 
     /// <summary>Puts drafts into the segments that are still empty (or, where it is asked for, that nobody has written in).</summary>
-    public Task FillAsync(Guid id, string person, IReadOnlyDictionary<int, TranslatedSegment> drafts, bool again = false) => documents.ChangeAsync(id, person, document =>
+    public Task FillAsync(Guid id, string person, IReadOnlyDictionary<int, TranslatedSegment> drafts, bool again = false) =>
+        documents.ChangeAsync(id, person, document =>
     {
         TranslationBody body = TranslationBody.Parse(document.Body);
         foreach ((int number, TranslatedSegment draft) in drafts)
             if (body.Segments[number] is { } now && draft.Target.Length > 0 && (now.State == SegmentState.Empty || again))
-                body.Segments[number] = now with { Target = draft.Target, Draft = draft.Target, State = SegmentState.Machine, Origin = draft.Origin, Score = draft.Score, Generation = draft.Generation };
+                body.Segments[number] = now with { Target = draft.Target, Draft = draft.Target, State = SegmentState.Machine,
+                    Origin = draft.Origin, Score = draft.Score, Generation = draft.Generation };
         document.Body = body.ToJson();
         return true;
     });
@@ -136,7 +146,8 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
                 if (i != number && (one.State > SegmentState.Machine || MemoryIndex.Plain(one.Source) != source)) continue;
                 before[i] = one;
                 now.Segments[i] = i == number ? one with { Target = text, State = SegmentState.Approved, Request = request ?? one.Request }
-                    : one with { Target = text, State = SegmentState.Approved, Origin = "repeat", Score = null, Generation = null, Draft = "" };
+                    : one with { Target = text, State = SegmentState.Approved, Origin = "repeat", Score = null, Generation = null,
+                        Draft = "" };
             }
             document.Body = now.ToJson();
             return true;
@@ -179,26 +190,33 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
         bool kept = segment.Generation is not null && text == segment.Draft.Trim();
         var tags = new JsonObject
         {
-            ["drafted_by"] = segment.Origin.Length > 0 ? segment.Origin : "person", ["source_language"] = body.From, ["target_language"] = body.To, ["document"] = id.ToString(), ["segment"] = $"{number}",
+            ["drafted_by"] = segment.Origin.Length > 0 ? segment.Origin : "person", ["source_language"] = body.From,
+            ["target_language"] = body.To, ["document"] = id.ToString(), ["segment"] = $"{number}",
         };
-        await store.AddFeedbackAsync(new FeedbackInput(segment.Generation ?? request!.Value, kept ? Metrics.Keep : Metrics.Demonstration, kept ? true : text, person.Name, tags) { Workspace = person.Workspace });
-        await memory.AddAsync(new(person.Workspace, body.From, body.To), person.Name, segment.Source, text, number > 0 ? body.Segments[number - 1].Source : "", id, number);
+        await store.AddFeedbackAsync(new FeedbackInput(segment.Generation ?? request!.Value, kept ? Metrics.Keep : Metrics.Demonstration,
+            kept ? true : text, person.Name, tags) { Workspace = person.Workspace });
+        await memory.AddAsync(new(person.Workspace, body.From, body.To), person.Name, segment.Source, text,
+            number > 0 ? body.Segments[number - 1].Source : "", id, number);
         return request;
     }
 
     private async Task TakeBackAsync(Guid id, TranslatorPerson person, int number, SegmentBody segment)
     {
-        if ((segment.Generation ?? segment.Request) is { } about) await store.AddFeedbackAsync(new FeedbackInput(about, Metrics.Retract, true, person.Name) { Workspace = person.Workspace });
+        if ((segment.Generation ?? segment.Request) is { } about)
+            await store.AddFeedbackAsync(new FeedbackInput(about, Metrics.Retract, true, person.Name) { Workspace = person.Workspace });
         await memory.ForgetAsync(person.Workspace, id, number);
     }
 
-    /// <summary>The request that a person answered: as a model would have been asked, with no model's answer. The text that is learnt is the feedback's.</summary>
+    /// <summary>The request that a person answered: as a model would have been asked, with no model's answer. The text that is learnt is
+    /// the feedback's.</summary>
     private Generation Asked(Guid id, TranslatorPerson person, TranslationBody body, string source) => new()
     {
-        Id = id, Group = id, Time = time.GetUtcNow(), App = App, User = person.Name, Workspace = person.Workspace, ModelHash = "", FinishReason = FinishReason.Stop,
+        Id = id, Group = id, Time = time.GetUtcNow(), App = App, User = person.Name, Workspace = person.Workspace, ModelHash = "",
+        FinishReason = FinishReason.Stop,
         Payload = new GenerationPayload
         {
-            GenerationId = id, Conversation = TranslationPrompt.Ask(source, body.From, body.To), Text = "", PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions(),
+            GenerationId = id, Conversation = TranslationPrompt.Ask(source, body.From, body.To), Text = "", PromptTokens = [], Tokens = [],
+            Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions(),
         },
     };
 
@@ -210,7 +228,8 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
         return (await units.CountAsync(row => row.User == person.Name), await units.CountAsync());
     }
 
-    /// <summary>The document says again what it said in a version. What is taught and remembered is not changed by it: that is each approval's.</summary>
+    /// <summary>The document says again what it said in a version. What is taught and remembered is not changed by it: that is each
+    /// approval's.</summary>
     public Task RestoreAsync(Guid id, string person, DocumentVersion version) => documents.ChangeAsync(id, person, document =>
     {
         document.Body = version.Body;
@@ -220,12 +239,17 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
     /// <summary>The translated file, its name and media type; null when the person has no such document.</summary>
     public async Task<(byte[] File, string Name, string MediaType)?> ExportAsync(Guid id, string person)
     {
-        if (await FindAsync(id, person) is not var (document, body) || await documents.FindAsync(body.File, person) is not { Kind: FileKind } file) return null;
+        if (await FindAsync(id, person) is not var (document, body)
+            || await documents.FindAsync(body.File, person) is not { Kind: FileKind } file) return null;
         ITextFormat format = TranslationFile.Named(body.Format);
-        byte[] read = Stored.Read(file.Body, Convert.FromBase64String) ?? throw new FlywheelException($"the file of '{document.Title}' is damaged in the record, expected the bytes from which the translation was begun");
-        byte[] written = TranslationFile.Write(read, body.Format, [.. body.Segments.Select(segment => (segment.InFile, segment.Target))], body.To);
+        byte[] read = Stored.Read(file.Body, Convert.FromBase64String)
+            ?? throw new FlywheelException(
+                $"the file of '{document.Title}' is damaged in the record, expected the bytes from which the translation was begun");
+        byte[] written = TranslationFile.Write(read, body.Format, [.. body.Segments.Select(segment => (segment.InFile, segment.Target))],
+            body.To);
         string name = Path.GetFileNameWithoutExtension(document.Title.Trim());
-        name = string.Concat((name.Length > 0 ? name : "translation").Select(c => char.IsLetterOrDigit(c) || c is '-' or '_' or ' ' or '.' ? c : '-'));
+        name = string.Concat(
+            (name.Length > 0 ? name : "translation").Select(c => char.IsLetterOrDigit(c) || c is '-' or '_' or ' ' or '.' ? c : '-'));
         return (written, $"{name}.{body.To}{format.Extension}", format.MediaType);
     }
 
@@ -242,8 +266,11 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
     public static string GuessFormat(string text)
     {
         string[] lines = [.. text.Split('\n').Select(line => line.TrimEnd())];
-        if (lines.Count(line => line.Contains(" --> ", StringComparison.Ordinal)) is > 0 and int times && 5 * times >= lines.Count(line => line.Length > 0) - 5) return "srt";
-        bool marks = lines.Any(line => line.StartsWith("# ", StringComparison.Ordinal) || line.StartsWith("## ", StringComparison.Ordinal) || line.StartsWith("```", StringComparison.Ordinal))
+        if (lines.Count(line => line.Contains(" --> ", StringComparison.Ordinal)) is > 0 and int times
+            && 5 * times >= lines.Count(line => line.Length > 0) - 5) return "srt";
+        bool marks =
+            lines.Any(line => line.StartsWith("# ", StringComparison.Ordinal) || line.StartsWith("## ", StringComparison.Ordinal)
+                || line.StartsWith("```", StringComparison.Ordinal))
             || text.Contains("](", StringComparison.Ordinal) || text.Contains("**", StringComparison.Ordinal);
         return marks ? "markdown" : "text";
     }

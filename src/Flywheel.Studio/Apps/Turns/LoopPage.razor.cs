@@ -56,7 +56,8 @@ public sealed partial class LoopPage
     private string Headline => _interrupted ? Words["loop.interrupted"]
         : _needs is null ? _missing is null ? Words["loop.counting"] : Words["loop.not-yet"]
         : _ready ? Words.Count("loop.ready", _train)
-        : Words.Format("loop.so-far", Math.Min(_train, _needs.MinTrain) + Math.Min(_test, _needs.MinHeldOut), _needs.MinTrain + _needs.MinHeldOut);
+        : Words.Format("loop.so-far", Math.Min(_train, _needs.MinTrain) + Math.Min(_test, _needs.MinHeldOut),
+            _needs.MinTrain + _needs.MinHeldOut);
 
     protected override async Task OnInitializedAsync()
     {
@@ -145,40 +146,49 @@ public sealed partial class LoopPage
         await LoadAsync();
     }
 
-    private string NameOf(string hash) => _models.TryGetValue(hash, out ModelRow? model) && model.Name.Length > 0 ? model.Name : Words["loop.model"];
+    private string NameOf(string hash) =>
+        _models.TryGetValue(hash, out ModelRow? model) && model.Name.Length > 0 ? model.Name : Words["loop.model"];
 
     private string StepName(string name) => name switch
     {
         "champion" => Words["loop.step.champion"],
         "candidate" => Words["loop.step.candidate"],
-        _ when Objective.Names.FirstOrDefault(objective => name.EndsWith(objective, StringComparison.Ordinal)) is { } objective => Words[$"loop.step.{objective}"],
+        _ when Objective.Names.FirstOrDefault(objective => name.EndsWith(objective, StringComparison.Ordinal)) is { } objective =>
+            Words[$"loop.step.{objective}"],
         _ => name,
     };
 
     /// <summary>Why a person is asked about the waiting turn.</summary>
-    private string WhyAsked => Words[$"loop.compare-why.{(_decision?.Asks is { } why and not AskWhy.Nobody ? why : AskWhy.FewPeople).ToString().ToLowerInvariant()}"];
+    private string WhyAsked =>
+        Words[$"loop.compare-why.{(_decision?.Asks is { } why and not AskWhy.Nobody ? why : AskWhy.FewPeople).ToString().ToLowerInvariant()}"];
 
     /// <summary>What the next turn can show.</summary>
     private string PowerText(PowerStatement power) => power.Gain is { } gain
         ? Words.Format("loop.power", power.People, power.Briefs, gain.ToString("0.00", CultureInfo.InvariantCulture), power.Look)
         : Words.Format("loop.power-none", power.People);
 
-    /// <summary>What the gate measured, with how certain each interval is; of a turn before that was written down, from the record.</summary>
-    private IEnumerable<(string Rule, string Basis, bool IsShare, double Before, double After, Interval Gain, double Level, bool? Passed)> Measured =>
+    /// <summary>What the gate measured, with how certain each interval is; of a turn before that was written down, from the
+    /// record.</summary>
+    private IEnumerable<(string Rule, string Basis, bool IsShare, double Before, double After, Interval Gain, double Level,
+        bool? Passed)> Measured =>
         _decision is { } decision
-            ? decision.Rules.Select(rule => (rule.Name, rule.Basis, rule.Unit.StartsWith("share", StringComparison.Ordinal), rule.Champion, rule.Candidate, rule.Improvement, rule.Level, rule.Passed))
-            : _evaluations.Select(row => (row.Rule, "", false, row.ChampionValue, row.CandidateValue, new Interval(row.Observed, row.Low, row.High), 0.95, row.Passed));
+            ? decision.Rules.Select(rule => (rule.Name, rule.Basis, rule.Unit.StartsWith("share", StringComparison.Ordinal), rule.Champion,
+                rule.Candidate, rule.Improvement, rule.Level, rule.Passed))
+            : _evaluations.Select(row => (row.Rule, "", false, row.ChampionValue, row.CandidateValue,
+                new Interval(row.Observed, row.Low, row.High), 0.95, row.Passed));
 
     /// <summary>What was found, and by which rule.</summary>
     private string AlarmText(Alarm alarm)
     {
-        string Of(double value) => value.ToString(alarm.Kind is AlarmKind.Repetition or AlarmKind.OnePerson ? "0%" : "0.#", CultureInfo.InvariantCulture);
+        string Of(double value) =>
+            value.ToString(alarm.Kind is AlarmKind.Repetition or AlarmKind.OnePerson ? "0%" : "0.#", CultureInfo.InvariantCulture);
         return Words.Format($"rollout.alarm.{alarm.Kind.ToString().ToLowerInvariant()}", Of(alarm.Found), Of(alarm.Usual));
     }
 
     private static int Percent(double share) => (int)Math.Round(100 * share);
 
-    private static string Figure(double value, bool isShare = false) => value.ToString(isShare ? "0%" : "0.###", CultureInfo.InvariantCulture);
+    private static string Figure(double value, bool isShare = false) =>
+        value.ToString(isShare ? "0%" : "0.###", CultureInfo.InvariantCulture);
 
     protected override void OnAfterRender(bool firstRender)
     {

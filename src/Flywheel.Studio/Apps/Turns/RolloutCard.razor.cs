@@ -52,7 +52,9 @@ public sealed partial class RolloutCard : IDisposable
     /// <summary>Which way it is certain.</summary>
     private string Verdict => _interval.Low > 0 ? "better" : _interval.High < 0 ? "worse" : "";
 
-    private string Caption => Words.Format(Drafts ? "rollout.preferred" : "rollout.difference", Shown(_interval.Estimate), Shown(_interval.Low), Shown(_interval.High));
+    private string Caption =>
+        Words.Format(Drafts ? "rollout.preferred" : "rollout.difference", Shown(_interval.Estimate), Shown(_interval.Low),
+            Shown(_interval.High));
 
     protected override async Task OnInitializedAsync()
     {
@@ -66,9 +68,14 @@ public sealed partial class RolloutCard : IDisposable
         if (last is { Ended: { } ended } && Time.GetUtcNow() - ended > s_shownAfter) last = null;
         _models = (await Store.ModelsAsync()).ToDictionary(model => model.Hash);
         string serves = Generator.Host.Current.Hash;
-        _others = [.. _models.Values.Where(model => model.Hash != serves && Directory.Exists(Store.FolderOf(model)) && File.Exists(Path.Combine(Store.FolderOf(model), "config.json")))
-            .Select(model => (model.Hash, $"{NameOf(model.Hash)} {model.ShortHash}")), .. Upstreams().Select(upstream => (upstream.Name, upstream.Name))];
-        if (_candidate.Length == 0 || _others.All(other => other.Id != _candidate)) _candidate = _others is [var (first, _), ..] ? first : "";
+        _others =
+            [.. _models.Values
+                .Where(model => model.Hash != serves && Directory.Exists(Store.FolderOf(model))
+                    && File.Exists(Path.Combine(Store.FolderOf(model), "config.json")))
+            .Select(model => (model.Hash, $"{NameOf(model.Hash)} {model.ShortHash}")),
+            .. Upstreams().Select(upstream => (upstream.Name, upstream.Name))];
+        if (_candidate.Length == 0 || _others.All(other => other.Id != _candidate))
+            _candidate = _others is [var (first, _), ..] ? first : "";
         if (last is null)
         {
             (_row, _seen) = (null, null);
@@ -97,7 +104,8 @@ public sealed partial class RolloutCard : IDisposable
         }
     }
 
-    private Task StartAsync() => DoAsync(() => Rollouts.StartAsync(_candidate, null, double.Parse(_share, CultureInfo.InvariantCulture), _decider));
+    private Task StartAsync() =>
+        DoAsync(() => Rollouts.StartAsync(_candidate, null, double.Parse(_share, CultureInfo.InvariantCulture), _decider));
 
     private async Task DoAsync(Func<Task> act)
     {
@@ -118,20 +126,24 @@ public sealed partial class RolloutCard : IDisposable
 
     /// <summary>What the rollout waits for.</summary>
     private string Next(RolloutRow row) => row.NextShare is null || Drafts ? Words["rollout.next.decide"]
-        : Words.Format("rollout.next.step", Math.Min(RolloutDecision.MinGuarded, _seen!.Guarded.GetValueOrDefault(row.Share)), RolloutDecision.MinGuarded, RolloutDecision.Percent(row.NextShare.Value));
+        : Words.Format("rollout.next.step", Math.Min(RolloutDecision.MinGuarded, _seen!.Guarded.GetValueOrDefault(row.Share)),
+            RolloutDecision.MinGuarded, RolloutDecision.Percent(row.NextShare.Value));
 
     private string NameOf(string model) => model.StartsWith(Upstream.Prefix, StringComparison.Ordinal) ? model[Upstream.Prefix.Length..]
         : _models.TryGetValue(model, out ModelRow? known) && known.Name.Length > 0 ? known.Name : Words["loop.model"];
 
     private static string HashOf(string model) => model.StartsWith(Upstream.Prefix, StringComparison.Ordinal) ? "" : model[..12];
 
-    private string Shown(double value) => (Drafts ? value : 100 * value).ToString(Drafts ? "+0.##;−0.##;0" : "+0.#;−0.#;0", CultureInfo.InvariantCulture);
+    private string Shown(double value) =>
+        (Drafts ? value : 100 * value).ToString(Drafts ? "+0.##;−0.##;0" : "+0.#;−0.#;0", CultureInfo.InvariantCulture);
 
     private static string Seconds(double milliseconds) => string.Create(CultureInfo.InvariantCulture, $"{milliseconds / 1000:0.0#} s");
 
-    private string Place(double value) => string.Create(CultureInfo.InvariantCulture, $"{50 + 50 * Math.Clamp(value / _reach, -1, 1):0.##}%");
+    private string Place(double value) =>
+        string.Create(CultureInfo.InvariantCulture, $"{50 + 50 * Math.Clamp(value / _reach, -1, 1):0.##}%");
 
-    private string Rest(double value) => string.Create(CultureInfo.InvariantCulture, $"{50 - 50 * Math.Clamp(value / _reach, -1, 1):0.##}%");
+    private string Rest(double value) =>
+        string.Create(CultureInfo.InvariantCulture, $"{50 - 50 * Math.Clamp(value / _reach, -1, 1):0.##}%");
 
     protected override void OnAfterRender(bool firstRender)
     {

@@ -78,7 +78,8 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
             },
             Examined = steps.Move,
         };
-        Task<TurnOutcome> running = Task.Run(() => new TurnRunner(store, told, time).RunAsync(Recipe(), Folder, cancellation: cancellation), CancellationToken.None);
+        Task<TurnOutcome> running = Task.Run(() => new TurnRunner(store, told, time).RunAsync(Recipe(), Folder, cancellation: cancellation),
+            CancellationToken.None);
         TurnOutcome outcome = await job.ReportWhileAsync(running, () => (steps.Share, Volatile.Read(ref said), steps.ToJson()), time);
         await job.ReportAsync(1, said, steps.ToJson());
         return JsonSerializer.Serialize(new { turn = outcome.Turn.Number }, JsonText.Compact);
@@ -102,9 +103,11 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     public async Task<IReadOnlyList<(string User, ExampleKind Kind, Split? Split, string? Drop, int Count)>> LearntAsync(Guid turn)
     {
         await using FlywheelDb db = store.AllTables();
-        var groups = await db.Examples.AsNoTracking().Where(row => row.TurnId == turn).GroupBy(row => new { row.User, row.Kind, row.Split, row.DropReason })
+        var groups = await db.Examples.AsNoTracking().Where(row => row.TurnId == turn)
+            .GroupBy(row => new { row.User, row.Kind, row.Split, row.DropReason })
             .Select(group => new { group.Key, Count = group.Count() }).ToListAsync();
-        return [.. groups.Select(group => (group.Key.User, group.Key.Kind, group.Key.Split, group.Key.DropReason, group.Count)).OrderByDescending(row => row.Count)];
+        return [.. groups.Select(group => (group.Key.User, group.Key.Kind, group.Key.Split, group.Key.DropReason, group.Count))
+            .OrderByDescending(row => row.Count)];
     }
 
     private string Folder => Path.GetDirectoryName(Path.GetFullPath(options.TurnRecipe!))!;
@@ -128,7 +131,8 @@ internal sealed record TeachProgress(Guid Id, JobState State, DateTimeOffset Sta
     public string? Fault => State == JobState.Failed ? Said : null;
 
     public static TeachProgress Of(JobRow job) =>
-        new(job.Id, job.State, job.Created, job.Message, job.Payload?.Checkpoint is { } steps ? JsonSerializer.Deserialize<List<TeachStep>>(steps, JsonText.Compact)! : []);
+        new(job.Id, job.State, job.Created, job.Message,
+            job.Payload?.Checkpoint is { } steps ? JsonSerializer.Deserialize<List<TeachStep>>(steps, JsonText.Compact)! : []);
 }
 
 /// <summary>Passes and examinations of a turn as they move.</summary>

@@ -28,7 +28,9 @@ public sealed record BrandVoice
         {
             string[] sides = line.Split("=>", 2, StringSplitOptions.TrimEntries);
             if (sides[0].Length == 0) continue;
-            banned.AddRange(Occurrences(text, sides[0]).Select(at => new Finding(at, sides[0].Length, text.Substring(at, sides[0].Length), sides.Length == 2 ? Cased(sides[1], text[at]) : null)));
+            banned.AddRange(Occurrences(text, sides[0])
+                .Select(at => new Finding(at, sides[0].Length, text.Substring(at, sides[0].Length),
+                    sides.Length == 2 ? Cased(sides[1], text[at]) : null)));
         }
         // Of two terms that overlap the earlier, then the longer one is meant.
         List<Finding> apart = [];
@@ -48,7 +50,8 @@ public sealed record BrandVoice
     // Whole words where the term is made of letters; as it stands where it is Chinese or a sign.
     private static IEnumerable<int> Occurrences(string text, string term)
     {
-        for (int at = text.IndexOf(term, StringComparison.OrdinalIgnoreCase); at >= 0; at = text.IndexOf(term, at + term.Length, StringComparison.OrdinalIgnoreCase))
+        for (int at = text.IndexOf(term, StringComparison.OrdinalIgnoreCase); at >= 0; at =
+            text.IndexOf(term, at + term.Length, StringComparison.OrdinalIgnoreCase))
             if (!Joins(text, at - 1, term[0]) && !Joins(text, at + term.Length, term[^1])) yield return at;
 
         static bool Joins(string text, int index, char edge) => index >= 0 && index < text.Length && IsWord(text[index]) && IsWord(edge);
@@ -58,7 +61,8 @@ public sealed record BrandVoice
     private static string Cased(string instead, char first) =>
         instead.Length > 0 && char.IsUpper(first) ? char.ToUpperInvariant(instead[0]) + instead[1..] : instead;
 
-    private static IEnumerable<string> Lines(string text) => text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct();
+    private static IEnumerable<string> Lines(string text) =>
+        text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries).Distinct();
 }
 
 /// <param name="Instead">What to say; null where the voice does not tell.</param>
@@ -74,11 +78,13 @@ public sealed record Findings(IReadOnlyList<Finding> Banned, IReadOnlyList<strin
 /// </summary>
 internal static partial class RepeatedEdits
 {
-    public static IReadOnlyList<(string Term, string Instead, int Times)> Find(IEnumerable<(string Written, string Text)> edits, BrandVoice voice)
+    public static IReadOnlyList<(string Term, string Instead, int Times)> Find(IEnumerable<(string Written, string Text)> edits,
+        BrandVoice voice)
     {
         var replaced = edits.SelectMany(edit => Replacements(edit.Written, edit.Text).Distinct()).GroupBy(pair => pair)
             .Where(group => group.Count() >= 2).Select(group => (group.Key.Term, group.Key.Instead, Times: group.Count()));
-        return [.. replaced.Where(rule => voice.Check(rule.Term).Banned.Count == 0).OrderByDescending(rule => rule.Times).ThenBy(rule => rule.Term, StringComparer.Ordinal)];
+        return [.. replaced.Where(rule => voice.Check(rule.Term).Banned.Count == 0).OrderByDescending(rule => rule.Times)
+            .ThenBy(rule => rule.Term, StringComparer.Ordinal)];
     }
 
     private static IEnumerable<(string Term, string Instead)> Replacements(string written, string text)
@@ -88,7 +94,8 @@ internal static partial class RepeatedEdits
         {
             if (parts[i].Kind != DiffKind.Removed || parts[i + 1].Kind != DiffKind.Added) continue;
             string term = parts[i].Text.Trim(), instead = parts[i + 1].Text.Trim();
-            if (Word().IsMatch(term) && Word().IsMatch(instead) && !term.Equals(instead, StringComparison.OrdinalIgnoreCase)) yield return (term.ToLowerInvariant(), instead.ToLowerInvariant());
+            if (Word().IsMatch(term) && Word().IsMatch(instead) && !term.Equals(instead, StringComparison.OrdinalIgnoreCase))
+                yield return (term.ToLowerInvariant(), instead.ToLowerInvariant());
         }
     }
 

@@ -39,7 +39,8 @@ public sealed partial record BriefFields
 
     public string Length { get; init; } = "";
 
-    /// <summary>What the model is told instead of the kind's own order, from a template; empty: that one. For models that follow any order.</summary>
+    /// <summary>What the model is told instead of the kind's own order, from a template; empty: that one. For models that follow any
+    /// order.</summary>
     public string Order { get; init; } = "";
 
     /// <summary>How facts are said where that was chosen; see <see cref="FactChoices"/>.</summary>
@@ -98,11 +99,13 @@ public sealed partial record BriefFields
         if (Name.Trim().Length > 80) return ("name", "write.name-long", null);
         if (FactList.Count > MaxFacts) return ("facts", "write.facts-many", FactList.Count);
         if (FactList.FirstOrDefault(fact => fact.Length > MaxLine) is { } wordy) return ("facts", "write.fact-long", wordy[..40]);
-        return new[] { "what", "audience", "tone" }.FirstOrDefault(name => this[name].Trim().Length > MaxLine) is { } longest ? (longest, "write.field-long", null) : null;
+        return new[] { "what", "audience", "tone" }.FirstOrDefault(name => this[name].Trim().Length > MaxLine) is { } longest
+            ? (longest, "write.field-long", null) : null;
     }
 
     /// <summary>
-    /// As the model is asked: what it is without an article ("a tea house") and for whom without "for", which its sentences bring along, and facts with
+    /// As the model is asked: what it is without an article ("a tea house") and for whom without "for", which its sentences bring along,
+    /// and facts with
     /// their forms; to an order of a template's they stand as they were typed.
     /// </summary>
     public Brief ToBrief()
@@ -111,7 +114,8 @@ public sealed partial record BriefFields
         return Order.Trim().Length == 0 ? FactForms.Mark(brief, Chosen()) : brief;
     }
 
-    /// <summary>How each fact is said, as it was chosen here, else by what a person corrected; none of a brief whose facts are asked as they were typed.</summary>
+    /// <summary>How each fact is said, as it was chosen here, else by what a person corrected; none of a brief whose facts are asked as
+    /// they were typed.</summary>
     /// <param name="own">Of the person.</param>
     public IReadOnlyList<(string Fact, FactWay Way)> Said(FactCorrections own)
     {
@@ -123,11 +127,15 @@ public sealed partial record BriefFields
     /// <summary>The brief with a person's corrections written into it: what it is asked with stays, whatever is corrected later.</summary>
     /// <param name="own">Of the person.</param>
     public BriefFields SaidBy(FactCorrections own) =>
-        this with { Forms = FactChoices.Write(Said(own).Where(said => said.Way != FactForms.WayOf(said.Fact)).Select(said => new FactCorrection(said.Fact, said.Way))) };
+        this with {
+            Forms = FactChoices.Write(Said(own).Where(said => said.Way != FactForms.WayOf(said.Fact))
+                .Select(said => new FactCorrection(said.Fact, said.Way))) };
 
     private FactCorrections Chosen() => Forms.Length == 0 ? FactCorrections.None : new(FactChoices.Parse(Forms), learns: false);
 
-    private Brief AsTyped() => new(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))], For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
+    private Brief AsTyped() =>
+        new(Name.Trim(), Kind, FactList, [.. Lines(What, ',').Select(what => Article().Replace(what, ""))],
+            For().Replace(Audience.Trim(), ""), Tone.Trim(), Length.Trim());
 
     [GeneratedRegex("^(an?|the) (?=.)", RegexOptions.IgnoreCase)]
     private static partial Regex Article();
@@ -160,7 +168,8 @@ public sealed record DraftSet
     /// <summary>Hash of the model that wrote; empty where two did.</summary>
     public required string Model { get; init; }
 
-    /// <summary>Two models of a rollout wrote it, in an order drawn by lot: what the person does with a draft is a choice between them.</summary>
+    /// <summary>Two models of a rollout wrote it, in an order drawn by lot: what the person does with a draft is a choice between
+    /// them.</summary>
     public bool Paired { get; init; }
 
     /// <summary>The brief when it was asked: facts and names are checked against it.</summary>
@@ -243,6 +252,7 @@ internal static class CopyJson
     public static JsonSerializerOptions Options { get; } = new(JsonSerializerDefaults.Web)
     {
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // Chinese stays readable in the record; it is never put into a page as it is
+        // Chinese stays readable in the record; it is never put into a page as it is
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 }

@@ -5,7 +5,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps.Write;
 
-/// <summary>What the page Write keeps: briefs with their drafts, kept texts, and each person's brand voice. Every act is recorded as feedback first.</summary>
+/// <summary>What the page Write keeps: briefs with their drafts, kept texts, and each person's brand voice. Every act is recorded as
+/// feedback first.</summary>
 internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvider time)
 {
     public const string App = "write", BriefKind = "brief", TextKind = "text", VoiceKind = "voice", FormsKind = "forms";
@@ -28,15 +29,18 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     }
 
     public async Task<(Document Document, BriefBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: App, Kind: BriefKind or RowKind } document ? document.Readable(BriefBody.Parse) : null;
+        await documents.FindAsync(id, person) is { App: App, Kind: BriefKind or RowKind } document
+            ? document.Readable(BriefBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, BriefBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Readable(BriefBody.Parse)];
 
     /// <summary>Briefs, texts, the brand voice and the forms of facts that cannot be read any more.</summary>
     public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Damaged(BriefBody.Parse), .. (await documents.ListAsync(person, App, TextKind, deleted)).Damaged(KeptText.Parse),
-            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Damaged(BrandVoice.Parse), .. (await documents.ListAsync(person, App, FormsKind, deleted)).Damaged(KeptForms.Parse)];
+        [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Damaged(BriefBody.Parse),
+            .. (await documents.ListAsync(person, App, TextKind, deleted)).Damaged(KeptText.Parse),
+            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Damaged(BrandVoice.Parse),
+            .. (await documents.ListAsync(person, App, FormsKind, deleted)).Damaged(KeptForms.Parse)];
 
     /// <summary>Makes a brief of the id, unless this person has it already; an id that is something else's is passed over.</summary>
     public async Task<Guid> CreateAsync(Guid id, string person, BriefFields fields)
@@ -55,7 +59,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
         return true;
     }
 
-    public Task DismissWelcomeAsync(string person) => documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, WelcomeKind, "", "{}");
+    public Task DismissWelcomeAsync(string person) =>
+        documents.PutAsync(Guid.CreateVersion7(time.GetUtcNow()), person, App, WelcomeKind, "", "{}");
 
     /// <summary>Puts one field on disk if it still says what it said when it was typed over; else nothing is changed.</summary>
     /// <returns>Null, or what another window has written there.</returns>
@@ -78,10 +83,12 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
         return document is null ? throw new FlywheelException($"there is no brief {id} of yours") : theirs;
     }
 
-    public async Task AddSetAsync(Guid id, string person, DraftSet set) => await ChangeBodyAsync(id, person, body => body with { Sets = [set, .. body.Sets.Take(MaxSets - 1)] });
+    public async Task AddSetAsync(Guid id, string person, DraftSet set) =>
+        await ChangeBodyAsync(id, person, body => body with { Sets = [set, .. body.Sets.Take(MaxSets - 1)] });
 
     /// <summary>Changes the drafts of a set.</summary>
-    public Task ChangeSetAsync(Guid id, string person, Guid set, Func<Draft, int, Draft> change) => ChangeBodyAsync(id, person, body => body with
+    public Task ChangeSetAsync(Guid id, string person, Guid set, Func<Draft, int, Draft> change) =>
+        ChangeBodyAsync(id, person, body => body with
     {
         Sets = [.. body.Sets.Select(one => one.Id == set ? one with { Drafts = [.. one.Drafts.Select(change)] } : one)],
     });
@@ -109,7 +116,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
         };
         FeedbackReceipt receipt = await store.AddFeedbackAsync(new FeedbackInput(generation, metric, value, person));
         string shown = state == DraftState.Edited ? text : draft.Written.Trim();
-        await ChangeSetAsync(id, person, set.Id, (one, _) => one.Generation == generation ? one with { State = state, Text = shown, Edit = null } : one);
+        await ChangeSetAsync(id, person, set.Id,
+            (one, _) => one.Generation == generation ? one with { State = state, Text = shown, Edit = null } : one);
         // The generation's id is also the text's: keeping twice keeps one.
         if (state is DraftState.Kept or DraftState.Edited)
         {
@@ -131,7 +139,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     public async Task<(Document Document, KeptText Text)?> FindTextAsync(Guid id, string person) =>
         await documents.FindAsync(id, person) is { App: App, Kind: TextKind } document ? document.Readable(KeptText.Parse) : null;
 
-    /// <summary>Puts a kept text's words on disk as they are typed; see <see cref="SaveFieldAsync"/>. What it said before a sitting stays as a version.</summary>
+    /// <summary>Puts a kept text's words on disk as they are typed; see <see cref="SaveFieldAsync"/>. What it said before a sitting stays
+    /// as a version.</summary>
     public async Task<string?> SaveTextAsync(Guid id, string person, string text, string over, bool begins)
     {
         string? theirs = null;
@@ -154,8 +163,10 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     {
         if (await FindTextAsync(id, person) is not { Text: { } kept } || kept.Text.Trim().Length == 0) return;
         IReadOnlyList<Feedback> said = await store.FeedbackAsync(kept.Generation);
-        if (said.LastOrDefault(row => row.User == person && row.Metric == Metrics.Demonstration) is { } last && last.Text == kept.Text.Trim()) return;
-        FeedbackReceipt receipt = await store.AddFeedbackAsync(new FeedbackInput(kept.Generation, Metrics.Demonstration, kept.Text.Trim(), person));
+        if (said.LastOrDefault(row => row.User == person && row.Metric == Metrics.Demonstration) is { } last
+            && last.Text == kept.Text.Trim()) return;
+        FeedbackReceipt receipt =
+            await store.AddFeedbackAsync(new FeedbackInput(kept.Generation, Metrics.Demonstration, kept.Text.Trim(), person));
         await documents.ChangeAsync(id, person, document =>
         {
             document.Body = (KeptText.Parse(document.Body) with { Feedback = receipt.Id }).ToJson();
@@ -180,7 +191,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
             .OrderBy(text => text.Brief == brief).DistinctBy(text => text.Text.Trim()).Take(MaxExamples)];
 
     public async Task<BrandVoice> VoiceAsync(string person) =>
-        (await documents.ListAsync(person, App, VoiceKind)).Readable(BrandVoice.Parse).Select(one => one.Body).FirstOrDefault() ?? new BrandVoice();
+        (await documents.ListAsync(person, App, VoiceKind)).Readable(BrandVoice.Parse).Select(one => one.Body).FirstOrDefault()
+            ?? new BrandVoice();
 
     /// <summary>Puts one field of the brand voice on disk; see <see cref="SaveFieldAsync"/>.</summary>
     public async Task<string?> SaveVoiceAsync(string person, string field, string text, string over)
@@ -203,7 +215,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
 
     /// <summary>What a person corrected in how facts are said.</summary>
     public async Task<FactCorrections> FormsAsync(string person) =>
-        (await documents.ListAsync(person, App, FormsKind)).Readable(KeptForms.Parse).Select(one => one.Body).FirstOrDefault() is { Facts.Count: > 0 } kept ? new(kept.Facts) : FactCorrections.None;
+        (await documents.ListAsync(person, App, FormsKind)).Readable(KeptForms.Parse).Select(one => one.Body)
+            .FirstOrDefault() is { Facts.Count: > 0 } kept ? new(kept.Facts) : FactCorrections.None;
 
     /// <summary>Keeps how a person wants a fact said.</summary>
     public async Task KeepFormAsync(string person, FactCorrection correction)
@@ -216,7 +229,8 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
         });
     }
 
-    private Task<Document?> ChangeBodyAsync(Guid id, string person, Func<BriefBody, BriefBody> change) => documents.ChangeAsync(id, person, document =>
+    private Task<Document?> ChangeBodyAsync(Guid id, string person, Func<BriefBody, BriefBody> change) =>
+        documents.ChangeAsync(id, person, document =>
     {
         document.Body = change(BriefBody.Parse(document.Body)).ToJson();
         return true;

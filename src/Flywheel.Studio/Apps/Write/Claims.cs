@@ -28,7 +28,8 @@ internal static partial class Claims
         foreach ((int start, int length) in found)
         {
             // "New York" is one name.
-            if (joined.Count > 0 && joined[^1] is var last && start >= last.Start + last.Length && text[(last.Start + last.Length)..start] == " ") joined[^1] = (last.Start, start + length - last.Start);
+            if (joined.Count > 0 && joined[^1] is var last && start >= last.Start + last.Length
+                && text[(last.Start + last.Length)..start] == " ") joined[^1] = (last.Start, start + length - last.Start);
             else if (joined.Count == 0 || start >= joined[^1].Start + joined[^1].Length) joined.Add((start, length));
         }
         return joined;
@@ -46,7 +47,8 @@ internal static partial class Claims
     private static bool IsTitle(string text, int index)
     {
         int start = text.LastIndexOf('\n', Math.Max(0, index - 1)) + 1, end = text.IndexOf('\n', index);
-        string[] long_ = [.. Word().Matches(text[start..(end < 0 ? text.Length : end)]).Select(match => match.Value).Where(word => word.Length > 3)];
+        string[] long_ =
+            [.. Word().Matches(text[start..(end < 0 ? text.Length : end)]).Select(match => match.Value).Where(word => word.Length > 3)];
         return long_.Length >= 3 && long_.Count(word => char.IsUpper(word[0])) * 3 >= long_.Length * 2;
     }
 

@@ -24,8 +24,10 @@ internal static class CopyAbilities
     /// <summary>It does what any order says; one of ours does what it was trained for.</summary>
     public static bool FollowsOrders(ServedModel model) => model.Folder.Manifest.Run is null;
 
-    /// <summary>Its drafts are sampled in numbers and ranked by what they copied; those of a model from elsewhere stream in as they come.</summary>
+    /// <summary>Its drafts are sampled in numbers and ranked by what they copied; those of a model from elsewhere stream in as they
+    /// come.</summary>
     public static bool IsRanked(ServedModel model) => model.Folder.Manifest.Run is not null && IsAble(model);
 
-    private static bool IsAble(ServedModel model) => model.Folder.Manifest.Run is null || ReservedTokens.Ranges(model.Folder.Tokenizer).ContainsKey("task");
+    private static bool IsAble(ServedModel model) =>
+        model.Folder.Manifest.Run is null || ReservedTokens.Ranges(model.Folder.Tokenizer).ContainsKey("task");
 }

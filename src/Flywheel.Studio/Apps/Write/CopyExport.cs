@@ -27,7 +27,8 @@ internal static class CopyExport
         "markdown" => Encoding.UTF8.GetBytes(Markdown(texts, kindName)),
         "html" => Encoding.UTF8.GetBytes(Html(texts, kindName)),
         "docx" => Docx(texts, kindName),
-        "csv" => [.. Encoding.UTF8.Preamble, .. Encoding.UTF8.GetBytes(Csv(texts, kindName))], // the mark without which Excel reads another encoding
+        // the mark without which Excel reads another encoding
+        "csv" => [.. Encoding.UTF8.Preamble, .. Encoding.UTF8.GetBytes(Csv(texts, kindName))],
         _ => throw new ArgumentOutOfRangeException(nameof(format), format, "no format of export"),
     };
 
@@ -75,20 +76,23 @@ internal static class CopyExport
 
         // XML 1.0 has no place for most control characters, nor for half of a surrogate pair.
         static Text Words(string text) =>
-            new(string.Concat(text.EnumerateRunes().Where(rune => !Rune.IsControl(rune) && rune.Value is not (0xFFFE or 0xFFFF)))) { Space = SpaceProcessingModeValues.Preserve };
+            new(string.Concat(text.EnumerateRunes().Where(rune => !Rune.IsControl(rune) && rune.Value is not (0xFFFE or 0xFFFF))))
+                { Space = SpaceProcessingModeValues.Preserve };
     }
 
     private static string Csv(IReadOnlyList<KeptText> texts, Func<string, string> kindName)
     {
         var csv = new StringBuilder("name,kind,text\r\n");
-        foreach (KeptText text in texts) csv.AppendJoin(',', new[] { text.Name, kindName(text.Kind), text.Text }.Select(Cell)).Append("\r\n");
+        foreach (KeptText text in texts)
+            csv.AppendJoin(',', new[] { text.Name, kindName(text.Kind), text.Text }.Select(Cell)).Append("\r\n");
         return csv.ToString();
     }
 
     /// <summary>A cell by RFC 4180, which no spreadsheet takes for a formula.</summary>
     internal static string Cell(string text) => $"\"{CsvCell.Harmless(text).Replace("\"", "\"\"", StringComparison.Ordinal)}\"";
 
-    private static IEnumerable<string> Lines(string text) => text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    private static IEnumerable<string> Lines(string text) =>
+        text.Split('\n', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     private static bool IsItem(string line, out string content)
     {

@@ -7,7 +7,8 @@ using Flywheel.Studio.Serving;
 namespace Flywheel.Studio.Apps.Write;
 
 /// <summary>
-/// What a brief begins with: a kind of text, fields, and for models that follow any order, the order itself. Each is a JSON file: those of the
+/// What a brief begins with: a kind of text, fields, and for models that follow any order, the order itself. Each is a JSON file: those of
+/// the
 /// program beside this one, a person's own in the home's <c>templates/</c>, which win where the names are the same.
 /// </summary>
 /// <param name="Name">Of the file.</param>
@@ -15,7 +16,8 @@ namespace Flywheel.Studio.Apps.Write;
 /// <param name="Kind">One of <see cref="Brief.Kinds"/>: how long it may be and how it is shown.</param>
 /// <param name="Order">What the model is told instead of the kind's own order; empty: that one.</param>
 /// <param name="Fields">Fields of the brief and what they begin with.</param>
-public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, string> Title, string Kind, string Order, IReadOnlyDictionary<string, string> Fields)
+public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, string> Title, string Kind, string Order,
+    IReadOnlyDictionary<string, string> Fields)
 {
     private const string Folder = "templates", ResourcePrefix = "templates/";
 
@@ -28,7 +30,8 @@ public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, strin
     public string In(string language) => Title.GetValueOrDefault(language) ?? Title["en"];
 
     /// <summary>The model can do it: its kind of text, and where it has an order of its own, any order.</summary>
-    internal bool IsFor(ServedModel model) => CopyAbilities.Kinds(model).Contains(Kind) && (Order.Length == 0 || CopyAbilities.FollowsOrders(model))
+    internal bool IsFor(ServedModel model) =>
+        CopyAbilities.Kinds(model).Contains(Kind) && (Order.Length == 0 || CopyAbilities.FollowsOrders(model))
         && (CopyAbilities.HasTones(model) || !Fields.ContainsKey("tone") && !Fields.ContainsKey("length"));
 
     /// <summary>The program's and the home's, by name.</summary>
@@ -43,14 +46,16 @@ public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, strin
                 try
                 {
                     string name = Path.GetFileNameWithoutExtension(file);
-                    if (new FileInfo(file).Length > MaxBytes) throw new FlywheelException($"{file}: has more than {MaxBytes >> 10} KB, expected a template");
+                    if (new FileInfo(file).Length > MaxBytes)
+                        throw new FlywheelException($"{file}: has more than {MaxBytes >> 10} KB, expected a template");
                     all[name] = Parse(name, File.ReadAllText(file), file);
                 }
                 catch (Exception e) when (e is FlywheelException or IOException or UnauthorizedAccessException)
                 {
                     problem?.Invoke(e is FlywheelException ? e.Message : $"{file}: {e.Message}");
                 }
-        return [.. all.Values.OrderBy(template => IndexOf(template.Kind)).ThenBy(template => template.Order.Length > 0).ThenBy(template => template.Name, StringComparer.Ordinal)];
+        return [.. all.Values.OrderBy(template => IndexOf(template.Kind)).ThenBy(template => template.Order.Length > 0)
+            .ThenBy(template => template.Name, StringComparer.Ordinal)];
     }
 
     /// <exception cref="FlywheelException">It is no template; says which field, what it is and what was expected.</exception>
@@ -59,15 +64,19 @@ public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, strin
         JsonObject root;
         try
         {
-            root = JsonNode.Parse(json, documentOptions: new() { AllowDuplicateProperties = false, CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject
+            root = JsonNode.Parse(json, documentOptions: new() { AllowDuplicateProperties = false,
+                CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true }) as JsonObject
                 ?? throw Wrong("", "no object", "an object with title, kind and, if wanted, order and fields");
             Known("", root, ["title", "kind", "order", "fields"]);
-            JsonObject title = Object("title", root["title"], s_languages), given = root["fields"] is null ? [] : Object("fields", root["fields"], s_fields);
-            var titles = title.ToDictionary(text => text.Key, text => Text($"title.{text.Key}", text.Value, MaxTitle), StringComparer.Ordinal);
+            JsonObject title = Object("title", root["title"], s_languages),
+                given = root["fields"] is null ? [] : Object("fields", root["fields"], s_fields);
+            var titles = title.ToDictionary(text => text.Key, text => Text($"title.{text.Key}", text.Value, MaxTitle),
+                StringComparer.Ordinal);
             if (!titles.ContainsKey("en")) throw Wrong("title.en", "missing", "a text");
             string kind = Text("kind", root["kind"], 40);
             if (!Brief.Kinds.Contains(kind)) throw Wrong("kind", $"'{kind}'", NearestName.List(Brief.Kinds));
-            var fields = given.ToDictionary(text => text.Key, text => Text($"fields.{text.Key}", text.Value, MaxField), StringComparer.Ordinal);
+            var fields = given.ToDictionary(text => text.Key, text => Text($"fields.{text.Key}", text.Value, MaxField),
+                StringComparer.Ordinal);
             OneOf(fields, "tone", WritePage.Tones);
             OneOf(fields, "length", WritePage.Lengths);
             return new(name, titles, kind, root["order"] is { } order ? Text("order", order, MaxOrder) : "", fields);
@@ -87,23 +96,30 @@ public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, strin
         void Known(string prefix, JsonObject read, string[] known)
         {
             foreach ((string field, _) in read)
-                if (!known.Contains(field)) throw new FlywheelException($"{source}: field '{prefix}{field}' is unknown, expected {NearestName.List(known)}");
+                if (!known.Contains(field))
+                    throw new FlywheelException($"{source}: field '{prefix}{field}' is unknown, expected {NearestName.List(known)}");
         }
 
         string Text(string field, JsonNode? node, int most)
         {
-            if (node is not JsonValue value || !value.TryGetValue(out string? text) || text.Trim().Length == 0) throw Wrong(field, Shown(node), "a text that is not empty");
-            return text.Trim().Length <= most ? text.Trim() : throw Wrong(field, $"{text.Trim().Length} characters long", $"at most {most}");
+            if (node is not JsonValue value || !value.TryGetValue(out string? text) || text.Trim().Length == 0)
+                throw Wrong(field, Shown(node), "a text that is not empty");
+            return text.Trim().Length <= most
+                ? text.Trim() : throw Wrong(field, $"{text.Trim().Length} characters long", $"at most {most}");
         }
 
         void OneOf(Dictionary<string, string> fields, string field, string[] known)
         {
-            if (fields.TryGetValue(field, out string? value) && !known.Contains(value)) throw Wrong($"fields.{field}", $"'{value}'", NearestName.List(known));
+            if (fields.TryGetValue(field, out string? value) && !known.Contains(value))
+                throw Wrong($"fields.{field}", $"'{value}'", NearestName.List(known));
         }
 
-        FlywheelException Wrong(string field, string value, string expected) => new(field.Length == 0 ? $"{source}: is {value}, expected {expected}" : $"{source}: field '{field}' is {value}, expected {expected}");
+        FlywheelException Wrong(string field, string value, string expected) =>
+            new(field.Length == 0
+                ? $"{source}: is {value}, expected {expected}" : $"{source}: field '{field}' is {value}, expected {expected}");
 
-        static string Shown(JsonNode? node) => node?.ToJsonString() is not { } text ? "missing" : text.Length <= 80 ? text : text[..77] + "...";
+        static string Shown(JsonNode? node) =>
+            node?.ToJsonString() is not { } text ? "missing" : text.Length <= 80 ? text : text[..77] + "...";
     }
 
     private static int IndexOf(string kind) => Brief.Kinds.ToList().IndexOf(kind);
@@ -112,7 +128,8 @@ public sealed record CopyTemplate(string Name, IReadOnlyDictionary<string, strin
     {
         Assembly assembly = typeof(CopyTemplate).Assembly;
         List<CopyTemplate> templates = [];
-        foreach (string resource in assembly.GetManifestResourceNames().Where(name => name.StartsWith(ResourcePrefix, StringComparison.Ordinal)))
+        foreach (string resource in assembly.GetManifestResourceNames()
+            .Where(name => name.StartsWith(ResourcePrefix, StringComparison.Ordinal)))
         {
             using var reader = new StreamReader(assembly.GetManifestResourceStream(resource)!);
             templates.Add(Parse(Path.GetFileNameWithoutExtension(resource), reader.ReadToEnd(), resource));

@@ -29,5 +29,7 @@ public sealed record CopyWay(string Name, string Key, string Order)
     public bool Suits(string kind) => Name is not ("shorter" or "longer" or "simpler") || kind == Brief.Description;
 
     /// <summary>The conversation that asks for it.</summary>
-    public Conversation Ask(Conversation brief, string text) => brief with { Messages = [.. brief.Messages, Message.Assistant(text), Order.Length == 0 ? brief.Messages[^1] : Message.User(Order)] };
+    public Conversation Ask(Conversation brief, string text) =>
+        brief with { Messages = [.. brief.Messages, Message.Assistant(text),
+            Order.Length == 0 ? brief.Messages[^1] : Message.User(Order)] };
 }

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Apps.Write;
 
-/// <summary>Drafts in the making, by the brief that they are for. They belong to the server, not to the page: a reload finds them going on.</summary>
+/// <summary>Drafts in the making, by the brief that they are for. They belong to the server, not to the page: a reload finds them going
+/// on.</summary>
 internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvider time, ILogger<DraftWriter> log) : IAsyncDisposable
 {
     public const int NumDrafts = 3;
@@ -46,12 +47,17 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
     /// <exception cref="PromptTooLongException">The request alone is more than the model can read.</exception>
     /// <exception cref="FlywheelException">The model cannot be talked to.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
-    public async Task<LiveSet> StartAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way, IReadOnlyList<KeptText> examples,
+    public async Task<LiveSet> StartAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way,
+        IReadOnlyList<KeptText> examples,
         int numDrafts = NumDrafts, Priority priority = Priority.Normal)
     {
         while (true)
         {
-            Conversation whole = ask with { Messages = [.. examples.SelectMany(example => (Message[])[Message.User(example.Asked), Message.Assistant(example.Text.Trim())]), .. ask.Messages] };
+            Conversation whole =
+                ask with {
+                    Messages =
+                        [.. examples.SelectMany(example => (Message[])[Message.User(example.Asked),
+                            Message.Assistant(example.Text.Trim())]), .. ask.Messages] };
             try
             {
                 return await BeginAsync(brief, person, fields, whole, way, examples, numDrafts, priority);
@@ -63,15 +69,18 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         }
     }
 
-    private async Task<LiveSet> BeginAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way, IReadOnlyList<KeptText> examples,
+    private async Task<LiveSet> BeginAsync(Guid brief, string person, BriefFields fields, Conversation ask, string way,
+        IReadOnlyList<KeptText> examples,
         int numDrafts, Priority priority)
     {
         if (_live.TryGetValue(brief, out LiveSet? running)) return running;
         // Where drafts decide a rollout, both models write for whoever waits for it.
         GenerationGroup[]? pair = priority == Priority.Batch || generator.Rollouts.Live is not { Row.Decider: RolloutDecider.Drafts } ? null
-            : generator.StartPair(model => Order(model, fields.Kind, person, ask, examples, NumPaired) with { Priority = priority }, CancellationToken.None);
+            : generator.StartPair(model => Order(model, fields.Kind, person, ask, examples, NumPaired) with { Priority = priority },
+                CancellationToken.None);
         GenerationGroup[] groups = pair
-            ?? [generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority }, CancellationToken.None, person)];
+            ?? [generator.Start(model => Order(model, fields.Kind, person, ask, examples, numDrafts) with { Priority = priority },
+                CancellationToken.None, person)];
         var set = new DraftSet
         {
             Id = groups[0].Id,
@@ -82,7 +91,11 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Fields = fields,
             Way = way,
             Examples = [.. examples.Select(example => example.Generation)],
-            Drafts = [.. groups.SelectMany(group => group.Choices.Take(pair is null ? numDrafts : NumPaired).Select(choice => (Place: group.PlaceOf(choice.Index), choice.Id)))
+            Drafts = [
+                .. groups
+                    .SelectMany(group =>
+                        group.Choices.Take(pair is null ? numDrafts : NumPaired)
+                            .Select(choice => (Place: group.PlaceOf(choice.Index), choice.Id)))
                 .OrderBy(shown => shown.Place).Select(shown => new Draft { Generation = shown.Id, State = DraftState.Writing })],
         };
         var live = new LiveSet(set, groups);
@@ -114,7 +127,10 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Choice[] shown = new Choice[live.Set.Drafts.Count];
             foreach (GenerationGroup group in live.Groups)
                 foreach (Choice choice in group.Choices) shown[group.PlaceOf(choice.Index)] = choice;
-            await briefs.ChangeSetAsync(brief, person, live.Set.Id, (draft, index) => draft with { Generation = shown[index].Id, State = DraftState.Ready, Written = shown[index].Text, Text = shown[index].Text.Trim() });
+            await briefs.ChangeSetAsync(brief, person, live.Set.Id,
+                (draft, index) =>
+                    draft with { Generation = shown[index].Id, State = DraftState.Ready, Written = shown[index].Text,
+                        Text = shown[index].Text.Trim() });
         }
         catch (Exception e)
         {
@@ -158,7 +174,8 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
         await Task.WhenAll(running.Select(one => one.Running));
     }
 
-    private GenerationOrder Order(ServedModel model, string kind, string person, Conversation ask, IReadOnlyList<KeptText> examples, int numDrafts)
+    private GenerationOrder Order(ServedModel model, string kind, string person, Conversation ask, IReadOnlyList<KeptText> examples,
+        int numDrafts)
     {
         int[] prompt = model.Template.Prompt(ask, time.GetLocalNow());
         int room = model.Folder.Config.MaxPositions - prompt.Length;
@@ -193,7 +210,8 @@ internal sealed class LiveSet(DraftSet set, GenerationGroup[] groups)
     public bool Failed { get; set; }
 
     /// <summary>Every text came to its own end.</summary>
-    public bool IsWhole => groups.SelectMany(group => group.Choices).All(choice => choice.FinishReason is FinishReason.Stop or FinishReason.Length);
+    public bool IsWhole =>
+        groups.SelectMany(group => group.Choices).All(choice => choice.FinishReason is FinishReason.Stop or FinishReason.Length);
 
     public Task Running { get; set; } = Task.CompletedTask;
 

@@ -3,7 +3,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps.Write;
 
-/// <summary>What was measured of the first model before it was published, as it lies beside it in <c>published.json</c>: shares of first descriptions, unranked.</summary>
+/// <summary>What was measured of the first model before it was published, as it lies beside it in <c>published.json</c>: shares of first
+/// descriptions, unranked.</summary>
 /// <param name="Model">Hash of the model that was measured.</param>
 /// <param name="Briefs">On so many that neither training nor any choice looked at.</param>
 /// <param name="NameExact">Have the name as the brief writes it.</param>
@@ -18,5 +19,6 @@ internal sealed record PublishedFigures(string Model, int Briefs, double NameExa
     /// <summary>Of that model; null when none are published.</summary>
     public static PublishedFigures? Of(string hash) =>
         ModelCatalog.Starter is { } folder && Path.Combine(folder, FileName) is var file && File.Exists(file)
-        && JsonSerializer.Deserialize<PublishedFigures>(File.ReadAllText(file), s_options) is { } figures && figures.Model == hash ? figures : null;
+        && JsonSerializer.Deserialize<PublishedFigures>(File.ReadAllText(file), s_options) is { } figures && figures.Model == hash
+        ? figures : null;
 }

@@ -4,13 +4,15 @@ internal enum DiffKind { Same, Removed, Added }
 
 internal sealed record DiffPart(DiffKind Kind, string Text);
 
-/// <summary>What was changed between two texts, by words (by characters in scripts that set no blanks), as a longest common subsequence.</summary>
+/// <summary>What was changed between two texts, by words (by characters in scripts that set no blanks), as a longest common
+/// subsequence.</summary>
 internal static class TextDiff
 {
     /// <summary>Beyond so many pairs of words, what lies between the common beginning and end counts as replaced as a whole.</summary>
     private const int MaxCells = 4_000_000;
 
-    /// <summary>The parts without the added ones are <paramref name="before"/>, without the removed ones <paramref name="after"/>.</summary>
+    /// <summary>The parts without the added ones are <paramref name="before"/>, without the removed ones
+    /// <paramref name="after"/>.</summary>
     public static IReadOnlyList<DiffPart> Words(string before, string after)
     {
         string[] a = [.. Split(before)], b = [.. Split(after)];

@@ -11,7 +11,8 @@ using MudBlazor;
 
 namespace Flywheel.Studio.Apps.Write;
 
-/// <summary>The copywriting page: a brief in, three drafts out, each choice is feedback the moment it is made, and nothing is ever lost.</summary>
+/// <summary>The copywriting page: a brief in, three drafts out, each choice is feedback the moment it is made, and nothing is ever
+/// lost.</summary>
 public sealed partial class WritePage
 {
     private const int NumRecent = 5;
@@ -20,7 +21,8 @@ public sealed partial class WritePage
     private static readonly TimeSpan Young = TimeSpan.FromMinutes(2);
 
     /// <summary>As the model reads them, and as the task's training data says them.</summary>
-    internal static readonly string[] Tones = ["friendly", "playful", "formal"], Lengths = ["short", "medium", "long", "one sentence", "two sentences", "three sentences"];
+    internal static readonly string[] Tones = ["friendly", "playful", "formal"],
+        Lengths = ["short", "medium", "long", "one sentence", "two sentences", "three sentences"];
 
     private readonly HashSet<Guid> _without = [];
     private Guid? _id;
@@ -100,7 +102,9 @@ public sealed partial class WritePage
         if (!Kinds.Contains(_fields.Kind)) _fields = _fields with { Kind = Kinds[0] };
         if (id is not null) await LoadAsync();
         _isFirstVisit = id is null && briefs.Count == 0 && await Briefs.IsFirstVisitAsync(Person);
-        _recent = [.. briefs.Where(one => one.Document.Id != id).Take(NumRecent).Select(one => (one.Document.Id, one.Document.Title, one.Document.Updated))];
+        _recent =
+            [.. briefs.Where(one => one.Document.Id != id).Take(NumRecent)
+                .Select(one => (one.Document.Id, one.Document.Title, one.Document.Updated))];
         _voice = await Briefs.VoiceAsync(Person);
         _forms = await Briefs.FormsAsync(Person);
         _numFeedback = (await Store.CountAsync()).Feedback;
@@ -209,7 +213,8 @@ public sealed partial class WritePage
         async Task<Guid> CreateAsync()
         {
             // Without what was typed: that is put into it next, field by field.
-            var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length, Order = _fields.Order, Forms = _fields.Forms };
+            var chosen = new BriefFields { Kind = _fields.Kind, Tone = _fields.Tone, Length = _fields.Length, Order = _fields.Order,
+                Forms = _fields.Forms };
             Guid id = await Briefs.CreateAsync(await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow())), Person, chosen);
             (_id, _saved) = (id, chosen);
             await LoadAsync(); // what lay there already, saved just before a reload
@@ -304,7 +309,8 @@ public sealed partial class WritePage
         _starting = true;
         try
         {
-            IReadOnlyList<KeptText> examples = withExamples && _useExamples ? [.. _examples.Where(one => !_without.Contains(one.Generation))] : [];
+            IReadOnlyList<KeptText> examples = withExamples && _useExamples
+                ? [.. _examples.Where(one => !_without.Contains(one.Generation))] : [];
             BriefFields asked = CopyAbilities.FollowsOrders(_model) ? _fields : _fields with { Order = "" };
             if (CopyAbilities.IsRanked(_model)) asked = asked.SaidBy(_forms);
             await Writer.StartAsync(await IdAsync(), Person, asked, ask(asked), way, examples);
@@ -315,7 +321,8 @@ public sealed partial class WritePage
         }
         catch (Exception e) when (e is PromptTooLongException or QueueFullException or FlywheelException)
         {
-            _problem = e switch { PromptTooLongException => Words["write.too-long"], QueueFullException => Words["write.queue-full"], _ => e.Message };
+            _problem = e switch { PromptTooLongException => Words["write.too-long"], QueueFullException => Words["write.queue-full"],
+                _ => e.Message };
         }
         finally
         {
@@ -340,7 +347,9 @@ public sealed partial class WritePage
             return;
         }
         int number = set.Drafts.FindIndex(one => one.Generation == draft.Generation) + 1;
-        _announcement = Words.Format(state == DraftState.Ready ? "write.announce-undone" : $"write.announce-{state.ToString().ToLowerInvariant()}", number);
+        _announcement =
+            Words.Format(state == DraftState.Ready ? "write.announce-undone" : $"write.announce-{state.ToString().ToLowerInvariant()}",
+                number);
         _numFeedback = (await Store.CountAsync()).Feedback;
         await LoadAsync();
         await ReadExamplesAsync();

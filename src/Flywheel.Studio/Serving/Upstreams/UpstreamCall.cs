@@ -20,7 +20,8 @@ internal sealed class UpstreamCall
         (_http, Upstream) = (http, upstream);
         _answers = [.. Enumerable.Range(0, numChoices).Select(_ => new UpstreamAnswer())];
         _ = RunAsync(request, cancellation);
-        _ = _started.Task.ContinueWith(started => started.Exception, TaskContinuationOptions.OnlyOnFaulted); // who does not stream does not wait for it
+        // who does not stream does not wait for it
+        _ = _started.Task.ContinueWith(started => started.Exception, TaskContinuationOptions.OnlyOnFaulted);
     }
 
     public Upstream Upstream { get; }
@@ -81,18 +82,23 @@ internal sealed class UpstreamCall
         if (json["error"] is JsonObject error) throw UpstreamErrors.Broken(Upstream, UpstreamErrors.Said(Upstream, error));
         if (json["usage"] is JsonObject usage && Count(usage["completion_tokens"]) is { } written)
         {
-            (int read, int cached, int n) = (Count(usage["prompt_tokens"]) ?? 0, Count(usage["prompt_tokens_details"]?["cached_tokens"]) ?? 0, _answers.Length);
+            (int read, int cached, int n) = (Count(usage["prompt_tokens"]) ?? 0,
+                Count(usage["prompt_tokens_details"]?["cached_tokens"]) ?? 0, _answers.Length);
             for (int i = 0; i < n; i++) _answers[i].State(new UpstreamUsage(Part(read, i), Part(written, i)), Part(cached, i));
 
             int Part(int all, int i) => all / n + (i < all % n ? 1 : 0);
         }
         foreach (JsonNode? node in json["choices"] as JsonArray ?? [])
         {
-            if (node is not JsonObject choice || Count(choice["index"]) is not { } index || index >= _answers.Length) throw UpstreamErrors.Broken(Upstream, "a choice has no index that was asked for");
+            if (node is not JsonObject choice || Count(choice["index"]) is not { } index || index >= _answers.Length)
+                throw UpstreamErrors.Broken(Upstream, "a choice has no index that was asked for");
             JsonNode? said = choice[whole ? "message" : "delta"];
-            if (said?["tool_calls"] is JsonArray { Count: > 0 }) throw UpstreamErrors.Broken(Upstream, "it calls a tool, and none was offered");
-            if (said?["content"] is JsonValue content && content.TryGetValue(out string? text) && text.Length > 0) _answers[index].Add(text);
-            if (choice["finish_reason"] is JsonValue reason && reason.TryGetValue(out string? why)) _answers[index].Finish = why == "length" ? FinishReason.Length : FinishReason.Stop;
+            if (said?["tool_calls"] is JsonArray { Count: > 0 })
+                throw UpstreamErrors.Broken(Upstream, "it calls a tool, and none was offered");
+            if (said?["content"] is JsonValue content && content.TryGetValue(out string? text) && text.Length > 0)
+                _answers[index].Add(text);
+            if (choice["finish_reason"] is JsonValue reason && reason.TryGetValue(out string? why))
+                _answers[index].Finish = why == "length" ? FinishReason.Length : FinishReason.Stop;
         }
         _started.TrySetResult();
     }
@@ -121,7 +127,8 @@ internal sealed class UpstreamCall
 /// <summary>One choice of an upstream: pieces of text, each as one "token" without an id.</summary>
 internal sealed class UpstreamAnswer : IAnswerStream
 {
-    private readonly Channel<SampledToken> _pieces = Channel.CreateUnbounded<SampledToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+    private readonly Channel<SampledToken> _pieces =
+        Channel.CreateUnbounded<SampledToken>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
     public IAsyncEnumerable<SampledToken> Tokens => _pieces.Reader.ReadAllAsync();
 

@@ -16,7 +16,8 @@ internal sealed class UpstreamClient : IDisposable
     public const string PassedOn = "X-Flywheel-Passed-On";
 
     // Addresses that an answer points to are not followed: the key would go along.
-    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false, PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
+    private readonly HttpClient _http = new(new SocketsHttpHandler { AllowAutoRedirect = false,
+        PooledConnectionLifetime = TimeSpan.FromMinutes(2) })
     {
         Timeout = Timeout.InfiniteTimeSpan, // each call has its own
     };

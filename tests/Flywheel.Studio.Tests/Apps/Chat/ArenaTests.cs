@@ -40,35 +40,44 @@ public sealed class ArenaTests : IAsyncLifetime
     {
         await UpstreamsAsync("amber", "cobalt");
         JsonArray models = (await _server.GetAsync("/v1/arena/models"))["data"]!.AsArray();
-        Assert.Equal([_server.Server.Model.Hash, "upstream:amber", "upstream:cobalt"], models.Where(model => (bool)model!["ready"]!).Select(model => (string)model!["id"]!));
+        Assert.Equal([_server.Server.Model.Hash, "upstream:amber", "upstream:cobalt"],
+            models.Where(model => (bool)model!["ready"]!).Select(model => (string)model!["id"]!));
 
         JsonObject round = await _server.PostAsync(Rounds, Ask("amber", "cobalt"));
         Guid id = Guid.Parse((string)round["id"]!);
         Assert.Equal(("ready", null), ((string)round["state"]!, round["choice"]));
         foreach (string secret in new[] { "amber", "cobalt", "upstream" }) Assert.DoesNotContain(secret, round.ToJsonString());
         Generation[] answers = await AnswersAsync(round);
-        Assert.Equal([(0, id, "arena", "ann"), (1, id, "arena", "ann")], answers.Select(answer => (answer.Choice, answer.Group, answer.App, answer.User)));
+        Assert.Equal([(0, id, "arena", "ann"), (1, id, "arena", "ann")],
+            answers.Select(answer => (answer.Choice, answer.Group, answer.App, answer.User)));
         Assert.Equal(new HashSet<string?> { "amber", "cobalt" }, answers.Select(answer => answer.Upstream).ToHashSet());
         Assert.Equal((string)round["answers"]![1]!["message"]!["content"]!, answers[1].Payload!.Text.Trim());
 
         JsonObject chosen = await _server.PostAsync($"{Rounds}/{id}/choice", new() { ["choice"] = "b", ["user"] = "ann" });
-        Assert.Equal(answers.Select(answer => $"upstream:{answer.Upstream}"), chosen["answers"]!.AsArray().Select(answer => (string)answer!["model"]!));
+        Assert.Equal(answers.Select(answer => $"upstream:{answer.Upstream}"),
+            chosen["answers"]!.AsArray().Select(answer => (string)answer!["model"]!));
         Assert.Equal(chosen.ToJsonString(), (await _server.GetAsync($"{Rounds}/{id}?user=ann")).ToJsonString());
-        Assert.Equal(chosen.ToJsonString(), (await _server.PostAsync($"{Rounds}/{id}/choice", new() { ["choice"] = "b", ["user"] = "ann" })).ToJsonString()); // the same again changes nothing
-        (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync($"{Rounds}/{id}/choice", """{"choice": "a", "user": "ann"}""");
+        // the same again changes nothing
+        Assert.Equal(chosen.ToJsonString(),
+            (await _server.PostAsync($"{Rounds}/{id}/choice", new() { ["choice"] = "b", ["user"] = "ann" })).ToJsonString());
+        (HttpStatusCode status, JsonObject refused) =
+            await _server.TryPostAsync($"{Rounds}/{id}/choice", """{"choice": "a", "user": "ann"}""");
         Assert.Equal((HttpStatusCode.Conflict, "already_chosen"), (status, (string)refused["error"]!["code"]!));
 
         CuratedDataset dataset = await CurateAsync();
         CuratedExample pair = Assert.Single(dataset.Rows, row => row.Kind == ExampleKind.Preference);
         Assert.Equal((null, answers[1].Id, answers[0].Id, "ann"), (pair.Drop, pair.GenerationId, pair.RejectedId, pair.User));
         string folder = dataset.Write(_server.NewPath("datasets"));
-        JsonObject line = Directory.GetFiles(Path.Combine(folder, "preference")).SelectMany(File.ReadAllLines).Select(text => JsonNode.Parse(text)!.AsObject()).Single();
+        JsonObject line = Directory.GetFiles(Path.Combine(folder, "preference")).SelectMany(File.ReadAllLines)
+            .Select(text => JsonNode.Parse(text)!.AsObject()).Single();
         Assert.Equal(("Write a tagline.", answers[1].Payload!.Text.Trim(), answers[0].Payload!.Text.Trim()),
-            ((string)line["input"]!["messages"]![0]!["content"]!, (string)line["preferred_output"]![0]!["content"]!, (string)line["non_preferred_output"]![0]!["content"]!));
+            ((string)line["input"]!["messages"]![0]!["content"]!, (string)line["preferred_output"]![0]!["content"]!,
+                (string)line["non_preferred_output"]![0]!["content"]!));
 
         JsonNode counted = Assert.Single((await _server.GetAsync(Results))["data"]!.AsArray())!;
         bool first = (string)counted["first"]!["name"]! == answers[1].Upstream;
-        Assert.Equal((1, 1, first ? 1 : 0, first ? 0 : 1), ((int)counted["choices"]!, (int)counted["people"]!, (int)counted["first_wins"]!, (int)counted["second_wins"]!));
+        Assert.Equal((1, 1, first ? 1 : 0, first ? 0 : 1),
+            ((int)counted["choices"]!, (int)counted["people"]!, (int)counted["first_wins"]!, (int)counted["second_wins"]!));
 
         // Where the licence does not permit it, nothing is learnt from it.
         await UpstreamsAsync(mayTrain: false, "amber", "cobalt");
@@ -77,7 +86,8 @@ public sealed class ArenaTests : IAsyncLifetime
 
         // Taken back, it is neither counted nor learnt from.
         foreach (Generation answer in answers)
-            await _server.PostAsync("/feedback", new() { ["inference_id"] = answer.Id.ToString(), ["metric_name"] = "retract", ["value"] = true, ["user"] = "ann" });
+            await _server.PostAsync("/feedback", new() { ["inference_id"] = answer.Id.ToString(), ["metric_name"] = "retract",
+                ["value"] = true, ["user"] = "ann" });
         Assert.Empty((await _server.GetAsync(Results))["data"]!.AsArray());
         Assert.DoesNotContain((await CurateAsync()).Rows, row => row.Drop is null);
     }
@@ -93,7 +103,8 @@ public sealed class ArenaTests : IAsyncLifetime
         }
         IReadOnlyList<CuratedExample> rows = (await CurateAsync()).Rows;
         Assert.DoesNotContain(rows, row => row.Kind == ExampleKind.Preference);
-        Assert.Equal((2, 2), (rows.Count(row => row.Kind == ExampleKind.Supervised && row.Drop is null), rows.Count(row => row.Drop == DropReasons.NothingKept)));
+        Assert.Equal((2, 2), (rows.Count(row => row.Kind == ExampleKind.Supervised && row.Drop is null),
+            rows.Count(row => row.Drop == DropReasons.NothingKept)));
         Assert.Equal(0.5, (double)(await _server.GetAsync(Results))["data"]![0]!["win_rate"]!["estimate"]!);
     }
 
@@ -111,12 +122,17 @@ public sealed class ArenaTests : IAsyncLifetime
         List<JsonObject> events = await _server.StreamAsync(Rounds, Ask(failing, "two"));
         JsonObject round = events[^1];
         Assert.Equal("void", (string)round["state"]!);
-        JsonNode bad = round["answers"]!.AsArray().Single(answer => (string)answer!["name"]! == failing)!, good = round["answers"]!.AsArray().Single(answer => (string)answer!["name"]! == "two")!;
-        Assert.Equal(("failed", "ready", "Hello there, friend."), ((string)bad["state"]!, (string)good["state"]!, (string)good["message"]!["content"]!));
+        JsonNode bad = round["answers"]!.AsArray().Single(answer => (string)answer!["name"]! == failing)!,
+            good = round["answers"]!.AsArray().Single(answer => (string)answer!["name"]! == "two")!;
+        Assert.Equal(("failed", "ready", "Hello there, friend."),
+            ((string)bad["state"]!, (string)good["state"]!, (string)good["message"]!["content"]!));
         Assert.Contains(why, (string)bad["fault"]!);
-        Assert.Equal("Hello there, friend.", string.Concat(events[..^1].Where(one => (string)one["answer"]! == (string)good["answer"]!).Select(one => (string)one["delta"]!)));
+        Assert.Equal("Hello there, friend.",
+            string.Concat(events[..^1].Where(one => (string)one["answer"]! == (string)good["answer"]!)
+                .Select(one => (string)one["delta"]!)));
         foreach (JsonObject before in events[..^1]) Assert.DoesNotContain("two", before.ToJsonString());
-        (HttpStatusCode status, JsonObject refused) = await _server.TryPostAsync($"{Rounds}/{round["id"]}/choice", """{"choice": "a", "user": "ann"}""");
+        (HttpStatusCode status, JsonObject refused) =
+            await _server.TryPostAsync($"{Rounds}/{round["id"]}/choice", """{"choice": "a", "user": "ann"}""");
         Assert.Equal((HttpStatusCode.Conflict, "round_not_ready"), (status, (string)refused["error"]!["code"]!));
     }
 
@@ -157,7 +173,9 @@ public sealed class ArenaTests : IAsyncLifetime
         await UpstreamsAsync("one", "two", "three");
         Contestant[] all = [.. (await _server.Service<Contestants>().ListAsync()).Where(one => one.Hash is null)];
         Assert.Equal(3, all.Length);
-        (string, string)[] drawn = [.. Enumerable.Range(0, 1200).Select(_ => Arenas.Draw([.. all, all[0]])).Select(pair => (pair.A.Name, pair.B.Name))]; // who is named twice has one lot
+        // who is named twice has one lot
+        (string, string)[] drawn =
+            [.. Enumerable.Range(0, 1200).Select(_ => Arenas.Draw([.. all, all[0]])).Select(pair => (pair.A.Name, pair.B.Name))];
         Assert.Equal(6, drawn.Distinct().Count());
         Assert.All(drawn.GroupBy(pair => pair), pair => Assert.InRange(pair.Count(), 100, 300)); // of 200, standard deviation 13: 7 of them
         foreach (int _ in Enumerable.Range(0, 3))
@@ -185,28 +203,38 @@ public sealed class ArenaTests : IAsyncLifetime
     {
         await UpstreamsAsync("one", "two");
         string id = (string)(await _server.PostAsync(Rounds, Ask("one", "two")))["id"]!;
-        var answers = await Task.WhenAll(new[] { "a", "b", "both_good", "both_bad" }.Select(choice => _server.TryPostAsync($"{Rounds}/{id}/choice", $$"""{"choice": "{{choice}}", "user": "ann"}""")));
+        var answers =
+            await Task.WhenAll(new[] { "a", "b", "both_good",
+                "both_bad" }.Select(choice =>
+                    _server.TryPostAsync($"{Rounds}/{id}/choice", $$"""{"choice": "{{choice}}", "user": "ann"}""")));
         string chosen = (string)Assert.Single(answers, answer => answer.Status == HttpStatusCode.OK).Body["choice"]!;
-        Assert.All(answers.Where(answer => answer.Status != HttpStatusCode.OK), answer => Assert.Contains($"'{chosen}'", (string)answer.Body["error"]!["message"]!));
+        Assert.All(answers.Where(answer => answer.Status != HttpStatusCode.OK),
+            answer => Assert.Contains($"'{chosen}'", (string)answer.Body["error"]!["message"]!));
         Assert.Equal(1, (int)(await _server.GetAsync(Results))["data"]![0]!["choices"]!);
     }
 
-    /// <summary>A round belongs to the record: another server of it knows that one writes, and of two choices the first counts on both.</summary>
+    /// <summary>A round belongs to the record: another server of it knows that one writes, and of two choices the first counts on
+    /// both.</summary>
     [Fact]
     public async Task Round_OnTwoServersOfOneRecord_IsWrittenForBothAndChosenInOnce()
     {
         await UpstreamsAsync("one", "two");
-        await using var other = new Arenas(_server.Service<Generator>(), _server.Service<Contestants>(), new Documents(Store, TimeProvider.System), Store, TimeProvider.System,
+        await using var other = new Arenas(_server.Service<Generator>(), _server.Service<Contestants>(),
+            new Documents(Store, TimeProvider.System), Store, TimeProvider.System,
             Microsoft.Extensions.Logging.Abstractions.NullLogger<Arenas>.Instance);
         string id = (string)(await _server.PostAsync(Rounds, Ask("one", "two")))["id"]!;
         var round = Guid.Parse(id);
         ArenaRound body = (await other.FindAsync(round, "ann"))!;
         var documents = _server.Service<Documents>();
         ArenaRound written = body with { Sides = [.. body.Sides.Select(side => side with { State = ArenaState.Writing, Text = "" })] };
-        await documents.ChangeAsync(round, "ann", document => (document.Body = (written with { Writer = body.Writer + "x" }).ToJson()).Length > 0);
+        await documents.ChangeAsync(round, "ann",
+            document => (document.Body = (written with { Writer = body.Writer + "x" }).ToJson()).Length > 0);
         Assert.False((await other.FindAsync(round, "ann"))!.IsOver); // nobody is told who writes what
-        Assert.Equal("round_not_ready", (await Assert.ThrowsAsync<ApiException>(() => other.ChooseAsync(round, "ann", "", ArenaChoice.A))).Code);
-        await documents.ChangeAsync(round, "ann", document => (document.Body = (written with { Writer = "elsewhere/1/x", WrittenUntil = DateTimeOffset.UnixEpoch }).ToJson()).Length > 0);
+        Assert.Equal("round_not_ready",
+            (await Assert.ThrowsAsync<ApiException>(() => other.ChooseAsync(round, "ann", "", ArenaChoice.A))).Code);
+        await documents.ChangeAsync(round, "ann",
+            document =>
+                (document.Body = (written with { Writer = "elsewhere/1/x", WrittenUntil = DateTimeOffset.UnixEpoch }).ToJson()).Length > 0);
         Assert.True((await other.FindAsync(round, "ann"))!.IsOver); // its server has said nothing for long
         await documents.ChangeAsync(round, "ann", document => (document.Body = body.ToJson()).Length > 0);
 
@@ -245,7 +273,8 @@ public sealed class ArenaTests : IAsyncLifetime
             Assert.Contains(other, (await AnswersAsync(round)).Select(answer => answer.ModelHash));
         }
         IReadOnlyList<Contestant> all = await _server.Service<Contestants>().ListAsync();
-        Assert.Equal(new HashSet<string> { _server.Server.Model.Hash, others[1], others[2] }, all.Where(one => one.IsReady).Select(one => one.Id).ToHashSet());
+        Assert.Equal(new HashSet<string> { _server.Server.Model.Hash, others[1], others[2] },
+            all.Where(one => one.IsReady).Select(one => one.Id).ToHashSet());
 
         async Task<string> RegisterAsync(int seed) => await _server.Service<ModelSwitch>().RegisterAsync(_server.AnotherModel(seed).Path);
     }
@@ -257,19 +286,26 @@ public sealed class ArenaTests : IAsyncLifetime
         const string Messages = """ "messages": [{"role": "user", "content": "Hi"}] """;
         foreach ((string path, string body, string expected) in new[]
         {
-            (Rounds, "{}", "messages"), (Rounds, """{"messages": []}""", "messages"), (Rounds, """{"messages": [{"role": "assistant", "content": "Hi"}]}""", "message of the user"),
-            (Rounds, $$"""{ {{Messages}}, "models": ["nobody", "one"]}""", "nobody"), (Rounds, $$"""{ {{Messages}}, "models": 3}""", "models"), (Rounds, $$"""{ {{Messages}}, "temperature": 1}""", "temperature"),
-            (Rounds, $$"""{ {{Messages}}, "max_tokens": 0}""", "max_tokens"), ($"{Rounds}/{Guid.NewGuid()}/choice", """{"choice": "c"}""", "a, b, both_good or both_bad"), ($"{Rounds}/{Guid.NewGuid()}/choice", "{}", "choice"),
+            (Rounds, "{}", "messages"), (Rounds, """{"messages": []}""", "messages"),
+            (Rounds, """{"messages": [{"role": "assistant", "content": "Hi"}]}""", "message of the user"),
+            (Rounds, $$"""{ {{Messages}}, "models": ["nobody", "one"]}""", "nobody"),
+            (Rounds, $$"""{ {{Messages}}, "models": 3}""", "models"), (Rounds, $$"""{ {{Messages}}, "temperature": 1}""", "temperature"),
+            (Rounds, $$"""{ {{Messages}}, "max_tokens": 0}""", "max_tokens"),
+            ($"{Rounds}/{Guid.NewGuid()}/choice", """{"choice": "c"}""", "a, b, both_good or both_bad"),
+            ($"{Rounds}/{Guid.NewGuid()}/choice", "{}", "choice"),
         })
         {
             (HttpStatusCode status, JsonObject answer) = await _server.TryPostAsync(path, body);
             Assert.Equal(HttpStatusCode.BadRequest, status);
             Assert.Contains(expected, (string)answer["error"]!["message"]!);
         }
-        Assert.Equal(HttpStatusCode.Conflict, (await _server.TryPostAsync(Rounds, $$"""{ {{Messages}}, "models": ["one", "upstream:one"]}""")).Status);
-        foreach (string id in new[] { "nothing", $"{Guid.NewGuid()}" }) Assert.Equal(HttpStatusCode.NotFound, (await _server.TryPostAsync($"{Rounds}/{id}/choice", """{"choice": "a"}""")).Status);
+        Assert.Equal(HttpStatusCode.Conflict,
+            (await _server.TryPostAsync(Rounds, $$"""{ {{Messages}}, "models": ["one", "upstream:one"]}""")).Status);
+        foreach (string id in new[] { "nothing", $"{Guid.NewGuid()}" })
+            Assert.Equal(HttpStatusCode.NotFound, (await _server.TryPostAsync($"{Rounds}/{id}/choice", """{"choice": "a"}""")).Status);
         string taken = (string)(await _server.PostAsync(Rounds, Ask("one", "two")))["id"]!;
-        Assert.Equal(HttpStatusCode.NotFound, (await _server.TryPostAsync($"{Rounds}/{taken}/choice", """{"choice": "a", "user": "bob"}""")).Status);
+        Assert.Equal(HttpStatusCode.NotFound,
+            (await _server.TryPostAsync($"{Rounds}/{taken}/choice", """{"choice": "a", "user": "bob"}""")).Status);
     }
 
     [Fact]
@@ -280,15 +316,18 @@ public sealed class ArenaTests : IAsyncLifetime
             foreach (bool system in new[] { false, true })
             {
                 List<Message> messages = system ? [Message.System("Be brief.")] : [];
-                for (int i = 0; i < pairs; i++) messages.AddRange([Message.User($"The wheel turns {i} times"), Message.Assistant("and turns and turns")]);
+                for (int i = 0; i < pairs; i++)
+                    messages.AddRange([Message.User($"The wheel turns {i} times"), Message.Assistant("and turns and turns")]);
                 messages.Add(Message.User("and now?"));
-                (Conversation shown, IReadOnlyList<int[]> prompts, int left) = ContextFit.Of(new(messages), [model, model], DateTimeOffset.UnixEpoch);
+                (Conversation shown, IReadOnlyList<int[]> prompts, int left) =
+                    ContextFit.Of(new(messages), [model, model], DateTimeOffset.UnixEpoch);
                 Assert.Equal(messages.Count, shown.Messages.Count + left);
                 Assert.All(prompts, prompt => Assert.True(prompt.Length <= 256 - 64));
                 Assert.Equal((messages[^1], Role.User), (shown.Messages[^1], shown.Messages[system ? 1 : 0].Role));
                 Assert.Equal(system, shown.Messages[0].Role == Role.System);
             }
-        Assert.Throws<MessageTooLongException>(() => ContextFit.Of(new([Message.User(string.Concat(Enumerable.Repeat("轮子 ", 300)))]), [model], DateTimeOffset.UnixEpoch));
+        Assert.Throws<MessageTooLongException>(() =>
+            ContextFit.Of(new([Message.User(string.Concat(Enumerable.Repeat("轮子 ", 300)))]), [model], DateTimeOffset.UnixEpoch));
     }
 
     private static Conversation Said => new([Message.User("Write a tagline.")]);
@@ -302,17 +341,25 @@ public sealed class ArenaTests : IAsyncLifetime
 
     private Task UpstreamsAsync(params string[] names) => UpstreamsAsync(mayTrain: true, names);
 
-    private Task UpstreamsAsync(bool mayTrain, params string[] names) => File.WriteAllTextAsync(Path.Combine(_server.Home.Path, Upstreams.FileName),
-        "upstreams:\n" + string.Concat(names.Select(name => $"  - name: {name}\n    base_url: {_fake.Url}\n    model: {name}\n    may_train: {(mayTrain ? "true" : "false")}\n")));
+    private Task UpstreamsAsync(bool mayTrain, params string[] names) =>
+        File.WriteAllTextAsync(Path.Combine(_server.Home.Path, Upstreams.FileName),
+        "upstreams:\n"
+            + string.Concat(
+                names.Select(name =>
+                    $"  - name: {name}\n    base_url: {_fake.Url}\n    model: {name}\n    may_train: {(mayTrain ? "true" : "false")}\n")));
 
     private async Task<Generation[]> AnswersAsync(JsonObject round) =>
-        [.. await Task.WhenAll(round["answers"]!.AsArray().Select(async answer => (await Store.FindGenerationAsync(Guid.Parse((string)answer!["generation_id"]!)))!))];
+        [.. await Task.WhenAll(round["answers"]!.AsArray()
+            .Select(async answer => (await Store.FindGenerationAsync(Guid.Parse((string)answer!["generation_id"]!)))!))];
 
     /// <summary>As a turn would.</summary>
     private async Task<CuratedDataset> CurateAsync()
     {
         await using FlywheelDb db = Store.Tables();
-        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(_server.Home), withTokens: false, TestContext.Current.CancellationToken);
-        return await TurnCuration.CurateAsync(Store, new TurnRecipe { Name = "test", Stages = [], Gate = new() { Regression = "", RegressionMargin = 0 } }, _server.Server.Model, intake, TestContext.Current.CancellationToken);
+        FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(_server.Home), withTokens: false,
+            TestContext.Current.CancellationToken);
+        return await TurnCuration.CurateAsync(Store,
+            new TurnRecipe { Name = "test", Stages = [], Gate = new() { Regression = "", RegressionMargin = 0 } }, _server.Server.Model,
+            intake, TestContext.Current.CancellationToken);
     }
 }

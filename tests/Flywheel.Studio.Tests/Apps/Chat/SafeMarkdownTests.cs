@@ -25,13 +25,19 @@ public sealed class SafeMarkdownTests
 
     [Fact]
     public void Html_AnyMixtureOfAttacks_IsHarmless() =>
-        Gen.OneOf(Gen.OneOf([.. new[] { "<", ">", "\"", "'", "](", "[", "![", "`", "```\n", "\n", "javascript:", "onerror=", "<script>", "<img src=x ", "</pre>", "&#x6a;", "http://a", "|", "- ", "# ", "\0", "<a href=\"", "data:", "*", "\\" }.Select(Gen.Const)]), Gen.String[0, 6])
+        Gen.OneOf(
+            Gen.OneOf(
+                [.. new[] { "<", ">", "\"", "'", "](", "[", "![", "`", "```\n", "\n", "javascript:", "onerror=", "<script>", "<img src=x ",
+                    "</pre>", "&#x6a;", "http://a", "|", "- ", "# ", "\0", "<a href=\"", "data:", "*", "\\" }.Select(Gen.Const)]),
+                    Gen.String[0, 6])
             .Array[0, 24].Sample(pieces => CheckHarmless(string.Concat(pieces)), iter: 4000);
 
     [Fact]
     public void Html_Markdown_IsDrawn()
     {
-        string html = SafeMarkdown.ToHtml("# Title\n\n**bold** and `code`\n\n```csharp\nvar x = 1 < 2;\n```\n\n- a\n- b\n\n| h |\n|---|\n| c |\n\n[site](https://example.org/?a=1&b=2)", "Copy <code>").Value;
+        string html =
+            SafeMarkdown.ToHtml(
+                "# Title\n\n**bold** and `code`\n\n```csharp\nvar x = 1 < 2;\n```\n\n- a\n- b\n\n| h |\n|---|\n| c |\n\n[site](https://example.org/?a=1&b=2)", "Copy <code>").Value;
         Assert.Contains("<strong>bold</strong>", html, StringComparison.Ordinal);
         Assert.Contains("var x = 1 &lt; 2;", html, StringComparison.Ordinal);
         Assert.Contains("Copy &lt;code&gt;", html, StringComparison.Ordinal);
@@ -52,7 +58,8 @@ public sealed class SafeMarkdownTests
     {
         string html = SafeMarkdown.ToHtml(markdown, "Copy").Value;
         var document = new HtmlParser().ParseDocument(html);
-        string[] allowed = ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "sub", "sup", "ins", "mark", "code", "pre", "blockquote", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "div", "button"];
+        string[] allowed = ["p", "br", "hr", "h1", "h2", "h3", "h4", "h5", "h6", "strong", "em", "del", "sub", "sup", "ins", "mark", "code",
+            "pre", "blockquote", "ul", "ol", "li", "table", "thead", "tbody", "tr", "th", "td", "a", "div", "button"];
         foreach (var element in document.Body!.QuerySelectorAll("*"))
         {
             Assert.True(allowed.Contains(element.LocalName), $"<{element.LocalName}> of {markdown}");

@@ -49,9 +49,12 @@ public sealed class ImportJobTests : IAsyncLifetime
         var import = new ImportJob(_store, queue, TimeProvider.System);
         Guid id = (await import.EnqueueAsync(from, name, "ann")).Id;
         using var end = new CancellationTokenSource();
-        Task worker = new JobWorker(queue, new Dictionary<string, JobHandler> { [ImportJob.Kind] = import.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20) }.RunAsync(end.Token);
+        Task worker =
+            new JobWorker(queue, new Dictionary<string, JobHandler> { [ImportJob.Kind] = import.RunAsync })
+                { Poll = TimeSpan.FromMilliseconds(20) }.RunAsync(end.Token);
         JobRow job;
-        while ((job = await queue.FindAsync(id)).State is JobState.Queued or JobState.Running) await Task.Delay(20, TestContext.Current.CancellationToken);
+        while ((job = await queue.FindAsync(id)).State is JobState.Queued or JobState.Running)
+            await Task.Delay(20, TestContext.Current.CancellationToken);
         await end.CancelAsync();
         await worker;
         return job;

@@ -28,7 +28,8 @@ public sealed class UsageReportTests : IAsyncLifetime
         {
             using var folder = new TempFolder();
             await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
-            foreach ((int begin, int seconds, int tokens, char user) in answers) await AnswerAsync(store, begin, seconds, tokens, $"{user}");
+            foreach ((int begin, int seconds, int tokens,
+                char user) in answers) await AnswerAsync(store, begin, seconds, tokens, $"{user}");
             Usage usage = await Usage.ReadAsync(store, s_start, TimeSpan.Zero);
             // Whole seconds, so that the union of the intervals is a set of seconds.
             int busy = answers.SelectMany(answer => Enumerable.Range(answer.Item1, answer.Item2)).Distinct().Count();
@@ -40,13 +41,15 @@ public sealed class UsageReportTests : IAsyncLifetime
                 Assert.Equal(usage.All.Tokens, lines.Sum(line => line.Tokens));
                 Assert.Equal(usage.All.BusySeconds, lines.Sum(line => line.BusySeconds), 3);
             }
-            Assert.Equal(answers.GroupBy(answer => $"{answer.Item4}").ToDictionary(group => group.Key, group => (long)group.Count()), usage.People.ToDictionary(line => line.Name, line => line.Texts));
+            Assert.Equal(answers.GroupBy(answer => $"{answer.Item4}").ToDictionary(group => group.Key, group => (long)group.Count()),
+                usage.People.ToDictionary(line => line.Name, line => line.Texts));
         }).GetAwaiter().GetResult(), iter: 10);
 
     [Fact]
     public async Task Kept_EachPersonsLastWord_Counts()
     {
-        Guid kept = await AnswerAsync(_store), edited = await AnswerAsync(_store), thrown = await AnswerAsync(_store), back = await AnswerAsync(_store), liked = await AnswerAsync(_store);
+        Guid kept = await AnswerAsync(_store), edited = await AnswerAsync(_store), thrown = await AnswerAsync(_store),
+            back = await AnswerAsync(_store), liked = await AnswerAsync(_store);
         await SayAsync(kept, "keep", "true");
         await SayAsync(edited, "discard", "true");
         await SayAsync(edited, "demonstration", "\"better\"");
@@ -97,19 +100,24 @@ public sealed class UsageReportTests : IAsyncLifetime
         Assert.Null(said.Text);
     }
 
-    private Task SayAsync(Guid generation, string metric, string value, string user = "ann") => _store.AddFeedbackAsync(FeedbackInput.FromJson(
-        System.Text.Json.Nodes.JsonNode.Parse($$"""{"inference_id": "{{generation}}", "metric_name": "{{metric}}", "value": {{value}}, "user": "{{user}}"}""")!.AsObject()));
+    private Task SayAsync(Guid generation, string metric, string value, string user = "ann") =>
+        _store.AddFeedbackAsync(FeedbackInput.FromJson(
+        System.Text.Json.Nodes.JsonNode.Parse(
+            $$"""{"inference_id": "{{generation}}", "metric_name": "{{metric}}", "value": {{value}}, "user": "{{user}}"}""")!.AsObject()));
 
-    private static async Task<Guid> AnswerAsync(FlywheelStore store, int begin = 0, int seconds = 1, int tokens = 3, string user = "ann", string owner = "", string text = "an answer")
+    private static async Task<Guid> AnswerAsync(FlywheelStore store, int begin = 0, int seconds = 1, int tokens = 3, string user = "ann",
+        string owner = "", string text = "an answer")
     {
         Guid id = Guid.NewGuid();
         await store.RecordAsync(new Generation
         {
-            Id = id, Group = id, Time = s_start.AddSeconds(begin), LatencyMs = 1000 * seconds, App = "write", User = user, Owner = owner, ModelHash = "x",
+            Id = id, Group = id, Time = s_start.AddSeconds(begin), LatencyMs = 1000 * seconds, App = "write", User = user, Owner = owner,
+            ModelHash = "x",
             FinishReason = Engine.FinishReason.Stop, NumTokens = tokens, NumPromptTokens = 2,
             Payload = new GenerationPayload
             {
-                Text = text, PromptTokens = [1, 2], Tokens = [1, 2, 3], Logprobs = [0, 0, 0], SamplerLogprobs = [0, 0, 0], Sampler = new Engine.SamplerOptions(),
+                Text = text, PromptTokens = [1, 2], Tokens = [1, 2, 3], Logprobs = [0, 0, 0], SamplerLogprobs = [0, 0, 0],
+                Sampler = new Engine.SamplerOptions(),
             },
         });
         return id;

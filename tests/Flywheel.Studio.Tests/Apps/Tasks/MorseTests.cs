@@ -62,12 +62,16 @@ public sealed class MorseTests
         Assert.True(exact.Value >= 0.7 && exact.Value > exact.Baseline && error.Value < error.Baseline, $"{exact} {error}");
         Assert.Equal(evaluation.NumHeldOut, evaluation.NumItems);
 
-        await using StudioServer server = await StudioServer.StartAsync(new StudioOptions { Home = home, Url = "http://127.0.0.1:0", Model = model.Hash, Engine = new EngineOptions { Threads = 1 } });
+        await using StudioServer server =
+            await StudioServer.StartAsync(new StudioOptions { Home = home, Url = "http://127.0.0.1:0", Model = model.Hash,
+                Engine = new EngineOptions { Threads = 1 } });
         using var http = new HttpClient { BaseAddress = new Uri(server.Url) };
         int right = 0;
         foreach (TaskSample sample in evaluation.Samples)
         {
-            using HttpResponseMessage response = await http.PostAsync("/v1/tasks/morse", new StringContent(new JsonObject { ["fields"] = new JsonObject { ["text"] = sample.Fields["text"] }, ["temperature"] = 0 }.ToJsonString(), System.Text.Encoding.UTF8, "application/json"));
+            using HttpResponseMessage response = await http.PostAsync("/v1/tasks/morse",
+                new StringContent(new JsonObject { ["fields"] = new JsonObject { ["text"] = sample.Fields["text"] },
+                    ["temperature"] = 0 }.ToJsonString(), System.Text.Encoding.UTF8, "application/json"));
             JsonObject answer = JsonNode.Parse(await response.Content.ReadAsStringAsync())!.AsObject();
             Assert.True((bool)answer["trained"]!);
             Assert.Equal(sample.Output, (string?)answer["output"]); // the evaluation asks as the API does

@@ -59,9 +59,11 @@ public sealed class TaskApiTests
         JsonObject body = new() { ["fields"] = new JsonObject { ["text"] = "sos" }, ["user"] = "ann", ["seed"] = 3 };
         JsonObject answer = await server.PostAsync("/v1/tasks/morse", body);
         Assert.Equal("text", (string?)answer["modality"]);
-        Assert.Equal((string?)answer["answer"], (string?)(await server.PostAsync("/v1/tasks/morse", (JsonObject)body.DeepClone()))["answer"]);
+        Assert.Equal((string?)answer["answer"],
+            (string?)(await server.PostAsync("/v1/tasks/morse", (JsonObject)body.DeepClone()))["answer"]);
         Guid id = Guid.Parse((string)answer["generation_id"]!);
-        await server.PostAsync("/feedback", new() { ["inference_id"] = id.ToString(), ["metric_name"] = "demonstration", ["value"] = "... --- ...", ["user"] = "ann" });
+        await server.PostAsync("/feedback", new() { ["inference_id"] = id.ToString(), ["metric_name"] = "demonstration",
+            ["value"] = "... --- ...", ["user"] = "ann" });
         await using FlywheelStore store = await server.OpenStoreAsync();
         await using FlywheelDb db = store.Tables();
         Generation recorded = await db.Generations.Include(row => row.Payload).SingleAsync(row => row.Id == id);
@@ -78,20 +80,25 @@ public sealed class TaskApiTests
         IReadOnlyDictionary<string, string> phones = ReservedTokens.Symbols("phone");
         for (int seed = 0; seed < 8; seed++)
         {
-            JsonObject answer = await server.PostAsync("/v1/tasks/say", new() { ["fields"] = new JsonObject { ["word"] = "cat" }, ["seed"] = seed, ["temperature"] = 2 });
+            JsonObject answer = await server.PostAsync("/v1/tasks/say",
+                new() { ["fields"] = new JsonObject { ["word"] = "cat" }, ["seed"] = seed, ["temperature"] = 2 });
             string output = (string)answer["output"]!;
             Assert.NotEmpty(output);
             Assert.All(output.Split(' '), symbol => Assert.Contains(symbol, phones.Keys));
             string id = (string)answer["generation_id"]!;
             if (seed > 0) continue;
-            (HttpStatusCode status, JsonObject refused) = await server.TryPostAsync("/feedback", new JsonObject { ["inference_id"] = id, ["metric_name"] = "demonstration", ["value"] = "k a t" }.ToJsonString());
+            (HttpStatusCode status, JsonObject refused) =
+                await server.TryPostAsync("/feedback",
+                    new JsonObject { ["inference_id"] = id, ["metric_name"] = "demonstration", ["value"] = "k a t" }.ToJsonString());
             Assert.Equal(HttpStatusCode.BadRequest, status);
-            Assert.StartsWith("field 'value' holds 'k', expected symbols of 'phone'", (string)refused["error"]!["message"]!, StringComparison.Ordinal);
+            Assert.StartsWith("field 'value' holds 'k', expected symbols of 'phone'", (string)refused["error"]!["message"]!,
+                StringComparison.Ordinal);
             await server.PostAsync("/feedback", new() { ["inference_id"] = id, ["metric_name"] = "demonstration", ["value"] = "K AE1 T" });
         }
         await using FlywheelStore store = await server.OpenStoreAsync();
         await using FlywheelDb db = store.Tables();
-        HashSet<int> allowed = [.. phones.Values.Select(token => server.Server.Model.Tokenizer.SpecialTokens[token]), .. server.Server.Model.Config.EosTokenIds];
+        HashSet<int> allowed = [.. phones.Values.Select(token => server.Server.Model.Tokenizer.SpecialTokens[token]),
+            .. server.Server.Model.Config.EosTokenIds];
         Assert.All(await db.Generations.Include(row => row.Payload).ToListAsync(), row =>
         {
             Assert.All(row.Payload!.Tokens, token => Assert.Contains(token, allowed));
@@ -103,17 +110,23 @@ public sealed class TaskApiTests
     [Fact]
     public async Task Ask_WrongFields_AreRefusedByNameWithNothingRecorded()
     {
-        await using TestServer server = await StartAsync(Morse, Say.Replace("modality: phone", "modality: othello", StringComparison.Ordinal), "name: broken\ntitle: x");
+        await using TestServer server = await StartAsync(Morse,
+            Say.Replace("modality: phone", "modality: othello", StringComparison.Ordinal), "name: broken\ntitle: x");
         foreach ((string path, string body, HttpStatusCode status, string? param, string message) in new[]
         {
-            ("morse", """{"fields": {"text": ""}}""", HttpStatusCode.BadRequest, "fields.text", "field 'fields.text' is missing or empty, expected a text"),
-            ("morse", """{"fields": {"txt": "a"}}""", HttpStatusCode.BadRequest, "fields.txt", "field 'fields.txt' is unknown to the task 'morse'; did you mean 'text'?"),
-            ("morse", """{"fields": {"text": {"a": 1}}}""", HttpStatusCode.BadRequest, "fields.text", "field 'fields.text' is '{\"a\":1}', expected a text"),
+            ("morse", """{"fields": {"text": ""}}""", HttpStatusCode.BadRequest, "fields.text",
+                "field 'fields.text' is missing or empty, expected a text"),
+            ("morse", """{"fields": {"txt": "a"}}""", HttpStatusCode.BadRequest, "fields.txt",
+                "field 'fields.txt' is unknown to the task 'morse'; did you mean 'text'?"),
+            ("morse", """{"fields": {"text": {"a": 1}}}""", HttpStatusCode.BadRequest, "fields.text",
+                "field 'fields.text' is '{\"a\":1}', expected a text"),
             ("morse", """{"fields": "a"}""", HttpStatusCode.BadRequest, "fields", "field 'fields' is \"a\", expected an object"),
             ("morse", """{"text": "a"}""", HttpStatusCode.BadRequest, "text", "field 'text' is not known here"),
             ("morse", """{"fields": {"text": "a"}, "seed": "x"}""", HttpStatusCode.BadRequest, "seed", "field 'seed' is \"x\""),
-            ("morse", """{"fields": {"text": "a"}, "model": "nobody"}""", HttpStatusCode.NotFound, "model", "the model 'nobody' does not exist"),
-            ("say", """{"fields": {"word": "a"}}""", HttpStatusCode.BadRequest, null, "the task 'say' needs tokens of 'othello', which this model's vocabulary does not have"),
+            ("morse", """{"fields": {"text": "a"}, "model": "nobody"}""", HttpStatusCode.NotFound, "model",
+                "the model 'nobody' does not exist"),
+            ("say", """{"fields": {"word": "a"}}""", HttpStatusCode.BadRequest, null,
+                "the task 'say' needs tokens of 'othello', which this model's vocabulary does not have"),
             ("broken", """{"fields": {}}""", HttpStatusCode.InternalServerError, null, "the task 'broken' is not usable"),
             ("..%2f..", """{"fields": {}}""", HttpStatusCode.NotFound, "name", "the task '..%2f..' does not exist"),
             ("none", """{"fields": {}}""", HttpStatusCode.NotFound, "name", "the task 'none' does not exist"),
@@ -121,7 +134,8 @@ public sealed class TaskApiTests
         {
             (HttpStatusCode answered, JsonObject error) = await server.TryPostAsync($"/v1/tasks/{path}", body);
             string told = (string)error["error"]!["message"]!;
-            Assert.True(status == answered && told.StartsWith(message, StringComparison.Ordinal) && param == (string?)error["error"]!["param"], $"{path} {body}: {answered} {error}");
+            Assert.True(status == answered && told.StartsWith(message, StringComparison.Ordinal)
+                && param == (string?)error["error"]!["param"], $"{path} {body}: {answered} {error}");
         }
         await using FlywheelStore store = await server.OpenStoreAsync();
         Assert.Equal(0, (await store.CountAsync()).Generations);
@@ -143,11 +157,13 @@ public sealed class TaskApiTests
     /// <summary>A server on a model that has tokens for phones, with tasks in its home.</summary>
     internal static async Task<TestServer> StartAsync(params string[] tasks)
     {
-        Tokenizer tokenizer = Tokenizer.Train(["Morse: SOS ... --- .- say the word cat", "Say cat"], 320, [.. ReservedTokens.Groups["phone"]]);
+        Tokenizer tokenizer = Tokenizer.Train(["Morse: SOS ... --- .- say the word cat", "Say cat"], 320,
+            [.. ReservedTokens.Groups["phone"]]);
         TestServer server = await TestServer.StartAsync(tokenizer: tokenizer);
         foreach (string yaml in tasks)
         {
-            string folder = Directory.CreateDirectory(Path.Combine(server.Home.Path, "tasks", yaml.Split('\n')[0]["name: ".Length..].Trim())).FullName;
+            string folder =
+                Directory.CreateDirectory(Path.Combine(server.Home.Path, "tasks", yaml.Split('\n')[0]["name: ".Length..].Trim())).FullName;
             File.WriteAllText(Path.Combine(folder, "task.yaml"), yaml);
         }
         return server;

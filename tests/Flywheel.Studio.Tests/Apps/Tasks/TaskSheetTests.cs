@@ -14,7 +14,9 @@ public sealed class TaskSheetTests
     {
         using var folder = new TempFolder();
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(folder["home"]));
-        using var sheets = new TaskSheets(new Documents(store, TimeProvider.System), store, null!, TimeProvider.System, NullLogger<TaskSheets>.Instance); // nobody is asked
+        // nobody is asked
+        using var sheets = new TaskSheets(new Documents(store, TimeProvider.System), store, null!, TimeProvider.System,
+            NullLogger<TaskSheets>.Instance);
         foreach (string workspace in new[] { WorkspaceRow.Default, "acme", "blue" }) await TypeAsync(workspace, workspace);
         foreach (string workspace in new[] { WorkspaceRow.Default, "acme", "blue" }) Assert.Equal(workspace, await TypedAsync(workspace));
 

@@ -42,9 +42,12 @@ public sealed partial class TaskWaysTests
         foreach (TaskFolder task in new TaskCatalog(new FlywheelHome(folder["home"])).List())
             foreach (string command in TaskDesk.CommandsFor(task))
                 if (RecipeIn().Match(command) is { Success: true } found)
-                    Assert.Contains(task.Name, TaskCatalog.Of(RecipeFile.Load(Path.Combine(root, found.Value)), Path.Combine(root, "recipes")));
-                else if (command.Contains(" play ", StringComparison.Ordinal)) Assert.Equal(task.Name, PlayRecipe.Load(Path.Combine(root, "recipes", $"{task.Name}.yaml")).Task);
-                else Assert.True(command is "./flywheel up --port 5006" || command == $"export FLYWHEEL_HOME=~/flywheel-{task.Name}", command);
+                    Assert.Contains(task.Name,
+                        TaskCatalog.Of(RecipeFile.Load(Path.Combine(root, found.Value)), Path.Combine(root, "recipes")));
+                else if (command.Contains(" play ", StringComparison.Ordinal))
+                    Assert.Equal(task.Name, PlayRecipe.Load(Path.Combine(root, "recipes", $"{task.Name}.yaml")).Task);
+                else Assert.True(command is "./flywheel up --port 5006" || command == $"export FLYWHEEL_HOME=~/flywheel-{task.Name}",
+                    command);
     }
 
     [GeneratedRegex(@"recipes/\S+")]

@@ -18,10 +18,14 @@ public sealed class TranslateApiTests : IAsyncLifetime
     [Fact]
     public async Task Translate_TextWithMemoryAndGlossary_SaysWhereEachSegmentComesFrom()
     {
-        await _server.PostAsync("/v1/translate/memory", Pair(new() { ["text"] = "Open the blue file.", ["translation"] = "Abra el fichero azul.", ["user"] = "ann" }));
-        await _server.PostAsync("/v1/translate/glossary", Pair(new() { ["term"] = "file", ["translation"] = "fichero", ["forbidden"] = "archivo" }));
+        await _server.PostAsync("/v1/translate/memory",
+            Pair(new() { ["text"] = "Open the blue file.", ["translation"] = "Abra el fichero azul.", ["user"] = "ann" }));
+        await _server.PostAsync("/v1/translate/glossary",
+            Pair(new() { ["term"] = "file", ["translation"] = "fichero", ["forbidden"] = "archivo" }));
 
-        JsonObject answer = await _server.PostAsync("/v1/translate", Pair(new() { ["text"] = "Open the blue file.  Open the blue files.\n\nNothing like it. 42", ["engine"] = "none", ["user"] = "bob" }));
+        JsonObject answer = await _server.PostAsync("/v1/translate",
+            Pair(new() { ["text"] = "Open the blue file.  Open the blue files.\n\nNothing like it. 42", ["engine"] = "none",
+                ["user"] = "bob" }));
 
         JsonArray segments = answer["segments"]!.AsArray();
         Assert.Equal("Abra el fichero azul.  Abra el fichero azul.\n\n 42", (string)answer["text"]!);
@@ -30,7 +34,8 @@ public sealed class TranslateApiTests : IAsyncLifetime
         Assert.Equal("Open the blue file.", (string)segments[1]!["match"]!["text"]!);
         Assert.Null(segments.Single(one => (string)one!["source"]! == "Nothing like it.")!["engine"]);
 
-        JsonObject without = await _server.PostAsync("/v1/translate", Pair(new() { ["segments"] = new JsonArray("Open the blue file."), ["engine"] = "none", ["memory"] = false }));
+        JsonObject without = await _server.PostAsync("/v1/translate",
+            Pair(new() { ["segments"] = new JsonArray("Open the blue file."), ["engine"] = "none", ["memory"] = false }));
         Assert.Equal("", (string)without["segments"]![0]!["target"]!);
         Assert.Null(without["text"]);
     }
@@ -38,12 +43,14 @@ public sealed class TranslateApiTests : IAsyncLifetime
     [Fact]
     public async Task Translate_ByTheModel_IsAGenerationOfTheRecord()
     {
-        JsonObject answer = await _server.PostAsync("/v1/translate", Pair(new() { ["segments"] = new JsonArray("The house is blue.", "123"), ["engine"] = "model", ["user"] = "ann" }));
+        JsonObject answer = await _server.PostAsync("/v1/translate",
+            Pair(new() { ["segments"] = new JsonArray("The house is blue.", "123"), ["engine"] = "model", ["user"] = "ann" }));
         JsonNode segment = answer["segments"]![0]!;
         Assert.Equal("model", (string)segment["engine"]!);
         await using FlywheelStore store = await _server.OpenStoreAsync();
         Generation generation = (await store.FindGenerationAsync(Guid.Parse((string)segment["generation_id"]!)))!;
-        Assert.Equal(("api", "ann", "Translate from English into Spanish.\nThe house is blue."), (generation.App, generation.User, generation.Payload!.Conversation!.Messages[^1].Text));
+        Assert.Equal(("api", "ann", "Translate from English into Spanish.\nThe house is blue."),
+            (generation.App, generation.User, generation.Payload!.Conversation!.Messages[^1].Text));
         Assert.Equal(1, (await store.CountAsync()).Generations); // nothing to translate in a number
         Assert.Equal("123", (string)answer["segments"]![1]!["target"]!);
     }
@@ -51,8 +58,11 @@ public sealed class TranslateApiTests : IAsyncLifetime
     [Fact]
     public async Task Translate_ByApertium_IsItsDraftWithTheGlossarysTerm()
     {
-        Assert.SkipUnless(Tool.Exists("apertium") && (string)(await _server.GetAsync("/v1/translate/engines?source=en&target=es"))["data"]![0]!["status"]! == "ready", "apertium with eng-spa is not installed: apt-get install apertium apertium-eng-spa");
-        await _server.PostAsync("/v1/translate/glossary", Pair(new() { ["term"] = "house", ["translation"] = "vivienda", ["forbidden"] = "casa" }));
+        Assert.SkipUnless(Tool.Exists("apertium")
+            && (string)(await _server.GetAsync("/v1/translate/engines?source=en&target=es"))["data"]![0]!["status"]! == "ready",
+            "apertium with eng-spa is not installed: apt-get install apertium apertium-eng-spa");
+        await _server.PostAsync("/v1/translate/glossary",
+            Pair(new() { ["term"] = "house", ["translation"] = "vivienda", ["forbidden"] = "casa" }));
         JsonObject answer = await _server.PostAsync("/v1/translate", Pair(new() { ["text"] = "The house is blue." }));
         Assert.Equal("apertium", (string)answer["engine"]!);
         Assert.Equal("La vivienda es azul.", (string)answer["text"]!);
@@ -75,13 +85,17 @@ public sealed class TranslateApiTests : IAsyncLifetime
     [Fact]
     public async Task Translate_WithoutApertium_SaysWhatToInstall()
     {
-        await using TestServer bare = await TestServer.StartAsync(options: options => options with { Apertium = "no-such-program-as-apertium" });
-        (HttpStatusCode status, JsonObject answer) = await bare.TryPostAsync("/v1/translate", Pair(new() { ["text"] = "a", ["engine"] = "apertium" }).ToJsonString());
+        await using TestServer bare =
+            await TestServer.StartAsync(options: options => options with { Apertium = "no-such-program-as-apertium" });
+        (HttpStatusCode status, JsonObject answer) =
+            await bare.TryPostAsync("/v1/translate", Pair(new() { ["text"] = "a", ["engine"] = "apertium" }).ToJsonString());
         Assert.Equal(HttpStatusCode.BadRequest, status);
         Assert.Contains("apt-get install apertium apertium-eng-spa", (string)answer["error"]!["message"]!, StringComparison.Ordinal);
         JsonObject engines = await bare.GetAsync("/v1/translate/engines?source=en&target=es");
         Assert.Equal("not_installed", (string)engines["data"]![0]!["status"]!);
-        Assert.Equal((string?)engines["default"], (string?)(await bare.PostAsync("/v1/translate", Pair(new() { ["text"] = "a" })))["engine"]); // the rest works
+        // the rest works
+        Assert.Equal((string?)engines["default"],
+            (string?)(await bare.PostAsync("/v1/translate", Pair(new() { ["text"] = "a" })))["engine"]);
     }
 
     [Fact]
@@ -103,7 +117,8 @@ public sealed class TranslateApiTests : IAsyncLifetime
     [Fact]
     public async Task Memory_ListedSearchedExportedImportedDeleted_IsTheSame()
     {
-        JsonObject unit = await _server.PostAsync("/v1/translate/memory", Pair(new() { ["text"] = "100% <b>sure</b> & so on", ["translation"] = "100 % <b>seguro</b> y demás" }));
+        JsonObject unit = await _server.PostAsync("/v1/translate/memory",
+            Pair(new() { ["text"] = "100% <b>sure</b> & so on", ["translation"] = "100 % <b>seguro</b> y demás" }));
         await _server.PostAsync("/v1/translate/memory", Pair(new() { ["text"] = "Other", ["translation"] = "Otro" }));
         Assert.Equal(1, (int)(await _server.GetAsync("/v1/translate/memory?source=en&target=es&search=100%25"))["total"]!);
         Assert.Single((await _server.GetAsync("/v1/translate/memory?source=en&target=es&limit=1"))["data"]!.AsArray());
@@ -120,35 +135,45 @@ public sealed class TranslateApiTests : IAsyncLifetime
         await using TestServer server = await TestServer.StartAsync(options: options => options with { Url = "http://0.0.0.0:0" });
         await using FlywheelStore store = await server.OpenStoreAsync();
         var keys = new ApiKeys(store, TimeProvider.System);
-        string own = (await keys.CreateAsync("own", [Scopes.Inference, Scopes.Feedback], "ann")).Key, reader = (await keys.CreateAsync("reader", [Scopes.Inference], "rob")).Key;
+        string own = (await keys.CreateAsync("own", [Scopes.Inference, Scopes.Feedback], "ann")).Key,
+            reader = (await keys.CreateAsync("reader", [Scopes.Inference], "rob")).Key;
         (KeyRow row, string other) = await keys.CreateAsync("other", [Scopes.Inference, Scopes.Feedback], "eve");
         await using (FlywheelDb db = store.Tables())
         {
             db.Workspaces.Add(new WorkspaceRow { Id = "theirs", Name = "Theirs", Created = DateTimeOffset.UnixEpoch });
             db.Keys.Remove(row);
             await db.SaveChangesAsync();
-            db.Keys.Add(new KeyRow { Id = row.Id, Name = row.Name, Hash = row.Hash, User = row.User, Scopes = row.Scopes, Workspace = "theirs", Created = row.Created });
+            db.Keys.Add(new KeyRow { Id = row.Id, Name = row.Name, Hash = row.Hash, User = row.User, Scopes = row.Scopes,
+                Workspace = "theirs", Created = row.Created });
             await db.SaveChangesAsync();
         }
-        JsonObject unit = await SendAsync(HttpMethod.Post, "/v1/translate/memory", own, HttpStatusCode.OK, Pair(new() { ["text"] = "Secret words.", ["translation"] = "Palabras secretas." }));
-        JsonObject term = await SendAsync(HttpMethod.Post, "/v1/translate/glossary", own, HttpStatusCode.OK, Pair(new() { ["term"] = "secret", ["translation"] = "secreto" }));
+        JsonObject unit = await SendAsync(HttpMethod.Post, "/v1/translate/memory", own, HttpStatusCode.OK,
+            Pair(new() { ["text"] = "Secret words.", ["translation"] = "Palabras secretas." }));
+        JsonObject term = await SendAsync(HttpMethod.Post, "/v1/translate/glossary", own, HttpStatusCode.OK,
+            Pair(new() { ["term"] = "secret", ["translation"] = "secreto" }));
         Assert.Equal("ann", (string)unit["user"]!);
 
-        Assert.Equal(0, (int)(await SendAsync(HttpMethod.Get, "/v1/translate/memory?source=en&target=es", other, HttpStatusCode.OK))["total"]!);
-        Assert.Empty((await SendAsync(HttpMethod.Get, "/v1/translate/glossary?source=en&target=es", other, HttpStatusCode.OK))["data"]!.AsArray());
-        JsonObject translated = await SendAsync(HttpMethod.Post, "/v1/translate", other, HttpStatusCode.OK, Pair(new() { ["text"] = "Secret words.", ["engine"] = "none" }));
+        Assert.Equal(0,
+            (int)(await SendAsync(HttpMethod.Get, "/v1/translate/memory?source=en&target=es", other, HttpStatusCode.OK))["total"]!);
+        Assert.Empty(
+            (await SendAsync(HttpMethod.Get, "/v1/translate/glossary?source=en&target=es", other, HttpStatusCode.OK))["data"]!.AsArray());
+        JsonObject translated = await SendAsync(HttpMethod.Post, "/v1/translate", other, HttpStatusCode.OK,
+            Pair(new() { ["text"] = "Secret words.", ["engine"] = "none" }));
         Assert.Null(translated["segments"]![0]!["match"]);
         await SendAsync(HttpMethod.Delete, $"/v1/translate/memory/{unit["id"]}", other, HttpStatusCode.NotFound);
         await SendAsync(HttpMethod.Delete, $"/v1/translate/glossary/{term["id"]}", other, HttpStatusCode.NotFound);
 
         // Whoever may only ask does not write what others are shown.
-        await SendAsync(HttpMethod.Post, "/v1/translate", reader, HttpStatusCode.OK, Pair(new() { ["text"] = "Secret words.", ["engine"] = "none" }));
-        await SendAsync(HttpMethod.Post, "/v1/translate/memory", reader, HttpStatusCode.Forbidden, Pair(new() { ["text"] = "x", ["translation"] = "y" }));
+        await SendAsync(HttpMethod.Post, "/v1/translate", reader, HttpStatusCode.OK,
+            Pair(new() { ["text"] = "Secret words.", ["engine"] = "none" }));
+        await SendAsync(HttpMethod.Post, "/v1/translate/memory", reader, HttpStatusCode.Forbidden,
+            Pair(new() { ["text"] = "x", ["translation"] = "y" }));
         await SendAsync(HttpMethod.Delete, $"/v1/translate/glossary/{term["id"]}", reader, HttpStatusCode.Forbidden);
 
         async Task<JsonObject> SendAsync(HttpMethod method, string path, string key, HttpStatusCode expected, JsonObject? body = null)
         {
-            using var request = new HttpRequestMessage(method, new Uri(new Uri(server.Server.Url.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)), path));
+            using var request = new HttpRequestMessage(method,
+                new Uri(new Uri(server.Server.Url.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)), path));
             request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", key);
             if (body is not null) request.Content = new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json");
             using var http = new HttpClient();

@@ -62,16 +62,29 @@ public sealed class TranslationFileTests
         IReadOnlyList<FileSegment> segments = Read(Markdown, "markdown");
         Assert.Equal(
         [
-            "Getting *started*", "A paragraph that was broken into lines.", "A second sentence, with `code` and [a link](http://x.y).", "Quoted words, and more.", "First item goes on here", "Second item", "Numbered",
+            "Getting *started*", "A paragraph that was broken into lines.", "A second sentence, with `code` and [a link](http://x.y).",
+            "Quoted words, and more.", "First item goes on here", "Second item", "Numbered",
             "indented in the list", "Name", "What it is", "a \\| b", "A cell", "Setext heading", "First line", "second line", "third line",
         ], segments.Select(segment => segment.Source));
         string upper = Write(Markdown, "markdown", segments, text => text.ToUpperInvariant());
-        Assert.Equal(Markdown.Replace("was\nbroken", "was broken", StringComparison.Ordinal).Replace("sentence,\nwith", "sentence, with", StringComparison.Ordinal).Replace("words,\n> and", "words, and", StringComparison.Ordinal)
+        Assert.Equal(Markdown.Replace("was\nbroken", "was broken", StringComparison.Ordinal)
+            .Replace("sentence,\nwith", "sentence, with", StringComparison.Ordinal)
+            .Replace("words,\n> and", "words, and", StringComparison.Ordinal)
             .Replace("item\n  goes", "item goes", StringComparison.Ordinal)
-            .Replace("Getting *started*", "GETTING *STARTED*", StringComparison.Ordinal).Replace("A paragraph that was broken into lines. A second sentence, with `code` and [a link](http://x.y).", "A PARAGRAPH THAT WAS BROKEN INTO LINES. A SECOND SENTENCE, WITH `CODE` AND [A LINK](HTTP://X.Y).", StringComparison.Ordinal)
-            .Replace("Quoted words, and more.", "QUOTED WORDS, AND MORE.", StringComparison.Ordinal).Replace("First item goes on here", "FIRST ITEM GOES ON HERE", StringComparison.Ordinal).Replace("Second item", "SECOND ITEM", StringComparison.Ordinal)
-            .Replace("Numbered", "NUMBERED", StringComparison.Ordinal).Replace("indented in the list", "INDENTED IN THE LIST", StringComparison.Ordinal).Replace("| Name | What it is |", "| NAME | WHAT IT IS |", StringComparison.Ordinal).Replace("a \\| b | A cell", "A \\| B | A CELL", StringComparison.Ordinal)
-            .Replace("Setext heading", "SETEXT HEADING", StringComparison.Ordinal).Replace("First line", "FIRST LINE", StringComparison.Ordinal).Replace("second line", "SECOND LINE", StringComparison.Ordinal).Replace("third line", "THIRD LINE", StringComparison.Ordinal), upper);
+            .Replace("Getting *started*", "GETTING *STARTED*", StringComparison.Ordinal)
+            .Replace("A paragraph that was broken into lines. A second sentence, with `code` and [a link](http://x.y).",
+                "A PARAGRAPH THAT WAS BROKEN INTO LINES. A SECOND SENTENCE, WITH `CODE` AND [A LINK](HTTP://X.Y).",
+                StringComparison.Ordinal)
+            .Replace("Quoted words, and more.", "QUOTED WORDS, AND MORE.", StringComparison.Ordinal)
+            .Replace("First item goes on here", "FIRST ITEM GOES ON HERE", StringComparison.Ordinal)
+            .Replace("Second item", "SECOND ITEM", StringComparison.Ordinal)
+            .Replace("Numbered", "NUMBERED", StringComparison.Ordinal)
+            .Replace("indented in the list", "INDENTED IN THE LIST", StringComparison.Ordinal)
+            .Replace("| Name | What it is |", "| NAME | WHAT IT IS |", StringComparison.Ordinal)
+            .Replace("a \\| b | A cell", "A \\| B | A CELL", StringComparison.Ordinal)
+            .Replace("Setext heading", "SETEXT HEADING", StringComparison.Ordinal)
+            .Replace("First line", "FIRST LINE", StringComparison.Ordinal).Replace("second line", "SECOND LINE", StringComparison.Ordinal)
+            .Replace("third line", "THIRD LINE", StringComparison.Ordinal), upper);
     }
 
     [Theory]
@@ -79,14 +92,16 @@ public sealed class TranslationFileTests
     [InlineData("markdown")]
     public void File_AnyTextWithNothingTranslated_KeepsEveryLetter(string format)
     {
-        Gen.OneOf("word", "Two words.", "# ", "- ", "> ", "```", "| a | b |", "|---|---|", "\n", "\n\n", "    ", "\t", "<div>", "<!-- x -->", "---", "中文。", "  \n", "1. ", "[a]: b", "\r\n", "=").Array[0, 25].Select(string.Concat).Sample(text =>
+        Gen.OneOf("word", "Two words.", "# ", "- ", "> ", "```", "| a | b |", "|---|---|", "\n", "\n\n", "    ", "\t", "<div>",
+            "<!-- x -->", "---", "中文。", "  \n", "1. ", "[a]: b", "\r\n", "=").Array[0, 25].Select(string.Concat).Sample(text =>
         {
             if (!text.Any(char.IsLetterOrDigit)) return;
             try
             {
                 IReadOnlyList<FileSegment> segments = Read(text, format);
                 string written = Write(text, format, segments, source => source);
-                Assert.Equal(string.Concat(text.Where(c => !char.IsWhiteSpace(c) && c is not '>' and not '#')), string.Concat(written.Where(c => !char.IsWhiteSpace(c) && c is not '>' and not '#')));
+                Assert.Equal(string.Concat(text.Where(c => !char.IsWhiteSpace(c) && c is not '>' and not '#')),
+                    string.Concat(written.Where(c => !char.IsWhiteSpace(c) && c is not '>' and not '#')));
                 Read(written, format); // lines that were joined may read as other markup, but they read
             }
             catch (FlywheelException e)
@@ -99,20 +114,27 @@ public sealed class TranslationFileTests
     [Fact]
     public void PlainText_LinesAndBrokenParagraphs_AreToldApart()
     {
-        const string Text = "Title\nSubtitle\n\nThis line was broken by some program at a certain\nwidth, as one sees. The next sentence begins in\nthe middle.\n\n  indented  \n***\n";
+        const string Text =
+            "Title\nSubtitle\n\nThis line was broken by some program at a certain\nwidth, as one sees. The next sentence begins in\nthe middle.\n\n  indented  \n***\n";
         IReadOnlyList<FileSegment> segments = Read(Text, "text");
-        Assert.Equal(["Title", "Subtitle", "This line was broken by some program at a certain width, as one sees.", "The next sentence begins in the middle.", "indented"], segments.Select(segment => segment.Source));
+        Assert.Equal(["Title", "Subtitle", "This line was broken by some program at a certain width, as one sees.",
+            "The next sentence begins in the middle.", "indented"], segments.Select(segment => segment.Source));
         Assert.Equal("x\nx\n\nx x\n\n  x  \n***\n", Write(Text, "text", segments, _ => "x"));
     }
 
     [Fact]
     public void Srt_Translated_KeepsNumbersTimesAndMarkupToTheLetter()
     {
-        const string Text = "\uFEFF1\r\n00:00:01,000 --> 00:00:03,500 X1:10\r\n<i>Hello there.</i>\r\nHow are you?\r\n\r\n2\r\n00:00:04,000 --> 00:00:05,000\r\n♪ ♪\r\n\r\n3\r\n00:01:00,000 --> 00:01:02,000\r\n- Fine.\r\n";
+        const string Text =
+            "\uFEFF1\r\n00:00:01,000 --> 00:00:03,500 X1:10\r\n<i>Hello there.</i>\r\nHow are you?\r\n\r\n2\r\n00:00:04,000 --> 00:00:05,000\r\n♪ ♪\r\n\r\n3\r\n00:01:00,000 --> 00:01:02,000\r\n- Fine.\r\n";
         IReadOnlyList<FileSegment> segments = Read(Text, "srt");
         Assert.Equal(["<i>Hello there.</i>\nHow are you?", "- Fine."], segments.Select(segment => segment.Source));
-        string written = Write(Text, "srt", segments, source => source.StartsWith('-') ? "- Una respuesta que es bastante más larga que lo que cabe en una sola línea." : "<i>Hola.</i>\n\n--> ¿Qué tal?");
-        Assert.Equal("1\r\n00:00:01,000 --> 00:00:03,500 X1:10\r\n<i>Hola.</i>\n→ ¿Qué tal?\r\n\r\n2\r\n00:00:04,000 --> 00:00:05,000\r\n♪ ♪\r\n\r\n3\r\n00:01:00,000 --> 00:01:02,000\r\n- Una respuesta que es bastante más\nlarga que lo que cabe en una sola línea.\r\n", written.TrimStart('\uFEFF'));
+        string written = Write(Text, "srt", segments,
+            source =>
+                source.StartsWith('-')
+                    ? "- Una respuesta que es bastante más larga que lo que cabe en una sola línea." : "<i>Hola.</i>\n\n--> ¿Qué tal?");
+        Assert.Equal(
+            "1\r\n00:00:01,000 --> 00:00:03,500 X1:10\r\n<i>Hola.</i>\n→ ¿Qué tal?\r\n\r\n2\r\n00:00:04,000 --> 00:00:05,000\r\n♪ ♪\r\n\r\n3\r\n00:01:00,000 --> 00:01:02,000\r\n- Una respuesta que es bastante más\nlarga que lo que cabe en una sola línea.\r\n", written.TrimStart('\uFEFF'));
         Assert.Equal(2, Read(written, "srt").Count);
     }
 
@@ -120,7 +142,8 @@ public sealed class TranslationFileTests
     [InlineData("Just words.", "line 1")]
     [InlineData("1\n00:00:01,000 --> 00:00:03,500\nHi\n\n2\nno times\n", "line 6")]
     [InlineData(" ", "no subtitle")]
-    public void Srt_Broken_IsRefusedWithItsLine(string text, string words) => Assert.Contains(words, Assert.Throws<FlywheelException>(() => Read(text, "srt")).Message, StringComparison.Ordinal);
+    public void Srt_Broken_IsRefusedWithItsLine(string text, string words) =>
+    Assert.Contains(words, Assert.Throws<FlywheelException>(() => Read(text, "srt")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Docx_Translated_KeepsParagraphsRunsLinksPicturesAndTables()
@@ -131,14 +154,18 @@ public sealed class TranslationFileTests
             return
             [
                 new Paragraph(new ParagraphProperties(new ParagraphStyleId { Val = "Heading1" }), Words("Getting started", null)),
-                new Paragraph(new BookmarkStart { Id = "1", Name = "b" }, Words("Press the ", null), Words("red ", new Bold()), Words("button", new Bold()), Words(" to start. Then ", null), new Hyperlink(Words("read on", new Underline { Val = UnderlineValues.Single })) { Id = link },
+                new Paragraph(new BookmarkStart { Id = "1", Name = "b" }, Words("Press the ", null), Words("red ", new Bold()),
+                    Words("button", new Bold()), Words(" to start. Then ", null),
+                    new Hyperlink(Words("read on", new Underline { Val = UnderlineValues.Single })) { Id = link },
                     new Run(new TabChar()), Words(".", null), new BookmarkEnd { Id = "1" }),
-                new Table(new TableProperties(), new TableGrid(new GridColumn()), new TableRow(new TableCell(new Paragraph(Words("A cell", new Italic()))))),
+                new Table(new TableProperties(), new TableGrid(new GridColumn()),
+                    new TableRow(new TableCell(new Paragraph(Words("A cell", new Italic()))))),
                 new Paragraph(Words("***", null)),
             ];
         });
         IReadOnlyList<FileSegment> segments = TranslationFile.Read(file, "docx", "en");
-        Assert.Equal(["Getting started", "Press the <1>red button</1> to start.", "Then <2>read on</2><3/>.", "A cell"], segments.Select(segment => segment.Source));
+        Assert.Equal(["Getting started", "Press the <1>red button</1> to start.", "Then <2>read on</2><3/>.", "A cell"],
+            segments.Select(segment => segment.Source));
 
         string[] targets = ["Primeros pasos", "Pulse el <1>botón rojo</1> para empezar.", "Luego <2>siga leyendo</2>.", "Una celda"];
         byte[] written = TranslationFile.Write(file, "docx", [.. segments.Select((segment, i) => (segment, targets[i]))], "es");
@@ -158,10 +185,14 @@ public sealed class TranslationFileTests
     [Fact]
     public void Docx_AnyRunsWithNothingTranslated_SayTheSame()
     {
-        Gen<(string, bool, bool)> run = Gen.Select(Gen.OneOf("a", "Word ", "two words. ", "<1>", "</1>", "x & y", " ", "中文。", "é"), Gen.Bool, Gen.Bool);
+        Gen<(string, bool, bool)> run = Gen.Select(Gen.OneOf("a", "Word ", "two words. ", "<1>", "</1>", "x & y", " ", "中文。", "é"),
+            Gen.Bool, Gen.Bool);
         run.Array[1, 8].Array[1, 4].Sample(paragraphs =>
         {
-            byte[] file = Docx(_ => [.. paragraphs.Select(runs => new Paragraph(runs.Select(one => Words(one.Item1, one.Item2 ? new Bold() : one.Item3 ? new Italic() : null))))]);
+            byte[] file =
+                Docx(_ =>
+                    [.. paragraphs.Select(runs =>
+                        new Paragraph(runs.Select(one => Words(one.Item1, one.Item2 ? new Bold() : one.Item3 ? new Italic() : null))))]);
             string before = Text(file);
             if (!before.Any(char.IsLetterOrDigit)) return;
             IReadOnlyList<FileSegment> segments = TranslationFile.Read(file, "docx", "en");
@@ -171,7 +202,8 @@ public sealed class TranslationFileTests
         static string Text(byte[] file)
         {
             using WordprocessingDocument document = WordprocessingDocument.Open(new MemoryStream(file), false);
-            return string.Join('\n', document.MainDocumentPart!.Document!.Body!.Elements<Paragraph>().Select(paragraph => paragraph.InnerText.Trim()));
+            return string.Join('\n',
+                document.MainDocumentPart!.Document!.Body!.Elements<Paragraph>().Select(paragraph => paragraph.InnerText.Trim()));
         }
     }
 
@@ -184,7 +216,8 @@ public sealed class TranslationFileTests
         Refused(Zip(("word/document.xml", "<x/>"u8.ToArray())), "DOCX file");
         Refused(new byte[TranslationFile.MaxBytes + 1], "at most 8 MB");
         byte[] honest = Docx(_ => [new Paragraph(Words("Text", null))]);
-        string entity = """<?xml version="1.0"?><!DOCTYPE w:document [<!ENTITY x SYSTEM "file:///etc/passwd">]><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>&x;</w:t></w:r></w:p></w:body></w:document>""";
+        string entity =
+            """<?xml version="1.0"?><!DOCTYPE w:document [<!ENTITY x SYSTEM "file:///etc/passwd">]><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>&x;</w:t></w:r></w:p></w:body></w:document>""";
         using var stream = new MemoryStream();
         stream.Write(honest);
         using (var zip = new ZipArchive(stream, ZipArchiveMode.Update, leaveOpen: true))
@@ -196,7 +229,9 @@ public sealed class TranslationFileTests
         }
         Refused(stream.ToArray(), "cannot be read");
 
-        static void Refused(byte[] file, string words) => Assert.Contains(words, Assert.Throws<FlywheelException>(() => TranslationFile.Read(file, "docx", "en")).Message, StringComparison.Ordinal);
+        static void Refused(byte[] file, string words) =>
+            Assert.Contains(words, Assert.Throws<FlywheelException>(() => TranslationFile.Read(file, "docx", "en")).Message,
+                StringComparison.Ordinal);
 
         static byte[] Zip(params (string Name, byte[] Content)[] entries)
         {
@@ -237,13 +272,17 @@ public sealed class TranslationFileTests
     {
         IReadOnlyList<FileSegment> segments = Read("Hello. Goodbye.", "text");
         string[] targets = ["你好。", "再见。"];
-        Assert.Equal(expected, Encoding.UTF8.GetString(TranslationFile.Write(Encoding.UTF8.GetBytes("Hello. Goodbye."), "text", [.. segments.Select((segment, i) => (segment, targets[i]))], to)));
+        Assert.Equal(expected,
+            Encoding.UTF8.GetString(TranslationFile.Write(Encoding.UTF8.GetBytes("Hello. Goodbye."), "text",
+                [.. segments.Select((segment, i) => (segment, targets[i]))], to)));
     }
 
-    private static IReadOnlyList<FileSegment> Read(string text, string format) => TranslationFile.Read(Encoding.UTF8.GetBytes(text), format, "en");
+    private static IReadOnlyList<FileSegment> Read(string text, string format) =>
+        TranslationFile.Read(Encoding.UTF8.GetBytes(text), format, "en");
 
     private static string Write(string text, string format, IReadOnlyList<FileSegment> segments, Func<string, string> translate) =>
-        Encoding.UTF8.GetString(TranslationFile.Write(Encoding.UTF8.GetBytes(text), format, [.. segments.Select(segment => (segment, translate(segment.Source)))], "es"));
+        Encoding.UTF8.GetString(TranslationFile.Write(Encoding.UTF8.GetBytes(text), format,
+            [.. segments.Select(segment => (segment, translate(segment.Source)))], "es"));
 
     private static Run Words(string text, OpenXmlElement? form)
     {

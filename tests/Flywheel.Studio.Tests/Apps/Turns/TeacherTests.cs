@@ -8,7 +8,8 @@ using Flywheel.Testing;
 
 namespace Flywheel.Studio.Tests.Apps.Turns;
 
-/// <summary>The button Teach: a real turn on a tiny model, in the server, with progress; and what a person sees when there can be none.</summary>
+/// <summary>The button Teach: a real turn on a tiny model, in the server, with progress; and what a person sees when there can be
+/// none.</summary>
 public sealed class TeacherTests : IAsyncLifetime
 {
     private readonly TempFolder _folder = new();
@@ -24,7 +25,9 @@ public sealed class TeacherTests : IAsyncLifetime
         ModelFolder champion = TinyModel.Create(_store.Home.Models, context: 256);
         await _store.RegisterModelAsync(champion, cancellation: Stop);
         await _store.ReleaseAsync(champion.Hash, "first", cancellation: Stop);
-        await File.WriteAllLinesAsync(_folder["regression.jsonl"], Enumerable.Range(0, 8).Select(i => new Conversation([Message.User($"Say {i}."), Message.Assistant($"It is {i}.")]).ToString()), Stop);
+        await File.WriteAllLinesAsync(_folder["regression.jsonl"],
+            Enumerable.Range(0, 8).Select(i => new Conversation([Message.User($"Say {i}."), Message.Assistant($"It is {i}.")]).ToString()),
+            Stop);
         await File.WriteAllTextAsync(_folder["turn.yaml"], """
             name: mini
             curate: { min_train: 8, min_held_out: 4 }
@@ -115,13 +118,16 @@ public sealed class TeacherTests : IAsyncLifetime
         Assert.Null(await teacher.ProgressAsync());
     }
 
-    private Teacher NewTeacher() => new(_store, new StudioOptions { Home = _store.Home, TurnRecipe = _folder["turn.yaml"] }, _queue, TimeProvider.System);
+    private Teacher NewTeacher() =>
+        new(_store, new StudioOptions { Home = _store.Home, TurnRecipe = _folder["turn.yaml"] }, _queue, TimeProvider.System);
 
     /// <summary>Does what is queued, until it has ended or its worker was told to end.</summary>
     private async Task<TeachProgress> RunAsync(Teacher teacher, Func<TeachProgress, CancellationTokenSource, Task>? moved = null)
     {
         using var end = new CancellationTokenSource();
-        Task worker = new JobWorker(_queue, new Dictionary<string, JobHandler> { [Teacher.Job] = teacher.RunAsync }) { Poll = TimeSpan.FromMilliseconds(20) }.RunAsync(end.Token);
+        Task worker =
+            new JobWorker(_queue, new Dictionary<string, JobHandler> { [Teacher.Job] = teacher.RunAsync })
+                { Poll = TimeSpan.FromMilliseconds(20) }.RunAsync(end.Token);
         while (!end.IsCancellationRequested && (await teacher.ProgressAsync())! is { IsMoving: true } progress)
         {
             if (moved is not null) await moved(progress, end);
@@ -141,10 +147,12 @@ public sealed class TeacherTests : IAsyncLifetime
             var id = Guid.CreateVersion7();
             await _store.RecordAsync(new Generation
             {
-                Id = id, Group = id, Time = DateTimeOffset.UtcNow, App = "write", User = "ann", ModelHash = champion, FinishReason = FinishReason.Stop, NumPromptTokens = 1, NumTokens = 1,
+                Id = id, Group = id, Time = DateTimeOffset.UtcNow, App = "write", User = "ann", ModelHash = champion,
+                FinishReason = FinishReason.Stop, NumPromptTokens = 1, NumTokens = 1,
                 Payload = new()
                 {
-                    GenerationId = id, Conversation = new([Message.User($"Write a tagline.\nName: Thing {i}")]), Text = $"Write better with thing {i}.",
+                    GenerationId = id, Conversation = new([Message.User($"Write a tagline.\nName: Thing {i}")]),
+                    Text = $"Write better with thing {i}.",
                     PromptTokens = [1], Tokens = [1], Logprobs = [-1], SamplerLogprobs = [-1], Sampler = new SamplerOptions(),
                 },
             }, Stop);

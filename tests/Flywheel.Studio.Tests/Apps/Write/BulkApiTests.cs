@@ -18,15 +18,19 @@ public sealed class BulkApiTests : IAsyncLifetime
 
     public ValueTask DisposeAsync() => _server.DisposeAsync();
 
-    /// <summary>What a job generates counts against the key that began it. A job stops where nothing is left and goes on the next day.</summary>
+    /// <summary>What a job generates counts against the key that began it. A job stops where nothing is left and goes on the next
+    /// day.</summary>
     [Fact]
     public async Task Bulk_ByAKeyWithALimit_CountsItsTokensAndWaitsForTheNextDay()
     {
         var keys = _server.Service<ApiKeys>();
-        (KeyRow key, string secret) = await keys.CreateAsync(new NewKey("many rows", [Scopes.Inference, Scopes.Feedback]) { MaxTokens = 1 });
+        (KeyRow key, string secret) =
+            await keys.CreateAsync(new NewKey("many rows", [Scopes.Inference, Scopes.Feedback]) { MaxTokens = 1 });
         using var http = new HttpClient(new SocketsHttpHandler { UseProxy = false }) { BaseAddress = new Uri(_server.Server.Url) };
         http.DefaultRequestHeaders.Authorization = new("Bearer", secret);
-        using HttpResponseMessage begun = await http.PostAsJsonAsync("/v1/write/bulk", new JsonObject { ["csv"] = "product;facts\r\nQuill;keeps every version\r\nLanternfish;sorts photos\r\n", ["drafts"] = 1, ["user"] = "ann" });
+        using HttpResponseMessage begun = await http.PostAsJsonAsync("/v1/write/bulk",
+            new JsonObject { ["csv"] = "product;facts\r\nQuill;keeps every version\r\nLanternfish;sorts photos\r\n", ["drafts"] = 1,
+                ["user"] = "ann" });
         Assert.True(begun.IsSuccessStatusCode, await begun.Content.ReadAsStringAsync());
         var jobs = _server.Service<JobQueue>();
         JobRow job;
@@ -46,7 +50,8 @@ public sealed class BulkApiTests : IAsyncLifetime
     [Fact]
     public async Task Bulk_ATable_IsWrittenChosenAndGivenBack()
     {
-        JsonObject table = await _server.PostAsync("/v1/write/bulk", new() { ["csv"] = Csv, ["name"] = "spring.csv", ["drafts"] = 2, ["user"] = "ann" });
+        JsonObject table = await _server.PostAsync("/v1/write/bulk",
+            new() { ["csv"] = Csv, ["name"] = "spring.csv", ["drafts"] = 2, ["user"] = "ann" });
         string id = (string)table["id"]!;
         Assert.Equal("name", (string)table["columns"]!["product"]!);
         Assert.Null(table["columns"]!["note"]);
@@ -58,8 +63,10 @@ public sealed class BulkApiTests : IAsyncLifetime
         JsonArray rows = (await _server.GetAsync($"/v1/write/bulk/{id}/rows?user=ann"))["data"]!.AsArray();
         Assert.Equal([2, 0, 2], rows.Select(row => row!["drafts"]!.AsArray().Count));
         string[] generations = [.. rows[0]!["drafts"]!.AsArray().Select(draft => (string)draft!["generation_id"]!)];
-        await _server.PostAsync($"/v1/write/bulk/{id}/rows/0", new() { ["generation_id"] = generations[0], ["state"] = "edited", ["text"] = "-Quill, \"as\" you wrote", ["user"] = "ann" });
-        await _server.PostAsync($"/v1/write/bulk/{id}/rows/0", new() { ["generation_id"] = generations[1], ["state"] = "discarded", ["user"] = "ann" });
+        await _server.PostAsync($"/v1/write/bulk/{id}/rows/0",
+            new() { ["generation_id"] = generations[0], ["state"] = "edited", ["text"] = "-Quill, \"as\" you wrote", ["user"] = "ann" });
+        await _server.PostAsync($"/v1/write/bulk/{id}/rows/0",
+            new() { ["generation_id"] = generations[1], ["state"] = "discarded", ["user"] = "ann" });
         await using (FlywheelStore store = await _server.OpenStoreAsync())
         {
             Assert.Equal(["demonstration"], (await store.FeedbackAsync(Guid.Parse(generations[0]))).Select(row => row.Metric));
@@ -68,7 +75,9 @@ public sealed class BulkApiTests : IAsyncLifetime
 
         string[] csv = (await _server.Http.GetStringAsync($"/v1/write/bulk/{id}/csv?user=ann")).TrimStart('\uFEFF').Split("\r\n");
         Assert.Equal("\"product\";\"facts\";\"note\";\"chosen\";\"draft 1\";\"draft 2\";\"problem\"", csv[0]);
-        Assert.StartsWith("\"Quill\";\"keeps every version\";\"'=1+1\";\"'-Quill, \"\"as\"\" you wrote\";\"'-Quill, \"\"as\"\" you wrote\";\"\";\"\"", csv[1], StringComparison.Ordinal);
+        Assert.StartsWith(
+            "\"Quill\";\"keeps every version\";\"'=1+1\";\"'-Quill, \"\"as\"\" you wrote\";\"'-Quill, \"\"as\"\" you wrote\";\"\";\"\"",
+            csv[1], StringComparison.Ordinal);
         Assert.Equal("\"\";\"nameless\";\"\";\"\";\"\";\"\";\"Give it a name.\"", csv[2]);
 
         // Nobody else's, and gone when it is gone.
@@ -84,8 +93,10 @@ public sealed class BulkApiTests : IAsyncLifetime
     {
         string csv = "name\n" + string.Concat(Enumerable.Range(0, 12).Select(i => $"Product {i}\n"));
         string id = (string)(await _server.PostAsync("/v1/write/bulk", new() { ["csv"] = csv, ["drafts"] = 1, ["user"] = "ann" }))["id"]!;
-        while ((int)(await _server.GetAsync($"/v1/write/bulk/{id}?user=ann"))["written"]! == 0) await Task.Delay(20, TestContext.Current.CancellationToken);
-        (HttpStatusCode status, JsonObject _) = await _server.TryPostAsync($"/v1/write/bulk/{id}", """{"action": "pause", "user": "ann"}""");
+        while ((int)(await _server.GetAsync($"/v1/write/bulk/{id}?user=ann"))["written"]! == 0)
+            await Task.Delay(20, TestContext.Current.CancellationToken);
+        (HttpStatusCode status, JsonObject _) = await _server.TryPostAsync($"/v1/write/bulk/{id}",
+            """{"action": "pause", "user": "ann"}""");
         if (status == HttpStatusCode.OK) // else it was done before
         {
             string[] before = await GenerationsAsync(id, await UntilAsync(id, "paused", "done"));
@@ -99,24 +110,30 @@ public sealed class BulkApiTests : IAsyncLifetime
     [Fact]
     public async Task Bulk_CancelledAndStartedLater_IsSaidPrecisely()
     {
-        JsonObject table = await _server.PostAsync("/v1/write/bulk", new() { ["csv"] = "sku,product\n1,Quill\n", ["columns"] = new JsonObject { ["sku"] = null, ["product"] = "name" }, ["start"] = false });
+        JsonObject table = await _server.PostAsync("/v1/write/bulk",
+            new() { ["csv"] = "sku,product\n1,Quill\n", ["columns"] = new JsonObject { ["sku"] = null, ["product"] = "name" },
+                ["start"] = false });
         Assert.Equal(("new", 0), ((string)table["state"]!, (int)table["written"]!));
         string id = (string)table["id"]!;
-        Assert.Contains("nothing was begun yet", await FaultAsync($"/v1/write/bulk/{id}", """{"action": "pause"}"""), StringComparison.Ordinal);
+        Assert.Contains("nothing was begun yet", await FaultAsync($"/v1/write/bulk/{id}", """{"action": "pause"}"""),
+            StringComparison.Ordinal);
         await _server.PostAsync($"/v1/write/bulk/{id}", new() { ["action"] = "start" });
         await UntilAsync(id, "done", user: "");
-        Assert.Contains("is done, expected one that waits or runs", await FaultAsync($"/v1/write/bulk/{id}", """{"action": "cancel"}"""), StringComparison.Ordinal);
+        Assert.Contains("is done, expected one that waits or runs", await FaultAsync($"/v1/write/bulk/{id}", """{"action": "cancel"}"""),
+            StringComparison.Ordinal);
     }
 
     [Theory]
-    [InlineData("""{"csv": "name\nA\n", "columns": {"nme": "name"}}""", "field 'columns' names 'nme', expected a column of the table: name")]
+    [InlineData("""{"csv": "name\nA\n", "columns": {"nme": "name"}}""",
+        "field 'columns' names 'nme', expected a column of the table: name")]
     [InlineData("""{"csv": "name\nA\n", "columns": {"name": "price"}}""", "field 'columns.name' is \"price\", expected null or one of")]
     [InlineData("""{"csv": "name\nA\n", "columns": {"name": null}}""", "Choose the column that is the name.")]
     [InlineData("""{"csv": "name\nA\n", "kind": "poem"}""", "field 'kind' is \"poem\"")]
     [InlineData("""{"csv": "name\nA\n", "drafts": 6}""", "field 'drafts' is 6, expected an integer from 1 to 5")]
     [InlineData("""{"csv": "name,facts\n,b\n,c\n"}""", "No row can be written. Line 2: Give it a name.")]
     [InlineData("""{"csv": "name"}""", "The file has only one row")]
-    public async Task Bulk_BadRequest_NamesFieldAndExpectation(string body, string expected) => Assert.Contains(expected, await FaultAsync("/v1/write/bulk", body), StringComparison.Ordinal);
+    public async Task Bulk_BadRequest_NamesFieldAndExpectation(string body, string expected) =>
+    Assert.Contains(expected, await FaultAsync("/v1/write/bulk", body), StringComparison.Ordinal);
 
     private async Task<string> FaultAsync(string path, string body)
     {

@@ -51,15 +51,18 @@ public sealed class BulkTableTests
     public void Read_OtherBytes_NamesTheLine()
     {
         byte[] latin = [.. "name,facts\nQuill,caf"u8, 0xE9, .. "\n"u8];
-        Assert.Equal("Line 2 is not UTF-8. Save the table as “CSV UTF-8”.", Assert.Throws<BulkException>(() => BulkTable.Read(latin)).Message);
+        Assert.Equal("Line 2 is not UTF-8. Save the table as “CSV UTF-8”.",
+            Assert.Throws<BulkException>(() => BulkTable.Read(latin)).Message);
     }
 
     [Fact]
     public void Read_TooMuch_IsRefusedWithTheLimit()
     {
         string rows = "name\n" + string.Concat(Enumerable.Range(0, 50_000).Select(i => $"p{i}\n"));
-        Assert.Equal("The file has 50000 rows; up to 5000 are taken. Split it.", Assert.Throws<BulkException>(() => BulkTable.Read(rows)).Message);
-        Assert.Equal("The file is larger than 4 MB. Split it.", Assert.Throws<BulkException>(() => BulkTable.Read(new byte[BulkTable.MaxBytes + 1])).Message);
+        Assert.Equal("The file has 50000 rows; up to 5000 are taken. Split it.",
+            Assert.Throws<BulkException>(() => BulkTable.Read(rows)).Message);
+        Assert.Equal("The file is larger than 4 MB. Split it.",
+            Assert.Throws<BulkException>(() => BulkTable.Read(new byte[BulkTable.MaxBytes + 1])).Message);
     }
 
     [Fact]
@@ -70,10 +73,12 @@ public sealed class BulkTableTests
     }
 
     [Fact]
-    public void Read_AnyCellsInQuotes_GivesThemBack() => Gen.Select(Gen.Int[0, 3].Select(i => new[] { ",", ";", "\t", "|" }[i]), Cell.Array[3].Array[1, 6]).Sample((delimiter, rows) =>
+    public void Read_AnyCellsInQuotes_GivesThemBack() =>
+    Gen.Select(Gen.Int[0, 3].Select(i => new[] { ",", ";", "\t", "|" }[i]), Cell.Array[3].Array[1, 6]).Sample((delimiter, rows) =>
     {
         var text = new StringBuilder(string.Join(delimiter, "a", "b", "c") + "\n");
-        foreach (string[] row in rows) text.AppendJoin(delimiter, row.Select(cell => $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"")).Append('\n');
+        foreach (string[] row in rows)
+            text.AppendJoin(delimiter, row.Select(cell => $"\"{cell.Replace("\"", "\"\"", StringComparison.Ordinal)}\"")).Append('\n');
         string[][] whole = [.. rows.Where(row => !row.All(string.IsNullOrWhiteSpace))];
         if (whole.Length == 0) return;
         Assert.Equal(whole, BulkTable.Read(text.ToString()).Rows.Select(row => row.Cells.ToArray()));
@@ -97,13 +102,16 @@ public sealed class BulkTableTests
     [InlineData("产品名称,类别,卖点1,卖点2,受众,语气", "name,what,facts,facts,audience,tone")]
     [InlineData("SKU,Colour,Facts", "name,,facts")]
     [InlineData("Title,Name,Type,Länge", "name,,kind,")]
-    public void Guess_HeaderNames_AreTheFieldsThatTheyMean(string header, string fields) => Assert.Equal(fields.Split(','), BulkColumns.Guess(header.Split(',')));
+    public void Guess_HeaderNames_AreTheFieldsThatTheyMean(string header, string fields) =>
+    Assert.Equal(fields.Split(','), BulkColumns.Guess(header.Split(',')));
 
     [Fact]
     public void Body_Row_IsTheBriefThatItStates()
     {
-        var body = new BulkBody { Table = default, NumRows = 1, Fields = ["name", "kind", "facts", "facts", "tone", ""], Kind = "tagline", Length = "short" };
-        BriefFields brief = body.Read(new(2, ["Quill\nPro", "广告", "- keeps every version\n• counts words", "offline; free", "Friendly", "4711"]));
+        var body = new BulkBody { Table = default, NumRows = 1, Fields = ["name", "kind", "facts", "facts", "tone", ""], Kind = "tagline",
+            Length = "short" };
+        BriefFields brief =
+            body.Read(new(2, ["Quill\nPro", "广告", "- keeps every version\n• counts words", "offline; free", "Friendly", "4711"]));
         Assert.Equal(("Quill Pro", "ad", "friendly", "short"), (brief.Name, brief.Kind, brief.Tone, brief.Length));
         Assert.Equal(["keeps every version", "counts words", "offline", "free"], brief.FactList);
         Assert.Equal(["", "", "facts", "facts", "tone", "name"], body.With(5, "name").With(1, "").Fields);

@@ -10,7 +10,8 @@ namespace Flywheel.Studio.Tests.Apps.Write;
 /// <summary>What the page Write does with texts by rule: marks, brand voice, differences, export.</summary>
 public sealed class CopyTests
 {
-    private static readonly BriefFields Brief = new() { Name = "Lanternfish", What = "photo editor", Facts = "edits 30 raw formats\nruns on Linux and Windows\nmade in New York" };
+    private static readonly BriefFields Brief = new() { Name = "Lanternfish", What = "photo editor",
+        Facts = "edits 30 raw formats\nruns on Linux and Windows\nmade in New York" };
 
     [Fact]
     public void ToBrief_TypedAsItIsSaid_AsksWithoutArticleAndFor()
@@ -21,15 +22,20 @@ public sealed class CopyTests
         Assert.Equal("forest rangers", (Brief with { Audience = "forest rangers" }).ToBrief().Audience);
     }
 
-    /// <summary>What a brief was asked with stays, whatever is corrected afterwards; a choice in the brief comes before what the person corrected elsewhere.</summary>
+    /// <summary>What a brief was asked with stays, whatever is corrected afterwards; a choice in the brief comes before what the person
+    /// corrected elsewhere.</summary>
     [Fact]
     public void ToBrief_CorrectedForms_AskWithThem()
     {
-        BriefFields typed = new() { Name = "Quill", Kind = Flywheel.Model.Brief.Description, Facts = "roof terrace\nopens at six\nworks offline" };
+        BriefFields typed = new() { Name = "Quill", Kind = Flywheel.Model.Brief.Description,
+            Facts = "roof terrace\nopens at six\nworks offline" };
         var own = new FactCorrections([new("roof terrace", FactWay.Offers), new("opens at six", FactWay.Is)]);
-        BriefFields chosen = typed with { Forms = FactChoices.With("nonsense\nhas\nisA no such fact", new("opens at six", FactWay.Nothing), [.. typed.FactList]) };
+        BriefFields chosen =
+            typed with {
+                Forms = FactChoices.With("nonsense\nhas\nisA no such fact", new("opens at six", FactWay.Nothing), [.. typed.FactList]) };
         Assert.Equal("nothing opens at six", chosen.Forms);
-        Assert.Equal([("roof terrace", FactWay.Offers), ("opens at six", FactWay.Nothing), ("works offline", FactWay.Does)], chosen.Said(own));
+        Assert.Equal([("roof terrace", FactWay.Offers), ("opens at six", FactWay.Nothing), ("works offline", FactWay.Does)],
+            chosen.Said(own));
         BriefFields asked = chosen.SaidBy(own);
         Assert.Equal(["it offers a roof terrace", "it works offline"], asked.ToBrief().Facts);
         Assert.Equal(asked, asked.SaidBy(FactCorrections.None));
@@ -62,7 +68,8 @@ public sealed class CopyTests
     [InlineData("- Works with GIMP\n- Edits photos", "GIMP")]
     [InlineData("“Nothing else” compares. iPhone users agree.", "iPhone")]
     public void Claims_TextAndBrief_MarksWhatTheBriefDoesNotHave(string text, string expected) =>
-        Assert.Equal(expected, string.Join('|', Claims.Unsupported(text, Brief).Select(claim => text.Substring(claim.Start, claim.Length))));
+        Assert.Equal(expected,
+            string.Join('|', Claims.Unsupported(text, Brief).Select(claim => text.Substring(claim.Start, claim.Length))));
 
     [Fact]
     public void Claims_AnyText_LiesWithinItAndDoesNotOverlap() => AnyText.Sample(text =>
@@ -87,7 +94,8 @@ public sealed class CopyTests
     }
 
     [Fact]
-    public void Voice_AnyTermsAndText_FindsOnlyWhatStandsThereAndFixingEnds() => Gen.Select(AnyText, AnyText, AnyText).Sample((banned, required, text) =>
+    public void Voice_AnyTermsAndText_FindsOnlyWhatStandsThereAndFixingEnds() =>
+    Gen.Select(AnyText, AnyText, AnyText).Sample((banned, required, text) =>
     {
         var voice = new BrandVoice { Banned = banned, Required = required };
         int end = 0;
@@ -103,7 +111,8 @@ public sealed class CopyTests
     [Fact]
     public void RepeatedEdits_SameReplacementTwice_IsProposedUntilItIsARule()
     {
-        (string, string)[] edits = [("We utilize light.", "We use light."), ("They utilize sound!", "They use sound!"), ("A fine day.", "A whole new sentence."), ("A fine night.", "Something else.")];
+        (string, string)[] edits = [("We utilize light.", "We use light."), ("They utilize sound!", "They use sound!"),
+            ("A fine day.", "A whole new sentence."), ("A fine night.", "Something else.")];
         Assert.Equal([("utilize", "use", 2)], RepeatedEdits.Find(edits, new BrandVoice()));
         Assert.Empty(RepeatedEdits.Find(edits, new BrandVoice { Banned = "utilize => use" }));
         Assert.Empty(RepeatedEdits.Find(edits[..1], new BrandVoice()));
@@ -122,8 +131,10 @@ public sealed class CopyTests
     [Fact]
     public void Diff_HugeTexts_EndsAndGivesBothBack()
     {
-        string before = string.Join(' ', Enumerable.Range(0, 20_000)), after = string.Join(' ', Enumerable.Range(0, 20_000).Select(i => i * 7 % 20_001));
-        Assert.Equal(after, string.Concat(TextDiff.Words(before, after).Where(part => part.Kind != DiffKind.Removed).Select(part => part.Text)));
+        string before = string.Join(' ', Enumerable.Range(0, 20_000)),
+            after = string.Join(' ', Enumerable.Range(0, 20_000).Select(i => i * 7 % 20_001));
+        Assert.Equal(after,
+            string.Concat(TextDiff.Words(before, after).Where(part => part.Kind != DiffKind.Removed).Select(part => part.Text)));
     }
 
     [Theory]
@@ -161,7 +172,8 @@ public sealed class CopyTests
         Assert.Empty(new OpenXmlValidator().Validate(document));
         string read = document.MainDocumentPart!.Document!.Body!.InnerText;
         Assert.Contains("• one", read, StringComparison.Ordinal);
-        foreach (string word in text.Split([' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries).Where(word => word.All(char.IsLetterOrDigit))) Assert.Contains(word, read, StringComparison.Ordinal);
+        foreach (string word in text.Split([' ', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries)
+            .Where(word => word.All(char.IsLetterOrDigit))) Assert.Contains(word, read, StringComparison.Ordinal);
     }, iter: 60);
 
     [Fact]
@@ -176,5 +188,7 @@ public sealed class CopyTests
         Assert.Equal(["edits 30 raw formats", "b"], (Brief with { Facts = "- edits 30 raw formats\n\n • b\n-\n" }).FactList);
     }
 
-    private static KeptText Kept(string text) => new() { Text = text, Kind = "tagline", Name = "Name", Brief = Guid.Empty, Generation = Guid.Empty, Feedback = Guid.Empty, Asked = "" };
+    private static KeptText Kept(string text) =>
+        new() { Text = text, Kind = "tagline", Name = "Name", Brief = Guid.Empty, Generation = Guid.Empty, Feedback = Guid.Empty,
+            Asked = "" };
 }

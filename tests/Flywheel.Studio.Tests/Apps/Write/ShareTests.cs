@@ -15,10 +15,12 @@ using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Tests.Apps.Write;
 
-/// <summary>Links on which outsiders choose between drafts: what they open, and all that they do not, on a server that asks everybody else for a key.</summary>
+/// <summary>Links on which outsiders choose between drafts: what they open, and all that they do not, on a server that asks everybody else
+/// for a key.</summary>
 public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixture<ShareTests.Fixture>
 {
-    private static readonly string[] Texts = ["Write <b>your</b> novel, one scene at a time", "The editor that keeps every version", "Count words by chapter"];
+    private static readonly string[] Texts = ["Write <b>your</b> novel, one scene at a time", "The editor that keeps every version",
+        "Count words by chapter"];
 
     private readonly TestServer _server = studio.Server;
     private readonly IServiceProvider _services = studio.Services;
@@ -51,8 +53,11 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         Assert.Equal("All are long.", (string)Assert.Single(state["reasons"]!.AsArray())!["text"]!);
 
         await using FlywheelStore store = await _server.OpenStoreAsync();
-        Feedback[] rows = [.. (await store.FeedbackAsync(Guid.Parse((string)state["drafts"]![0]!["generation_id"]!))).Where(row => row.Tags.Contains((string)share["id"]!, StringComparison.Ordinal))];
-        Assert.Equal(["discard", "keep", "discard"], rows.Where(row => row.Metric != "comment").Select(row => row.Metric)); // first, second thought, the other person
+        Feedback[] rows =
+            [.. (await store.FeedbackAsync(Guid.Parse((string)state["drafts"]![0]!["generation_id"]!))).Where(row =>
+                row.Tags.Contains((string)share["id"]!, StringComparison.Ordinal))];
+        // first, second thought, the other person
+        Assert.Equal(["discard", "keep", "discard"], rows.Where(row => row.Metric != "comment").Select(row => row.Metric));
         Assert.Equal(2, rows.Select(row => row.User).Distinct().Count());
         Assert.All(rows, row => Assert.StartsWith("guest-", row.User));
     }
@@ -66,13 +71,16 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
             Guid brief = await briefs.CreateAsync(Guid.CreateVersion7(), "ann", new BriefFields());
             await briefs.AddSetAsync(brief, "ann", new DraftSet
             {
-                Id = Guid.CreateVersion7(), Time = DateTimeOffset.UtcNow, Kind = "tagline", Model = "0000", Fields = new BriefFields { Name = "Quill" },
+                Id = Guid.CreateVersion7(), Time = DateTimeOffset.UtcNow, Kind = "tagline", Model = "0000",
+                Fields = new BriefFields { Name = "Quill" },
                 Drafts = [.. Texts.Select((text, index) => new Draft
                 {
-                    Generation = Guid.CreateVersion7(), Written = text, State = index < edited ? DraftState.Edited : DraftState.Ready, Text = index < edited ? $"ann's own {index}" : text,
+                    Generation = Guid.CreateVersion7(), Written = text, State = index < edited ? DraftState.Edited : DraftState.Ready,
+                    Text = index < edited ? $"ann's own {index}" : text,
                 })],
             });
-            (HttpStatusCode status, JsonObject share) = await _server.TryPostAsync("/v1/shares", new JsonObject { ["brief"] = brief.ToString(), ["user"] = "ann" }.ToJsonString());
+            (HttpStatusCode status, JsonObject share) =
+                await _server.TryPostAsync("/v1/shares", new JsonObject { ["brief"] = brief.ToString(), ["user"] = "ann" }.ToJsonString());
             Assert.Equal(edited == 1 ? HttpStatusCode.OK : HttpStatusCode.BadRequest, status);
             if (edited == 1) Assert.Equal(Texts[1..], share["drafts"]!.AsArray().Select(draft => (string)draft!["text"]!));
         }
@@ -99,7 +107,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception,
+            Func<TState, Exception?, string> formatter) =>
             Written.Add(formatter(state, exception));
     }
 
@@ -119,7 +128,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         char other = token[^1] == 'A' ? 'B' : 'A';
         List<string> pages = [];
         using HttpClient guest = Outsider();
-        foreach (string tried in new[] { token, TokenOf(old), token[..^2] + other + token[^1], "x", new string('A', token.Length), $"{_brief}" })
+        foreach (string tried in new[] { token, TokenOf(old), token[..^2] + other + token[^1], "x", new string('A', token.Length),
+            $"{_brief}" })
         {
             using HttpResponseMessage answer = await guest.GetAsync($"/s/{tried}");
             Assert.Equal(HttpStatusCode.NotFound, answer.StatusCode);
@@ -129,7 +139,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         }
         Assert.Single(pages.Distinct());
         Assert.Contains("This link opens nothing", pages[0]);
-        Assert.Equal(["revoked", "expired"], new[] { share, old }.Select(one => (string)_server.GetAsync($"/v1/shares/{one["id"]}?user=ann").Result["state"]!));
+        Assert.Equal(["revoked", "expired"],
+            new[] { share, old }.Select(one => (string)_server.GetAsync($"/v1/shares/{one["id"]}?user=ann").Result["state"]!));
     }
 
     [Fact]
@@ -139,7 +150,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         string token = TokenOf(share);
         using HttpClient guest = Outsider();
         await guest.GetStringAsync($"/s/{token}"); // with what it was given there
-        foreach (string path in new[] { "/v1/models", "/v1/shares", $"/v1/shares/{share["id"]}", "/v1/write/bulk", "/feedback", "/admin/status", "/metrics" })
+        foreach (string path in new[] { "/v1/models", "/v1/shares", $"/v1/shares/{share["id"]}", "/v1/write/bulk", "/feedback",
+            "/admin/status", "/metrics" })
         {
             using HttpResponseMessage answer = await guest.GetAsync(path);
             Assert.True(answer.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.MethodNotAllowed, $"{path} {answer.StatusCode}");
@@ -148,12 +160,14 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
             using HttpResponseMessage with = await guest.SendAsync(withToken);
             Assert.True(with.StatusCode is HttpStatusCode.Unauthorized or HttpStatusCode.MethodNotAllowed, $"{path} {with.StatusCode}");
         }
-        foreach (string path in new[] { "/write", $"/write/{_brief}", "/write/shares", "/console", $"/s/{token}/../../write", $"/s/{token}/write", "/s" })
+        foreach (string path in new[] { "/write", $"/write/{_brief}", "/write/shares", "/console", $"/s/{token}/../../write",
+            $"/s/{token}/write", "/s" })
         {
             using var request = new HttpRequestMessage(HttpMethod.Get, path);
             request.Headers.Accept.ParseAdd("text/html");
             using HttpResponseMessage answer = await guest.SendAsync(request);
-            Assert.True(answer.StatusCode is HttpStatusCode.NotFound || answer.RequestMessage!.RequestUri!.AbsolutePath == "/sign-in", $"{path} {answer.StatusCode} {answer.RequestMessage!.RequestUri}");
+            Assert.True(answer.StatusCode is HttpStatusCode.NotFound || answer.RequestMessage!.RequestUri!.AbsolutePath == "/sign-in",
+                $"{path} {answer.StatusCode} {answer.RequestMessage!.RequestUri}");
         }
         using HttpResponseMessage socket = await guest.PostAsync("/_blazor/negotiate?negotiateVersion=1", null);
         Assert.Equal(HttpStatusCode.Unauthorized, socket.StatusCode);
@@ -205,7 +219,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         for (int i = 0; i <= 2 * GuestPages.MaxCalls && last != HttpStatusCode.TooManyRequests; i++) // two windows at most
         {
             using HttpResponseMessage answer = await guest.GetAsync("/s/wrong");
-            if ((last = answer.StatusCode) == HttpStatusCode.TooManyRequests) Assert.Equal(TimeSpan.FromMinutes(1), answer.Headers.RetryAfter?.Delta);
+            if ((last = answer.StatusCode) == HttpStatusCode.TooManyRequests)
+                Assert.Equal(TimeSpan.FromMinutes(1), answer.Headers.RetryAfter?.Delta);
         }
         Assert.Equal(HttpStatusCode.TooManyRequests, last);
     }
@@ -224,7 +239,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         Assert.Equal(share.For("guest-1"), share.For("guest-1"));
     }
 
-    private async Task<JsonObject> CreateAsync() => await _server.PostAsync("/v1/shares", new() { ["brief"] = _brief.ToString(), ["user"] = "ann" });
+    private async Task<JsonObject> CreateAsync() =>
+        await _server.PostAsync("/v1/shares", new() { ["brief"] = _brief.ToString(), ["user"] = "ann" });
 
     private static string TokenOf(JsonObject share) => ((string)share["url"]!).Split('/')[^1];
 
@@ -232,7 +248,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
 
     private static async Task<string> ChooseAsync(HttpClient guest, string address, string page, string? text, string why)
     {
-        string choice = text is null ? "none" : Choices().Matches(page).Single(match => WebUtility.HtmlDecode(match.Groups[2].Value) == text).Groups[1].Value;
+        string choice = text is null
+            ? "none" : Choices().Matches(page).Single(match => WebUtility.HtmlDecode(match.Groups[2].Value) == text).Groups[1].Value;
         using HttpResponseMessage answer = await PostAsync(guest, address, page, choice, why);
         Assert.Equal(HttpStatusCode.OK, answer.StatusCode);
         return await answer.Content.ReadAsStringAsync();
@@ -241,7 +258,8 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
     private static async Task<HttpResponseMessage> PostAsync(HttpClient guest, string address, string page, string choice, string why)
     {
         Match token = Hidden().Match(page);
-        return await guest.PostAsync(address, new FormUrlEncodedContent([new(token.Groups[1].Value, token.Groups[2].Value), new("choice", choice), new("why", why)]));
+        return await guest.PostAsync(address,
+            new FormUrlEncodedContent([new(token.Groups[1].Value, token.Groups[2].Value), new("choice", choice), new("why", why)]));
     }
 
     [GeneratedRegex("<input type=\"hidden\" name=\"([^\"]+)\" value=\"([^\"]+)\"")]
@@ -265,20 +283,25 @@ public sealed partial class ShareTests(ShareTests.Fixture studio) : IClassFixtur
         {
             Server = await TestServer.StartAsync(options: options => options with { Hosts = ["studio.example.com"] });
             Server.Http.DefaultRequestHeaders.Authorization = new("Bearer", Server.Server.FirstKey);
-            Services = ((WebApplication)typeof(StudioServer).GetField("_app", BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(Server.Server)!).Services;
+            Services =
+                ((WebApplication)typeof(StudioServer).GetField("_app",
+                    BindingFlags.Instance | BindingFlags.NonPublic)!.GetValue(Server.Server)!).Services;
             var briefs = Services.GetRequiredService<Briefs>();
             Brief = await briefs.CreateAsync(Guid.CreateVersion7(), "ann", new BriefFields());
             var fields = new BriefFields { Name = "Quill", What = "Text editor", Facts = "a secret launch in May", Audience = "novelists" };
             await briefs.AddSetAsync(Brief, "ann", new DraftSet
             {
                 Id = Guid.CreateVersion7(), Time = DateTimeOffset.UtcNow, Kind = "tagline", Model = "0000", Fields = fields,
-                Drafts = [.. Texts.Select(text => new Draft { Generation = Guid.CreateVersion7(), State = DraftState.Ready, Written = text, Text = text })],
+                Drafts = [
+                    .. Texts.Select(text => new Draft { Generation = Guid.CreateVersion7(), State = DraftState.Ready, Written = text,
+                        Text = text })],
             });
         }
 
         public ValueTask DisposeAsync() => Server.DisposeAsync();
 
-        /// <summary>Another person: own cookies, own address (all of 127.0.0.0/8 is this machine's), so that nobody uses up another's calls.</summary>
+        /// <summary>Another person: own cookies, own address (all of 127.0.0.0/8 is this machine's), so that nobody uses up another's
+        /// calls.</summary>
         internal HttpClient NewOutsider()
         {
             var from = new IPEndPoint(new IPAddress([127, 0, 1, (byte)Interlocked.Increment(ref s_addresses)]), 0);

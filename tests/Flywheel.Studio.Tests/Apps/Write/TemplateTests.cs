@@ -25,15 +25,18 @@ public sealed class TemplateTests : IDisposable
         Assert.Equal(all.Count, all.Select(template => template.In("zh-CN")).Distinct().Count());
         foreach (CopyTemplate template in all)
         {
-            BriefFields fields = template.Fields.Aggregate(new BriefFields { Name = "Quill", Kind = template.Kind, Order = template.Order }, (now, field) => now.With(field.Key, field.Value));
+            BriefFields fields = template.Fields.Aggregate(new BriefFields { Name = "Quill", Kind = template.Kind, Order = template.Order },
+                (now, field) => now.With(field.Key, field.Value));
             Assert.Null(fields.Problem());
             string asked = fields.ToConversation().Messages[^1].Text;
-            Assert.StartsWith(template.Order.Length > 0 ? template.Order + "\nName: Quill" : fields.ToBrief().Order + "\nName: Quill", asked, StringComparison.Ordinal);
+            Assert.StartsWith(template.Order.Length > 0 ? template.Order + "\nName: Quill" : fields.ToBrief().Order + "\nName: Quill",
+                asked, StringComparison.Ordinal);
             Assert.NotEqual(template.In("en"), template.In("zh-CN"));
         }
         // What was trained for is asked exactly as it was taught.
         Assert.All(all.Where(template => template.Order.Length == 0), template =>
-            Assert.Equal(new Brief("Quill", template.Kind, [], []).ToConversation(), new BriefFields { Name = "Quill", Kind = template.Kind }.ToConversation()));
+            Assert.Equal(new Brief("Quill", template.Kind, [], []).ToConversation(),
+                new BriefFields { Name = "Quill", Kind = template.Kind }.ToConversation()));
     }
 
     [Fact]
@@ -76,9 +79,11 @@ public sealed class TemplateTests : IDisposable
         // One from elsewhere follows any order; one of ours has what it was trained for.
         foreach (bool elsewhere in new[] { true, false })
         {
-            await using TestServer server = await TestServer.StartAsync(options: options => elsewhere ? options : options with { StarterModel = ModelCatalog.Starter });
+            await using TestServer server =
+                await TestServer.StartAsync(options: options => elsewhere ? options : options with { StarterModel = ModelCatalog.Starter });
             string templates = Directory.CreateDirectory(Path.Combine(server.Home.Path, "templates")).FullName;
-            await File.WriteAllTextAsync(Path.Combine(templates, "broken.json"), """{"title": {"en": "<script>alert(1)</script>"}, "kind": "<img src=x>"}""");
+            await File.WriteAllTextAsync(Path.Combine(templates, "broken.json"),
+                """{"title": {"en": "<script>alert(1)</script>"}, "kind": "<img src=x>"}""");
             string page = await server.Http.GetStringAsync("/write");
             Assert.DoesNotContain("<img src=x>", page);
             page = WebUtility.HtmlDecode(page);

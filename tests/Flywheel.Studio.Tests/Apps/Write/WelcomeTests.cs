@@ -14,8 +14,12 @@ public sealed class WelcomeTests
     {
         string folder = ModelCatalog.Starter!;
         string hash = (string)JsonNode.Parse(File.ReadAllText(Path.Combine(folder, "flywheel.json")))!["hash"]!;
-        PublishedFigures figures = PublishedFigures.Of(hash) ?? throw new Xunit.Sdk.XunitException($"models/first/{PublishedFigures.FileName} is of another model than models/first, {hash}: write down what was measured of this one");
-        string card = string.Join(' ', File.ReadAllText(Path.Combine(folder, "README.md")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        PublishedFigures figures = PublishedFigures.Of(hash)
+            ?? throw new Xunit.Sdk.XunitException(
+                $"models/first/{PublishedFigures.FileName} is of another model than models/first, {hash}: write down what was measured of this one");
+        string card =
+            string.Join(' ',
+                File.ReadAllText(Path.Combine(folder, "README.md")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
         Assert.Contains(string.Create(CultureInfo.InvariantCulture,
             $"On {figures.Briefs} briefs that no training and no choice looked at, its first description without ranking has the exact name in {100 * figures.NameExact:0}%, a fact restated in {100 * figures.FactRestated:0}%, a foreign name or number in {100 * figures.SomethingForeign:0}%."), card, StringComparison.Ordinal);
         Assert.Null(PublishedFigures.Of(new string('0', 64)));

@@ -19,9 +19,12 @@ internal static class Files
         async Task<(string, string)> ReadAsync(Stream content)
         {
             UploadForm form = await UploadForm.ReadAsync(http, content, MaxBytes, ["purpose"]);
-            string purpose = form.Texts.GetValueOrDefault("purpose") is [.., var last] ? last : throw ApiException.BadField("purpose", "field 'purpose' is missing, expected 'fine-tune'", "missing_required_parameter");
+            string purpose = form.Texts.GetValueOrDefault("purpose") is [.., var last]
+                ? last : throw ApiException.BadField("purpose", "field 'purpose' is missing, expected 'fine-tune'",
+                    "missing_required_parameter");
             return purpose == UploadedFiles.FineTune ? (form.FileName, purpose)
-                : throw ApiException.BadField("purpose", $"field 'purpose' is '{purpose}', expected 'fine-tune': nothing else here reads files");
+                : throw ApiException.BadField("purpose",
+                    $"field 'purpose' is '{purpose}', expected 'fine-tune': nothing else here reads files");
         }
     }
 
@@ -29,7 +32,10 @@ internal static class Files
     public static Task ListAsync(HttpContext http, UploadedFiles files)
     {
         string? purpose = http.Request.Query["purpose"];
-        return Answers.Json(http, Listing.Of(http.Request.Query, [.. files.List().Where(file => Caller.MaySee(http.User, file.User) && (purpose is null || file.Purpose == purpose)).Select(ToJson)]));
+        return Answers.Json(http,
+            Listing.Of(http.Request.Query,
+                [.. files.List().Where(file => Caller.MaySee(http.User, file.User) && (purpose is null || file.Purpose == purpose))
+                    .Select(ToJson)]));
     }
 
     public static Task GetAsync(HttpContext http, string id, UploadedFiles files) => Answers.Json(http, ToJson(Find(http, id, files)));

@@ -25,7 +25,9 @@ internal sealed class FineTuneEvents(string folder, TimeProvider time)
         Put("train_accuracy", line.Accuracy);
         Put("valid_loss", line.ValidationLoss);
         Put("valid_accuracy", line.ValidationAccuracy);
-        Append("info", string.Create(CultureInfo.InvariantCulture, $"Step {line.Step}/{numSteps}: {(line.Loss is { } loss ? $"training loss={loss:F3}" : $"validation loss={line.ValidationLoss:F3}")}"), data);
+        Append("info",
+            string.Create(CultureInfo.InvariantCulture,
+                $"Step {line.Step}/{numSteps}: {(line.Loss is { } loss ? $"training loss={loss:F3}" : $"validation loss={line.ValidationLoss:F3}")}"), data);
     }
 
     /// <summary>All, oldest first, as the API gives them.</summary>

@@ -22,7 +22,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
     /// <summary>Fewer teach nothing that would hold for others; as at OpenAI.</summary>
     public const int MinExamples = 10;
 
-    /// <summary>Adapters take about ten times the rate of whole weights (Schulman 2025, "LoRA without regret"); DPO a tenth of that.</summary>
+    /// <summary>Adapters take about ten times the rate of whole weights (Schulman 2025, "LoRA without regret"); DPO a tenth of
+    /// that.</summary>
     private const double SupervisedRate = 5e-4, DpoRate = 5e-5;
 
     private const int MinMicroTokens = 1024, MaxMetricEvents = 1000;
@@ -35,7 +36,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
     public static FineTuneInput InputOf(JobRow job) => JsonSerializer.Deserialize<FineTuneInput>(job.Payload!.Input, JsonText.Compact)!;
 
     public static FineTuneState StateOf(JobRow job) =>
-        (job.Payload!.Result ?? job.Payload.Checkpoint) is { } known ? JsonSerializer.Deserialize<FineTuneState>(known, JsonText.Compact)! : new();
+        (job.Payload!.Result ?? job.Payload.Checkpoint) is { } known
+            ? JsonSerializer.Deserialize<FineTuneState>(known, JsonText.Compact)! : new();
 
     public FineTuneEvents EventsOf(Guid job) => new(FolderOf(job), time);
 
@@ -63,10 +65,12 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
             TrainingResult result = TrainingResult.Read(run.RunFolder)!;
             state = state with
             {
-                Adapter = run.Result.Adapter!.Hash, TrainedTokens = result.Tokens, Steps = result.Steps, Loss = result.Loss, ValidationLoss = result.ValidationLoss,
+                Adapter = run.Result.Adapter!.Hash, TrainedTokens = result.Tokens, Steps = result.Steps, Loss = result.Loss,
+                ValidationLoss = result.ValidationLoss,
                 ResultFile = (await KeepResultsAsync(run.RunFolder, job.User)).Id,
             };
-            events.Say(await adapters.LoadAsync(input, state) is { } why ? $"The adapter {input.Name} is made, and not served: {why}" : $"{input.Name} is served");
+            events.Say(await adapters.LoadAsync(input, state) is { } why
+                ? $"The adapter {input.Name} is made, and not served: {why}" : $"{input.Name} is served");
             events.Say("The job has successfully completed");
             Directory.Delete(data, recursive: true);
             return JsonSerializer.Serialize(state, JsonText.Compact);
@@ -90,9 +94,12 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
                     content.CopyTo(stream);
                 });
                 FileSize measured = FileSize.Measure(path, file.Name, input.Method, model);
-                if (measured.TooLong > 0) events.Say($"{file.Name}: {measured.TooLong:N0} examples are longer than the context of {model.Config.MaxPositions:N0} tokens and are left out", "warn");
+                if (measured.TooLong > 0)
+                    events.Say(
+                        $"{file.Name}: {measured.TooLong:N0} examples are longer than the context of {model.Config.MaxPositions:N0} tokens and are left out", "warn");
                 if (field == "training_file" && measured.Examples < MinExamples)
-                    throw new FlywheelException($"{file.Name}: has {measured.Examples} examples that fit into the context of {model.Config.MaxPositions} tokens, expected at least {MinExamples}");
+                    throw new FlywheelException(
+                        $"{file.Name}: has {measured.Examples} examples that fit into the context of {model.Config.MaxPositions} tokens, expected at least {MinExamples}");
                 state = state with { FaultIn = null };
                 return measured;
             }
@@ -116,7 +123,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
     private static Recipe Recipe(FineTuneInput input, FineTuneState state, FileSize size, ModelFolder model)
     {
         // A step takes examples while they fit: half of one more makes it the number that was asked for.
-        int batch = (int)Math.Min(1 << 20, Math.Ceiling((state.BatchSize!.Value + 0.5) * size.MeanTokens)), micro = Math.Max(size.MaxTokens, Math.Min(batch, MinMicroTokens));
+        int batch = (int)Math.Min(1 << 20, Math.Ceiling((state.BatchSize!.Value + 0.5) * size.MeanTokens)),
+            micro = Math.Max(size.MaxTokens, Math.Min(batch, MinMicroTokens));
         bool isDpo = input.Method == FineTuneInput.Dpo;
         var recipe = new Recipe
         {
@@ -141,7 +149,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
         return recipe;
     }
 
-    private async Task<FinishedRun> TrainAsync(Recipe recipe, string folder, JobContext job, FineTuneEvents events, CancellationToken cancellation)
+    private async Task<FinishedRun> TrainAsync(Recipe recipe, string folder, JobContext job, FineTuneEvents events,
+        CancellationToken cancellation)
     {
         TrainingProgress? latest = null;
         var runner = new RecipeRunner(store.Home)
@@ -150,13 +159,16 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
             Progress = (_, progress) =>
             {
                 if (progress.Line is not { } line) return;
-                if (line.ValidationLoss is not null || line.Step % Math.Max(1, progress.NumSteps / MaxMetricEvents) == 0) events.Measured(line, progress.NumSteps);
+                if (line.ValidationLoss is not null || line.Step % Math.Max(1, progress.NumSteps / MaxMetricEvents) == 0)
+                    events.Measured(line, progress.NumSteps);
                 if (line.Loss is not null) Volatile.Write(ref latest, progress);
             },
         };
-        return await job.ReportWhileAsync(Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None), () => Volatile.Read(ref latest) is not { } now ? null
+        return await job.ReportWhileAsync(Task.Run(() => runner.Run(recipe, folder, cancellation), CancellationToken.None),
+            () => Volatile.Read(ref latest) is not { } now ? null
             : (Math.Min(1, (double)now.Line!.Step / Math.Max(1, now.NumSteps)),
-                string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}, loss {now.Line.Loss:F3}"), null), time);
+                string.Create(CultureInfo.InvariantCulture, $"step {now.Line.Step:N0} of {now.NumSteps:N0}, loss {now.Line.Loss:F3}"),
+                null), time);
     }
 
     /// <summary>The curve as a table, as OpenAI leaves it.</summary>
@@ -164,7 +176,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
     {
         var table = new StringBuilder("step,train_loss,train_accuracy,valid_loss,valid_accuracy\n");
         foreach (LogLine line in TrainingLog.Read(runFolder))
-            table.Append(CultureInfo.InvariantCulture, $"{line.Step},{line.Loss},{line.Accuracy},{line.ValidationLoss},{line.ValidationAccuracy}\n");
+            table.Append(CultureInfo.InvariantCulture,
+                $"{line.Step},{line.Loss},{line.Accuracy},{line.ValidationLoss},{line.ValidationAccuracy}\n");
         return files.AddAsync(async stream =>
         {
             await stream.WriteAsync(Encoding.UTF8.GetBytes(table.ToString()));
@@ -180,7 +193,8 @@ internal sealed class FineTuneJob(FlywheelStore store, JobQueue queue, UploadedF
 /// <param name="MaxTokens">Of the longest example that fits.</param>
 internal sealed record FileSize(int Examples, int TooLong, double MeanTokens, int MaxTokens)
 {
-    /// <exception cref="FlywheelException">A line is not an example of the method: names the file as its owner does, the line and the field.</exception>
+    /// <exception cref="FlywheelException">A line is not an example of the method: names the file as its owner does, the line and the
+    /// field.</exception>
     public static FileSize Measure(string path, string name, string method, ModelFolder model)
     {
         int examples = 0, tooLong = 0, longest = 2;
@@ -194,8 +208,10 @@ internal sealed record FileSize(int Examples, int TooLong, double MeanTokens, in
                     {
                         (ConversationExample conversation, FineTuneInput.Supervised) => [conversation.Conversation],
                         (PairExample pair, FineTuneInput.Dpo) => [pair.Preferred, pair.Rejected],
-                        _ => throw new FlywheelException($"{path}: example {examples + tooLong + 1} is no example of the method {method}, expected "
-                            + (method == FineTuneInput.Dpo ? "{\"input\": {\"messages\": [...]}, \"preferred_output\": [...], \"non_preferred_output\": [...]}" : "{\"messages\": [...]}")),
+                        _ => throw new FlywheelException(
+                            $"{path}: example {examples + tooLong + 1} is no example of the method {method}, expected "
+                            + (method == FineTuneInput.Dpo
+                                ? "{\"input\": {\"messages\": [...]}, \"preferred_output\": [...], \"non_preferred_output\": [...]}" : "{\"messages\": [...]}")),
                     };
                     int[] lengths = [.. documents.Select(document => model.ChatTemplate.Document(document).Tokens.Length)];
                     if (lengths.Max() > model.Config.MaxPositions)

@@ -8,7 +8,8 @@ using Microsoft.Extensions.Logging;
 namespace Flywheel.Studio.OpenAI;
 
 /// <summary>Serves what fine-tuning jobs made: at the server's start, and whenever a model is served that they were made for.</summary>
-internal sealed class FineTunedAdapters(FlywheelStore store, JobQueue queue, ModelHost host, ILogger<FineTunedAdapters> log) : IHostedService
+internal sealed class FineTunedAdapters(FlywheelStore store, JobQueue queue, ModelHost host, ILogger<FineTunedAdapters> log)
+    : IHostedService
 {
     private const int MaxJobs = 1000;
 
@@ -20,7 +21,8 @@ internal sealed class FineTunedAdapters(FlywheelStore store, JobQueue queue, Mod
         try
         {
             if (model.Hash != input.Base) return $"its model {input.Base[..12]} is not the one that is served now";
-            if (model.Engine.Adapters.GetValueOrDefault(input.Name) != state.Adapter) await FirstModel.LoadAdapterAsync(store, model, state.Adapter!, input.Name);
+            if (model.Engine.Adapters.GetValueOrDefault(input.Name) != state.Adapter)
+                await FirstModel.LoadAdapterAsync(store, model, state.Adapter!, input.Name);
             return null;
         }
         catch (FlywheelException e)
@@ -56,7 +58,8 @@ internal sealed class FineTunedAdapters(FlywheelStore store, JobQueue queue, Mod
                 if (row.State != JobState.Done) continue;
                 JobRow job = await queue.FindAsync(row.Id);
                 FineTuneInput input = FineTuneJob.InputOf(job);
-                if (input.Base == host.Current.Hash && await LoadAsync(input, FineTuneJob.StateOf(job)) is { } why) log.LogWarning("The adapter {Name} is not served: {Why}", input.Name, why);
+                if (input.Base == host.Current.Hash && await LoadAsync(input, FineTuneJob.StateOf(job)) is { } why)
+                    log.LogWarning("The adapter {Name} is not served: {Why}", input.Name, why);
             }
         }
         catch (Exception e)

@@ -16,11 +16,14 @@ internal static partial class FineTuning
 
     private const int MaxEpochs = 50, MaxBatch = 256, MaxJobs = 1000;
 
-    public static async Task CreateAsync(HttpContext http, FineTuneJob jobs, UploadedFiles files, ModelHost host, FlywheelStore store, JobQueue queue)
+    public static async Task CreateAsync(HttpContext http, FineTuneJob jobs, UploadedFiles files, ModelHost host, FlywheelStore store,
+        JobQueue queue)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
-        GenerationFields.RefuseUnknownBut(body, "model", "training_file", "validation_file", "method", "hyperparameters", "suffix", "seed", "metadata", "integrations", "user");
-        if (body["integrations"] is JsonArray { Count: > 0 }) throw ApiException.Unsupported("integrations", "leave it out; events and step metrics are read from the job");
+        GenerationFields.RefuseUnknownBut(body, "model", "training_file", "validation_file", "method", "hyperparameters", "suffix", "seed",
+            "metadata", "integrations", "user");
+        if (body["integrations"] is JsonArray { Count: > 0 })
+            throw ApiException.Unsupported("integrations", "leave it out; events and step metrics are read from the job");
         string suffix = body.Text("suffix", 40) ?? "";
         if (!Suffix().IsMatch(suffix)) throw RequestBody.Wrong("suffix", body["suffix"], "at most 40 letters, digits, '-', '_' and '.'");
         (string name, string hash) = Model(body.RequiredText("model", 200), host.Current, new ModelCatalog(store.Home));
@@ -29,7 +32,8 @@ internal static partial class FineTuning
         (string method, string at, RequestBody chosen) = Method(body);
         var input = new FineTuneInput
         {
-            Model = name, Base = hash, Suffix = suffix.Length > 0 ? suffix : null, TrainingFile = training, ValidationFile = validation, Method = method,
+            Model = name, Base = hash, Suffix = suffix.Length > 0 ? suffix : null, TrainingFile = training, ValidationFile = validation,
+            Method = method,
             Name = $"{AsName(name)}-{(suffix.Length > 0 ? suffix : "ft")}-{Guid.NewGuid().ToString("N")[..8]}",
             Epochs = Auto(chosen, "n_epochs", at, (fields, field) => fields.Count(field, 1, MaxEpochs)),
             BatchSize = Auto(chosen, "batch_size", at, (fields, field) => fields.Count(field, 1, MaxBatch)),
@@ -48,7 +52,8 @@ internal static partial class FineTuning
     {
         var wanted = Listing.Labels(http.Request.Query);
         List<JsonObject> found = [];
-        foreach (JobRow row in (await queue.ListAsync(Caller.WorkspaceOf(http.User), kind: FineTuneJob.Kind, count: MaxJobs, cancellation: http.RequestAborted)).Reverse())
+        foreach (JobRow row in (await queue.ListAsync(Caller.WorkspaceOf(http.User), kind: FineTuneJob.Kind, count: MaxJobs,
+            cancellation: http.RequestAborted)).Reverse())
         {
             if (!Caller.MaySee(http.User, row.User)) continue;
             JsonObject job = ToJson(await queue.FindAsync(row.Id, http.RequestAborted));
@@ -57,7 +62,8 @@ internal static partial class FineTuning
         await Answers.Json(http, Listing.Of(http.Request.Query, found));
     }
 
-    public static async Task GetAsync(HttpContext http, string id, JobQueue queue) => await Answers.Json(http, ToJson(await FindAsync(http, id, queue)));
+    public static async Task GetAsync(HttpContext http, string id, JobQueue queue) =>
+        await Answers.Json(http, ToJson(await FindAsync(http, id, queue)));
 
     public static async Task EventsAsync(HttpContext http, string id, JobQueue queue, FineTuneJob jobs) =>
         await Answers.Json(http, Listing.Of(http.Request.Query, jobs.EventsOf((await FindAsync(http, id, queue)).Id).Read()));
@@ -77,7 +83,8 @@ internal static partial class FineTuning
                 ["fine_tuned_model_checkpoint"] = FineTuneJob.InputOf(job).Name,
                 ["fine_tuning_job_id"] = FineTuneJob.IdOf(job),
                 ["step_number"] = state.Steps,
-                ["metrics"] = new JsonObject { ["step"] = state.Steps, ["train_loss"] = state.Loss, ["full_valid_loss"] = state.ValidationLoss },
+                ["metrics"] = new JsonObject { ["step"] = state.Steps, ["train_loss"] = state.Loss,
+                    ["full_valid_loss"] = state.ValidationLoss },
             },
         ]));
     }
@@ -108,7 +115,8 @@ internal static partial class FineTuning
             try
             {
                 JobRow row = await queue.FindAsync(job, http.RequestAborted);
-                if (row.Kind == FineTuneJob.Kind && row.Workspace == Caller.WorkspaceOf(http.User) && Caller.MaySee(http.User, row.User)) return row;
+                if (row.Kind == FineTuneJob.Kind && row.Workspace == Caller.WorkspaceOf(http.User) && Caller.MaySee(http.User, row.User))
+                    return row;
             }
             catch (FlywheelException)
             {
@@ -122,24 +130,38 @@ internal static partial class FineTuning
     {
         if (GenerationFields.IsNamed(served, wanted)) return (served.Name, served.Hash);
         IReadOnlyList<CatalogEntry> all = catalog.List();
-        CatalogEntry[] found = [.. all.Where(entry => entry.Name == wanted || wanted.Length >= 12 && entry.Manifest.Hash.StartsWith(wanted, StringComparison.Ordinal))];
-        if (found is [{ IsAdapter: true }]) throw ApiException.BadField("model", $"'{wanted}' is an adapter, expected a model; train again from its model with both files' examples in one");
+        CatalogEntry[] found =
+            [.. all.Where(entry => entry.Name == wanted
+                || wanted.Length >= 12 && entry.Manifest.Hash.StartsWith(wanted, StringComparison.Ordinal))];
+        if (found is [{ IsAdapter: true }])
+            throw ApiException.BadField("model",
+                $"'{wanted}' is an adapter, expected a model; train again from its model with both files' examples in one");
         return found.Length == 1 ? (found[0].Name, found[0].Manifest.Hash)
-            : throw ApiException.ModelNotFound(wanted, all.Where(entry => !entry.IsAdapter).Select(entry => entry.Name).Prepend(GenerationFields.AnyModel).Distinct());
+            : throw ApiException.ModelNotFound(wanted,
+                all.Where(entry => !entry.IsAdapter).Select(entry => entry.Name).Prepend(GenerationFields.AnyModel).Distinct());
     }
 
-    private static UploadedFile Usable(HttpContext http, string id, UploadedFiles files, string field) => Files.Find(http, id, files, field) is var file && file.Purpose == UploadedFiles.FineTune ? file
-        : throw ApiException.BadField(field, $"field '{field}' names a file of the purpose '{file.Purpose}', expected '{UploadedFiles.FineTune}'");
+    private static UploadedFile Usable(HttpContext http, string id, UploadedFiles files, string field) =>
+        Files.Find(http, id, files, field) is var file && file.Purpose == UploadedFiles.FineTune ? file
+        : throw ApiException.BadField(field,
+            $"field '{field}' names a file of the purpose '{file.Purpose}', expected '{UploadedFiles.FineTune}'");
 
     /// <summary>The method, the place of its hyperparameters in the request, and these; older clients give them without a method.</summary>
     private static (string Method, string At, RequestBody Fields) Method(RequestBody body)
     {
-        if (body.Object("method") is not { } given) return (FineTuneInput.Supervised, "hyperparameters", Checked(body.Object("hyperparameters"), "hyperparameters", FineTuneInput.Supervised));
-        if (body["hyperparameters"] is not null) throw ApiException.BadField("hyperparameters", "field 'hyperparameters' is given beside 'method', expected them within the method");
+        if (body.Object("method") is not { } given)
+            return (FineTuneInput.Supervised, "hyperparameters",
+                Checked(body.Object("hyperparameters"), "hyperparameters", FineTuneInput.Supervised));
+        if (body["hyperparameters"] is not null)
+            throw ApiException.BadField("hyperparameters",
+                "field 'hyperparameters' is given beside 'method', expected them within the method");
         string? type = (given["type"] as JsonValue)?.TryGetValue(out string? text) == true ? text : null;
-        if (type is not (FineTuneInput.Supervised or FineTuneInput.Dpo)) throw ApiException.BadField("method.type", $"field 'method.type' is {RequestBody.Shown(given["type"])}, expected supervised or dpo");
+        if (type is not (FineTuneInput.Supervised or FineTuneInput.Dpo))
+            throw ApiException.BadField("method.type",
+                $"field 'method.type' is {RequestBody.Shown(given["type"])}, expected supervised or dpo");
         if (given.FirstOrDefault(field => field.Key != "type" && field.Key != type && field.Value is not null).Key is { } other)
-            throw ApiException.BadField($"method.{other}", $"field 'method.{other}' does not belong to the method {type}", "unknown_parameter");
+            throw ApiException.BadField($"method.{other}", $"field 'method.{other}' does not belong to the method {type}",
+                "unknown_parameter");
         string at = $"method.{type}.hyperparameters";
         JsonNode? fields = given[type] switch
         {
@@ -147,13 +169,16 @@ internal static partial class FineTuning
             JsonObject settings => settings["hyperparameters"],
             var wrong => throw RequestBody.Wrong($"method.{type}", wrong, "an object"),
         };
-        return (type, at, Checked(fields as JsonObject ?? (fields is null ? null : throw RequestBody.Wrong(at, fields, "an object")), at, type));
+        return (type, at,
+            Checked(fields as JsonObject ?? (fields is null ? null : throw RequestBody.Wrong(at, fields, "an object")), at, type));
 
         RequestBody Checked(JsonObject? fields, string at, string method)
         {
-            string[] known = method == FineTuneInput.Dpo ? ["n_epochs", "batch_size", "learning_rate_multiplier", "beta"] : ["n_epochs", "batch_size", "learning_rate_multiplier"];
+            string[] known = method == FineTuneInput.Dpo
+                ? ["n_epochs", "batch_size", "learning_rate_multiplier", "beta"] : ["n_epochs", "batch_size", "learning_rate_multiplier"];
             if (fields?.FirstOrDefault(field => !known.Contains(field.Key) && field.Value is not null).Key is { } unknown)
-                throw ApiException.BadField($"{at}.{unknown}", $"field '{at}.{unknown}' is not known here; known are {string.Join(", ", known)}", "unknown_parameter");
+                throw ApiException.BadField($"{at}.{unknown}",
+                    $"field '{at}.{unknown}' is not known here; known are {string.Join(", ", known)}", "unknown_parameter");
             return body.As(fields ?? []);
         }
     }
@@ -168,12 +193,14 @@ internal static partial class FineTuning
         }
         catch (ApiException e)
         {
-            throw ApiException.BadField($"{at}.{field}", $"{e.Message.Replace($"'{field}'", $"'{at}.{field}'", StringComparison.Ordinal)}, or \"auto\"");
+            throw ApiException.BadField($"{at}.{field}",
+                $"{e.Message.Replace($"'{field}'", $"'{at}.{field}'", StringComparison.Ordinal)}, or \"auto\"");
         }
     }
 
     /// <summary>A model's name as a recipe's must be.</summary>
-    private static string AsName(string name) => NotInNames().Replace(name, "-").TrimStart('.') is { Length: > 0 } usable ? usable : "model";
+    private static string AsName(string name) =>
+        NotInNames().Replace(name, "-").TrimStart('.') is { Length: > 0 } usable ? usable : "model";
 
     private static JsonObject ToJson(JobRow job)
     {
@@ -215,7 +242,8 @@ internal static partial class FineTuning
             ["trained_tokens"] = state.TrainedTokens,
             ["error"] = job.State != JobState.Failed ? null : new JsonObject
             {
-                ["code"] = state.FaultIn is { } field ? $"invalid_{field}" : "training_failed", ["message"] = job.Message, ["param"] = state.FaultIn,
+                ["code"] = state.FaultIn is { } field ? $"invalid_{field}" : "training_failed", ["message"] = job.Message,
+                ["param"] = state.FaultIn,
             },
             ["seed"] = input.Seed,
             ["user_provided_suffix"] = input.Suffix,

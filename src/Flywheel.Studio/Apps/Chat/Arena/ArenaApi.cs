@@ -30,7 +30,8 @@ internal static class ArenaApi
         ["object"] = "list",
         ["data"] = new JsonArray([.. (await contestants.ListAsync()).Select(one => new JsonObject
         {
-            ["id"] = one.Id, ["object"] = "arena.model", ["name"] = one.Name, ["model_hash"] = one.Hash, ["adapter_hash"] = one.AdapterHash, ["ready"] = one.IsReady,
+            ["id"] = one.Id, ["object"] = "arena.model", ["name"] = one.Name, ["model_hash"] = one.Hash, ["adapter_hash"] = one.AdapterHash,
+            ["ready"] = one.IsReady,
         })]),
     });
 
@@ -38,17 +39,24 @@ internal static class ArenaApi
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "messages", "models", "user", "max_tokens", "max_completion_tokens", "stream");
-        Conversation said = Conversation.FromJson(body["messages"] as JsonArray ?? throw (body["messages"] is { } wrong ? RequestBody.Wrong("messages", wrong, "an array of messages")
-            : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages", "missing_required_parameter")));
-        if (said.Messages is not [.., { Role: Role.User }]) throw ApiException.BadField("messages", "field 'messages' does not end with a message of the user, which is what the two models answer");
+        Conversation said =
+            Conversation.FromJson(body["messages"] as JsonArray
+                ?? throw (body["messages"] is { } wrong ? RequestBody.Wrong("messages", wrong, "an array of messages")
+            : ApiException.BadField("messages", "field 'messages' is missing, expected an array of messages",
+                "missing_required_parameter")));
+        if (said.Messages is not [.., { Role: Role.User }])
+            throw ApiException.BadField("messages",
+                "field 'messages' does not end with a message of the user, which is what the two models answer");
         IReadOnlyList<Contestant> all = await contestants.ListAsync();
         IReadOnlyList<string> wanted = body.Texts("models", MaxModels) is { Count: > 0 } named ? named : Arenas.Usual(all);
         Contestant[] among = [.. wanted.Select(one => Contestants.Find(all, one)).DistinctBy(one => one.Id)];
         if (among.Length < 2)
-            throw new ApiException(409, all.Count < 2 ? "only one model can be asked here, and a round needs two: import another (./flywheel import), or describe an upstream in upstreams.yaml"
+            throw new ApiException(409, all.Count < 2
+                ? "only one model can be asked here, and a round needs two: import another (./flywheel import), or describe an upstream in upstreams.yaml"
                 : "field 'models' names one model, expected two or more, of which two are drawn", "models", "one_model");
         string person = body.Text("user", maxLength: 200) ?? "";
-        int maxTokens = body.Count("max_completion_tokens", 1, int.MaxValue) ?? body.Count("max_tokens", 1, int.MaxValue) ?? Arenas.MaxTokens;
+        int maxTokens = body.Count("max_completion_tokens", 1, int.MaxValue)
+            ?? body.Count("max_tokens", 1, int.MaxValue) ?? Arenas.MaxTokens;
         var id = Guid.CreateVersion7(time.GetUtcNow());
         if (body.Flag("stream") != true)
         {
@@ -59,12 +67,15 @@ internal static class ArenaApi
             return;
         }
         var pieces = Channel.CreateUnbounded<(int Side, string Text)>(new UnboundedChannelOptions { SingleReader = true });
-        await arenas.StartAsync(id, person, body.Owner, said, among, maxTokens, (side, text) => pieces.Writer.TryWrite((side, text)), http.RequestAborted);
+        await arenas.StartAsync(id, person, body.Owner, said, among, maxTokens, (side, text) => pieces.Writer.TryWrite((side, text)),
+            http.RequestAborted);
         Task running = arenas.Find(id)?.Running ?? Task.CompletedTask;
         _ = running.ContinueWith(_ => pieces.Writer.TryComplete(), TaskScheduler.Default);
         var stream = new EventStream(http);
         await foreach ((int side, string text) in pieces.Reader.ReadAllAsync(http.RequestAborted))
-            if (text.Length > 0) await stream.SendAsync(new() { ["id"] = id.ToString(), ["object"] = "arena.round.chunk", ["answer"] = Letter(side), ["delta"] = text });
+            if (text.Length > 0)
+                await stream.SendAsync(new() { ["id"] = id.ToString(), ["object"] = "arena.round.chunk", ["answer"] = Letter(side),
+                    ["delta"] = text });
         await stream.SendAsync(Shown(id, (await arenas.FindAsync(id, person))!));
         await stream.EndAsync();
     }
@@ -80,9 +91,11 @@ internal static class ArenaApi
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         GenerationFields.RefuseUnknownBut(body, "choice", "user");
-        ArenaChoice choice = ArenaResults.Named(body.RequiredText("choice")) ?? throw RequestBody.Wrong("choice", body["choice"], "a, b, both_good or both_bad");
+        ArenaChoice choice = ArenaResults.Named(body.RequiredText("choice"))
+            ?? throw RequestBody.Wrong("choice", body["choice"], "a, b, both_good or both_bad");
         Guid round = IdOf(id);
-        await Answers.Json(http, Shown(round, await arenas.ChooseAsync(round, body.Text("user", maxLength: 200) ?? "", body.Owner, choice)));
+        await Answers.Json(http,
+            Shown(round, await arenas.ChooseAsync(round, body.Text("user", maxLength: 200) ?? "", body.Owner, choice)));
     }
 
     private static async Task ResultsAsync(HttpContext http, FlywheelStore store)
@@ -102,7 +115,8 @@ internal static class ArenaApi
                 ["second_wins"] = pair.SecondWins,
                 ["both_good"] = pair.BothGood,
                 ["both_bad"] = pair.BothBad,
-                ["win_rate"] = new JsonObject { ["estimate"] = pair.Rate.Estimate, ["low"] = pair.Rate.Low, ["high"] = pair.Rate.High, ["level"] = 0.95, ["unit"] = pair.CountsPeople ? "person" : "choice" },
+                ["win_rate"] = new JsonObject { ["estimate"] = pair.Rate.Estimate, ["low"] = pair.Rate.Low, ["high"] = pair.Rate.High,
+                    ["level"] = 0.95, ["unit"] = pair.CountsPeople ? "person" : "choice" },
             })]),
         });
 
@@ -119,7 +133,9 @@ internal static class ArenaApi
         ["choice"] = round.Choice is { } choice ? ArenaResults.NameOf(choice) : null,
         ["answers"] = new JsonArray([.. round.Sides.Select((side, at) =>
         {
-            var answer = new JsonObject { ["answer"] = Letter(at), ["state"] = side.State.ToString().ToLowerInvariant(), ["generation_id"] = side.Generation.ToString(), ["message"] = new JsonObject { ["role"] = "assistant", ["content"] = side.Text } };
+            var answer = new JsonObject { ["answer"] = Letter(at), ["state"] = side.State.ToString().ToLowerInvariant(),
+                ["generation_id"] = side.Generation.ToString(),
+                ["message"] = new JsonObject { ["role"] = "assistant", ["content"] = side.Text } };
             if (round.IsOver) (answer["model"], answer["name"], answer["fault"]) = (side.Id, side.Name, side.Fault);
             return answer;
         })]),
@@ -128,12 +144,16 @@ internal static class ArenaApi
     private static string Letter(int side) => side == 0 ? "a" : "b";
 
     private static Guid IdOf(string id) => Guid.TryParse(id, out Guid round) ? round
-        : throw new ApiException(404, $"'{(id.Length <= 80 ? id : id[..77] + "...")}' is no round, expected the id that POST /v1/arena/rounds gave", "id", "not_found");
+        : throw new ApiException(404,
+            $"'{(id.Length <= 80 ? id : id[..77] + "...")}' is no round, expected the id that POST /v1/arena/rounds gave", "id",
+            "not_found");
 
     private static string PersonOf(HttpContext http)
     {
         string stated = http.Request.Query["user"].ToString();
-        if (stated.Length > 0 && !Caller.MaySee(http.User, stated)) throw new ApiException(403, "field 'user' names another user than the key's; leave it out", "user", "user_mismatch", "permission_error");
+        if (stated.Length > 0 && !Caller.MaySee(http.User, stated))
+            throw new ApiException(403, "field 'user' names another user than the key's; leave it out", "user", "user_mismatch",
+                "permission_error");
         return Caller.UserOf(http.User) ?? stated;
     }
 }
@@ -141,7 +161,8 @@ internal static class ArenaApi
 /// <summary>What people call the models of results.</summary>
 internal static class ArenaNames
 {
-    public static async Task<IReadOnlyDictionary<string, string>> ReadAsync(FlywheelStore store, CancellationToken cancellation = default) =>
+    public static async Task<IReadOnlyDictionary<string, string>> ReadAsync(FlywheelStore store,
+        CancellationToken cancellation = default) =>
         (await store.ModelsAsync(cancellation)).ToDictionary(row => row.Hash, row => row.Name.Length > 0 ? row.Name : row.ShortHash);
 
     /// <summary>The adapter's name where there is one; else the model's; a hash that nobody knows shows its beginning.</summary>
@@ -153,5 +174,6 @@ internal static class ArenaNames
     }
 
     /// <summary>The beginning of the hash that tells two of one name apart; empty of an upstream.</summary>
-    public static string HashOf(string id) => id.StartsWith(Upstream.Prefix, StringComparison.Ordinal) ? "" : id[(id.IndexOf('+') + 1)..][..12];
+    public static string HashOf(string id) =>
+        id.StartsWith(Upstream.Prefix, StringComparison.Ordinal) ? "" : id[(id.IndexOf('+') + 1)..][..12];
 }

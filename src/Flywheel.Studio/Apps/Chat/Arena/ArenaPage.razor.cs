@@ -11,12 +11,14 @@ using MudBlazor;
 
 namespace Flywheel.Studio.Apps.Chat.Arena;
 
-/// <summary>Two anonymous models answer one prompt side by side, and the person says which answer is better. Then the names are shown.</summary>
+/// <summary>Two anonymous models answer one prompt side by side, and the person says which answer is better. Then the names are
+/// shown.</summary>
 public sealed partial class ArenaPage
 {
     private const string SettingsKind = "settings";
 
-    private static readonly (ArenaChoice Choice, string Key)[] Choices = [(ArenaChoice.A, "1"), (ArenaChoice.B, "2"), (ArenaChoice.BothGood, "3"), (ArenaChoice.BothBad, "4")];
+    private static readonly (ArenaChoice Choice, string Key)[] Choices = [(ArenaChoice.A, "1"), (ArenaChoice.B, "2"),
+        (ArenaChoice.BothGood, "3"), (ArenaChoice.BothBad, "4")];
 
     private IReadOnlyList<Document> _list = [];
     private IReadOnlyList<Contestant> _all = [];
@@ -79,7 +81,8 @@ public sealed partial class ArenaPage
         Arenas.Changed += OnChanged;
         Host.Promoted += OnPromoted;
         _all = await Contestants.ListAsync();
-        if ((await Documents.ListAsync(Visit.Person, Arenas.App, SettingsKind)) is [var settings, ..]) _chosen = Stored.Read(settings.Body, json => JsonSerializer.Deserialize<string[]>(json)!) ?? [];
+        if ((await Documents.ListAsync(Visit.Person, Arenas.App, SettingsKind)) is [var settings, ..])
+            _chosen = Stored.Read(settings.Body, json => JsonSerializer.Deserialize<string[]>(json)!) ?? [];
         _loaded = true;
     }
 
@@ -212,7 +215,8 @@ public sealed partial class ArenaPage
         }
         catch (Exception e) when (e is FlywheelException or QueueFullException or OpenAI.ApiException)
         {
-            _problem = e switch { MessageTooLongException => Words["chat.too-long"], QueueFullException => Words["chat.queue-full"], _ => e.Message };
+            _problem = e switch { MessageTooLongException => Words["chat.too-long"], QueueFullException => Words["chat.queue-full"],
+                _ => e.Message };
             _all = await Contestants.ListAsync();
         }
         catch (Exception e)
@@ -234,7 +238,8 @@ public sealed partial class ArenaPage
         {
             await Arenas.ChooseAsync(id, Visit.Person, "", choice);
             await LoadAsync();
-            _announcement = Words.Format($"arena.chose.{ArenaResults.NameOf(choice).Replace('_', '-')}", _round!.Sides[0].Name, _round.Sides[1].Name);
+            _announcement = Words.Format($"arena.chose.{ArenaResults.NameOf(choice).Replace('_', '-')}", _round!.Sides[0].Name,
+                _round.Sides[1].Name);
             _scrollDown = true;
         }
         catch (Exception e)
@@ -279,7 +284,8 @@ public sealed partial class ArenaPage
             {
                 await LoadAsync();
                 await ListAsync();
-                if (wrote && _live is null) (_announcement, _scrollDown) = (Words[_round is { IsReady: true } ? "arena.announce-ready" : "arena.void"], true);
+                if (wrote && _live is null)
+                    (_announcement, _scrollDown) = (Words[_round is { IsReady: true } ? "arena.announce-ready" : "arena.void"], true);
             }
             StateHasChanged();
         }

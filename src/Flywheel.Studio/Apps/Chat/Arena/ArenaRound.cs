@@ -7,13 +7,15 @@ using Flywheel.Studio.Serving;
 
 namespace Flywheel.Studio.Apps.Chat.Arena;
 
-/// <summary>What a round's document says: the conversation that two models were asked to answer, what each wrote, and the person's choice.</summary>
+/// <summary>What a round's document says: the conversation that two models were asked to answer, what each wrote, and the person's
+/// choice.</summary>
 internal sealed record ArenaRound
 {
     private static readonly JsonSerializerOptions s_options = new(JsonSerializerDefaults.Web)
     {
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
-        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping, // Chinese stays readable in the record; it is never put into a page as it is
+        // Chinese stays readable in the record; it is never put into a page as it is
+        Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
     /// <summary>As a request has them; the last is what is answered.</summary>
@@ -27,7 +29,8 @@ internal sealed record ArenaRound
 
     public ArenaChoice? Choice { get; init; }
 
-    /// <summary>The server that writes the answers, as <see cref="Loop.Jobs.JobWorker.Name"/> names a worker, and until when it has said that it does.</summary>
+    /// <summary>The server that writes the answers, as <see cref="Loop.Jobs.JobWorker.Name"/> names a worker, and until when it has said
+    /// that it does.</summary>
     public string? Writer { get; init; }
 
     public DateTimeOffset? WrittenUntil { get; init; }
@@ -43,7 +46,8 @@ internal sealed record ArenaRound
     [JsonIgnore]
     public bool IsOver => Choice is not null || Sides.Any(side => side.State is ArenaState.Failed or ArenaState.Stopped or ArenaState.Lost);
 
-    /// <summary>A text that is still being written as the document says, while nobody writes it, was lost with the server that wrote it.</summary>
+    /// <summary>A text that is still being written as the document says, while nobody writes it, was lost with the server that wrote
+    /// it.</summary>
     public ArenaRound Seen(bool isLive) => isLive || Sides.All(side => side.State != ArenaState.Writing) ? this
         : this with { Sides = [.. Sides.Select(side => side.State == ArenaState.Writing ? side with { State = ArenaState.Lost } : side)] };
 

@@ -15,7 +15,8 @@ namespace Flywheel.Studio.Apps.Chat.Arena;
 /// Rounds in which two anonymous models answer the same, side by side. They belong to the server, not to the page: a reload finds them
 /// going on. A choice is feedback on both answers, as if the better had been kept and the other thrown away.
 /// </summary>
-internal sealed class Arenas(Generator generator, Contestants contestants, Documents documents, FlywheelStore store, TimeProvider time, ILogger<Arenas> log) : IAsyncDisposable
+internal sealed class Arenas(Generator generator, Contestants contestants, Documents documents, FlywheelStore store, TimeProvider time,
+    ILogger<Arenas> log) : IAsyncDisposable
 {
     public const string App = ArenaResults.App, RoundKind = "round";
 
@@ -41,7 +42,8 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     public LiveRound? Find(Guid round) => _live.GetValueOrDefault(round);
 
     public async Task<ArenaRound?> FindAsync(Guid round, string person) =>
-        await documents.FindAsync(round, person) is { App: App, Kind: RoundKind } document && document.Readable(ArenaRound.Parse) is var (_, body) ? Seen(round, body) : null;
+        await documents.FindAsync(round, person) is { App: App, Kind: RoundKind } document
+            && document.Readable(ArenaRound.Parse) is var (_, body) ? Seen(round, body) : null;
 
     /// <summary>A round that nobody writes is lost. Who writes it may be another server of the same record.</summary>
     private ArenaRound Seen(Guid round, ArenaRound body) => body.Seen(_live.ContainsKey(round)
@@ -52,7 +54,8 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
 
     public Task DeleteAsync(Guid round, string person, bool deleted = true) => documents.DeleteAsync(round, person, deleted);
 
-    /// <summary>Those among which lots are drawn where a person chose none: who answers at once, and where that is one alone, the newest other model.</summary>
+    /// <summary>Those among which lots are drawn where a person chose none: who answers at once, and where that is one alone, the newest
+    /// other model.</summary>
     public static IReadOnlyList<string> Usual(IReadOnlyList<Contestant> all)
     {
         string[] ready = [.. all.Where(one => one.IsReady).Select(one => one.Id)];
@@ -70,7 +73,8 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     }
 
     /// <summary>Draws two of these by lot, and which of them is A, and has both answer.</summary>
-    /// <param name="round">Id of the round, and of the request in the record. A round of that id that is there already is left as it is.</param>
+    /// <param name="round">Id of the round, and of the request in the record. A round of that id that is there already is left as it
+    /// is.</param>
     /// <param name="person">Who asks.</param>
     /// <param name="owner">The user of the key, where there is one.</param>
     /// <param name="said">What is to be answered.</param>
@@ -80,7 +84,8 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
     /// <param name="cancellation">Stops both.</param>
     /// <exception cref="FlywheelException">They are fewer than two, or one cannot be asked.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
-    public async Task StartAsync(Guid round, string person, string owner, Conversation said, IReadOnlyList<Contestant> among, int maxTokens = MaxTokens,
+    public async Task StartAsync(Guid round, string person, string owner, Conversation said, IReadOnlyList<Contestant> among,
+        int maxTokens = MaxTokens,
         Action<int, string>? heard = null, CancellationToken cancellation = default)
     {
         (Contestant a, Contestant b) = Draw(among);
@@ -99,10 +104,12 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
                 held.RemoveAt(0); // whoever starts it releases it
                 var order = new GenerationOrder
                 {
-                    Conversation = shown, Prompts = [[]], MaxTokens = maxTokens, Sampler = new(), User = person, Owner = owner, App = App, Adapter = adapter, Group = round, Places = [side],
+                    Conversation = shown, Prompts = [[]], MaxTokens = maxTokens, Sampler = new(), User = person, Owner = owner, App = App,
+                    Adapter = adapter, Group = round, Places = [side],
                 };
                 groups.Add(generator.Start(to,
-                    model => order with { Prompts = [model.Template.Prompt(shown, time.GetLocalNow())], Sampler = model.Defaults with { Seed = generator.DrawSeed() } },
+                    model => order with { Prompts = [model.Template.Prompt(shown, time.GetLocalNow())],
+                        Sampler = model.Defaults with { Seed = generator.DrawSeed() } },
                     () => (Ask(shown, maxTokens), order), cancellation));
             }
         }
@@ -117,9 +124,11 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
         {
             Messages = said.ToJson()["messages"]!.DeepClone().AsArray(), LeftOut = left,
             Writer = _server, WrittenUntil = time.GetUtcNow() + s_lease,
-            Sides = [.. drawn.Select((one, side) => new ArenaSide { Id = one.Id, Name = one.Label, Generation = groups[side].Choices[0].Id })],
+            Sides = [
+                .. drawn.Select((one, side) => new ArenaSide { Id = one.Id, Name = one.Label, Generation = groups[side].Choices[0].Id })],
         };
-        if (!_live.TryAdd(round, live) || (await documents.AddAsync(round, person, App, RoundKind, TitleOf(said), body.ToJson()))?.Body != body.ToJson())
+        if (!_live.TryAdd(round, live)
+            || (await documents.AddAsync(round, person, App, RoundKind, TitleOf(said), body.ToJson()))?.Body != body.ToJson())
         {
             foreach (GenerationGroup group in groups) await group.DisposeAsync();
             _live.TryRemove(new(round, live));
@@ -131,31 +140,40 @@ internal sealed class Arenas(Generator generator, Contestants contestants, Docum
 
     /// <summary>Records which answer is better. Only once: then it is known who wrote what.</summary>
     /// <returns>The round, over now.</returns>
-    /// <exception cref="ApiException">There is no such round of this person, it cannot be chosen in, or was chosen in otherwise.</exception>
+    /// <exception cref="ApiException">There is no such round of this person, it cannot be chosen in, or was chosen in
+    /// otherwise.</exception>
     public async Task<ArenaRound> ChooseAsync(Guid round, string person, string owner, ArenaChoice choice)
     {
         ArenaRound body = await FindAsync(round, person) ?? throw NotFound(round);
         if (body.Choice == choice) return body;
         if (body.Choice is { } before) throw Chosen(before);
         if (!body.IsReady)
-            throw new ApiException(409, body.IsOver ? "one of the answers did not come to its end, so there is nothing to choose in this round; ask again" : "the answers are still being written", "id", "round_not_ready");
+            throw new ApiException(409,
+                body.IsOver
+                    ? "one of the answers did not come to its end, so there is nothing to choose in this round; ask again" : "the answers are still being written", "id", "round_not_ready");
         (bool a, bool b) = ArenaResults.Kept(choice);
         try
         {
             // Both or neither, under keys of the round: of two tabs, or two servers of one record, the first counts.
-            await store.AddAllFeedbackAsync([.. new[] { a, b }.Select((kept, side) => new FeedbackInput(body.Sides[side].Generation, kept ? Metrics.Keep : Metrics.Discard, true, person,
-                new JsonObject { [ArenaResults.ApplicationTag] = App, [ArenaResults.ChoiceTag] = ArenaResults.NameOf(choice) }, $"arena-{round}-{side}") { Owner = owner })]);
+            await store.AddAllFeedbackAsync(
+                [.. new[] { a,
+                    b }.Select((kept, side) => new FeedbackInput(body.Sides[side].Generation, kept ? Metrics.Keep : Metrics.Discard, true,
+                        person,
+                new JsonObject { [ArenaResults.ApplicationTag] = App, [ArenaResults.ChoiceTag] = ArenaResults.NameOf(choice) },
+                $"arena-{round}-{side}") { Owner = owner })]);
         }
         catch (IdempotencyConflictException)
         {
             // Somebody was quicker: what was chosen there stands, also where that server ended before it could say so in the round.
         }
-        ArenaChoice stands = (await store.FeedbackAsync(body.Sides[0].Generation)).Select(ArenaResults.ChoiceOf).First(said => said is not null)!.Value;
+        ArenaChoice stands = (await store.FeedbackAsync(body.Sides[0].Generation)).Select(ArenaResults.ChoiceOf)
+            .First(said => said is not null)!.Value;
         ArenaRound over = await ChangeAsync(round, person, known => known with { Choice = stands });
         return stands == choice ? over : throw Chosen(stands);
 
         static ApiException Chosen(ArenaChoice before) =>
-            new(409, $"'{ArenaResults.NameOf(before)}' was chosen in this round already, and its models are known now", "choice", "already_chosen");
+            new(409, $"'{ArenaResults.NameOf(before)}' was chosen in this round already, and its models are known now", "choice",
+                "already_chosen");
     }
 
     /// <summary>The conversation that goes on with an answer of a round.</summary>

@@ -3,7 +3,8 @@ using System.Text.RegularExpressions;
 namespace Flywheel.Studio.Apps.Translate.Formats;
 
 /// <summary>
-/// Markdown (CommonMark with tables and front matter): paragraphs, headings, items and cells are texts, with their inline marks as they stand;
+/// Markdown (CommonMark with tables and front matter): paragraphs, headings, items and cells are texts, with their inline marks as they
+/// stand;
 /// code, HTML blocks, link definitions and everything that makes the form stay as they are. A paragraph becomes one line.
 /// </summary>
 internal sealed partial class MarkdownText : PieceFormat
@@ -21,7 +22,8 @@ internal sealed partial class MarkdownText : PieceFormat
         string paragraph = "", paragraphEnd = "";
         bool inTable = false, inList = false;
         int i = 0;
-        if (lines.Count > 0 && lines[0].Text.TrimEnd() == "---" && lines.FindIndex(1, line => line.Text.TrimEnd() is "---" or "...") is > 0 and int last)
+        if (lines.Count > 0 && lines[0].Text.TrimEnd() == "---"
+            && lines.FindIndex(1, line => line.Text.TrimEnd() is "---" or "...") is > 0 and int last)
             for (; i <= last; i++) Keep(lines[i].Text + lines[i].End);
         for (; i < lines.Count; i++)
         {
@@ -63,7 +65,9 @@ internal sealed partial class MarkdownText : PieceFormat
                 Keep(line + end);
                 continue;
             }
-            if (inTable || (bare.Contains('|', StringComparison.Ordinal) && i + 1 < lines.Count && Delimiter().IsMatch(Quote().Replace(lines[i + 1].Text, ""))))
+            if (inTable
+                || (bare.Contains('|', StringComparison.Ordinal) && i + 1 < lines.Count
+                    && Delimiter().IsMatch(Quote().Replace(lines[i + 1].Text, ""))))
             {
                 Close();
                 inTable = true;

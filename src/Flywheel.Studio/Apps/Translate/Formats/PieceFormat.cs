@@ -12,13 +12,15 @@ internal abstract class PieceFormat : ITextFormat
 
     public abstract string MediaType { get; }
 
-    public IReadOnlyList<TextBlock> Read(byte[] file) => [.. Parse(Utf8File.Decode(file, "the file")).Where(piece => piece.Block is not null).Select(piece => piece.Block!)];
+    public IReadOnlyList<TextBlock> Read(byte[] file) =>
+        [.. Parse(Utf8File.Decode(file, "the file")).Where(piece => piece.Block is not null).Select(piece => piece.Block!)];
 
     public byte[] Write(byte[] file, IReadOnlyList<string> texts)
     {
         var written = new StringBuilder();
         int block = 0;
-        foreach (Piece piece in Parse(Utf8File.Decode(file, "the file"))) written.Append(piece.Block is null ? piece.Text : Fit(piece.Block, texts[block++]));
+        foreach (Piece piece in Parse(Utf8File.Decode(file, "the file")))
+            written.Append(piece.Block is null ? piece.Text : Fit(piece.Block, texts[block++]));
         return Encoding.UTF8.GetBytes(written.ToString());
     }
 

@@ -50,6 +50,7 @@ internal sealed class PlainText : PieceFormat
     {
         if (lines.Count < 2) return false;
         int[] widths = [.. lines.SkipLast(1).Select(line => line.Text.Trim().Length)];
-        return widths.Min() >= MinWidth && widths.Max() <= MaxWidth && widths.Max() - widths.Min() <= MaxRagged && lines[^1].Text.Trim().Length <= MaxWidth;
+        return widths.Min() >= MinWidth && widths.Max() <= MaxWidth && widths.Max() - widths.Min() <= MaxRagged
+            && lines[^1].Text.Trim().Length <= MaxWidth;
     }
 }

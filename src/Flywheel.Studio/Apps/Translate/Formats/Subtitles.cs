@@ -30,7 +30,8 @@ internal sealed partial class Subtitles : PieceFormat
             int first = i;
             if (Number().IsMatch(lines[i].Text) && i + 1 < lines.Count) pieces.Add(new(lines[i].Text + lines[i++].End));
             if (!Times().IsMatch(lines[i].Text))
-                throw new FlywheelException($"the SRT file, line {i + 1}: is '{(lines[i].Text.Length <= 60 ? lines[i].Text : lines[i].Text[..57] + "...")}', expected {(i == first ? "a number, or " : "")}times such as 00:00:01,000 --> 00:00:03,500");
+                throw new FlywheelException(
+                    $"the SRT file, line {i + 1}: is '{(lines[i].Text.Length <= 60 ? lines[i].Text : lines[i].Text[..57] + "...")}', expected {(i == first ? "a number, or " : "")}times such as 00:00:01,000 --> 00:00:03,500");
             pieces.Add(new(lines[i].Text + lines[i++].End));
             cues++;
             List<(string Text, string End)> said = [];
@@ -41,13 +42,16 @@ internal sealed partial class Subtitles : PieceFormat
             else pieces.Add(new(string.Join(said[0].End, said.Select(line => line.Text))));
             pieces.Add(new(said[^1].End));
         }
-        return cues > 0 ? pieces : throw new FlywheelException("the SRT file has no subtitle, expected a number, a line of times and a text");
+        return cues > 0
+            ? pieces : throw new FlywheelException("the SRT file has no subtitle, expected a number, a line of times and a text");
     }
 
     /// <summary>An empty line would end the subtitle, and an arrow of times begin another.</summary>
     protected override string Fit(TextBlock block, string text)
     {
-        string[] lines = [.. text.Replace("-->", "→", StringComparison.Ordinal).Split(['\n', '\r'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
+        string[] lines =
+            [.. text.Replace("-->", "→", StringComparison.Ordinal)
+                .Split(['\n', '\r'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)];
         if (lines.Length != 1 || lines[0].Length <= MaxLine) return string.Join('\n', lines);
         // As few lines as hold it, as even as its words allow.
         int count = (lines[0].Length + MaxLine - 1) / MaxLine, at = 0;

@@ -7,7 +7,8 @@ namespace Flywheel.Studio.Apps.Translate.Formats;
 
 /// <summary>
 /// A paragraph of a Word document as a text with numbered tags: <c>&lt;1&gt;...&lt;/1&gt;</c> around what has another form than most of the
-/// paragraph, or is a link; <c>&lt;2/&gt;</c> for what is no text (a picture, a tab, a note's mark, a field). Within a link the form is that of
+/// paragraph, or is a link; <c>&lt;2/&gt;</c> for what is no text (a picture, a tab, a note's mark, a field). Within a link the form is
+/// that of
 /// its beginning. Where the text itself looks like such tags, the form within the paragraph is lost.
 /// </summary>
 internal sealed partial class WordParagraph
@@ -24,7 +25,8 @@ internal sealed partial class WordParagraph
         foreach (OpenXmlElement child in paragraph.ChildElements) Take(child, ref depth);
         if (_parts.Any(part => part.Kind != PartKind.Thing && Tag().IsMatch(part.Words.ToString())))
             foreach (Part part in _parts.Where(part => part.Kind == PartKind.Words)) part.Form = "";
-        _base = _parts.Where(part => part.Kind == PartKind.Words).GroupBy(part => part.Form).OrderByDescending(group => group.Sum(part => part.Words.Length)).FirstOrDefault()?.Key ?? "";
+        _base = _parts.Where(part => part.Kind == PartKind.Words).GroupBy(part => part.Form)
+            .OrderByDescending(group => group.Sum(part => part.Words.Length)).FirstOrDefault()?.Key ?? "";
         int number = 0;
         var text = new StringBuilder();
         foreach (Part part in _parts)
@@ -62,7 +64,8 @@ internal sealed partial class WordParagraph
             else form = tag.Groups[1].Length > 0 ? null : part;
         }
         Say(text[at..], form);
-        foreach (Part part in _parts.Where(part => part.Kind == PartKind.Thing && !used.Contains(part.Number))) content.AddRange(part.Elements);
+        foreach (Part part in _parts.Where(part => part.Kind == PartKind.Thing && !used.Contains(part.Number)))
+            content.AddRange(part.Elements);
 
         OpenXmlElement? properties = _paragraph.ParagraphProperties;
         foreach (OpenXmlElement child in _paragraph.ChildElements.ToList()) child.Remove();
@@ -78,7 +81,8 @@ internal sealed partial class WordParagraph
             if (words.Length == 0) return;
             Run run = MakeRun(words, part?.Form ?? _base);
             if (part?.Kind != PartKind.Link) content.Add(run);
-            else if (content.Count > 0 && content[^1] is Hyperlink open && ReferenceEquals(open.Annotation<Part>(), part)) open.AppendChild(run);
+            else if (content.Count > 0 && content[^1] is Hyperlink open && ReferenceEquals(open.Annotation<Part>(), part))
+                open.AppendChild(run);
             else
             {
                 var link = (Hyperlink)part.Elements[0].CloneNode(false);
@@ -98,7 +102,10 @@ internal sealed partial class WordParagraph
         {
             if (i > 0) run.AppendChild(new Break());
             // XML 1.0 has no place for most control characters, nor for half of a surrogate pair.
-            string line = string.Concat(lines[i].EnumerateRunes().Where(rune => rune.Value == '\t' || (!Rune.IsControl(rune) && rune.Value is not (0xFFFE or 0xFFFF))));
+            string line =
+                string.Concat(
+                    lines[i].EnumerateRunes()
+                        .Where(rune => rune.Value == '\t' || (!Rune.IsControl(rune) && rune.Value is not (0xFFFE or 0xFFFF))));
             if (line.Length > 0) run.AppendChild(new Text(line) { Space = SpaceProcessingModeValues.Preserve });
         }
         return run;
@@ -117,11 +124,13 @@ internal sealed partial class WordParagraph
                 foreach (OpenXmlElement child in element.ChildElements) Take(child, ref fieldDepth);
                 return;
             case Hyperlink link when fieldDepth == 0 && link.Descendants<Run>().All(IsWords):
-                _parts.Add(new Part(PartKind.Link, FormOf(link.GetFirstChild<Run>())) { Elements = { link }, Words = { } }.With(string.Concat(link.Descendants<Run>().Select(WordsOf))));
+                _parts.Add(new Part(PartKind.Link, FormOf(link.GetFirstChild<Run>())) { Elements = { link },
+                    Words = { } }.With(string.Concat(link.Descendants<Run>().Select(WordsOf))));
                 return;
             case Run run when fieldDepth == 0 && IsWords(run):
                 string form = FormOf(run);
-                if (_parts.Count == 0 || _parts[^1].Kind != PartKind.Words || _parts[^1].Form != form) _parts.Add(new Part(PartKind.Words, form));
+                if (_parts.Count == 0 || _parts[^1].Kind != PartKind.Words || _parts[^1].Form != form)
+                    _parts.Add(new Part(PartKind.Words, form));
                 _parts[^1].Words.Append(WordsOf(run));
                 return;
         }
@@ -136,9 +145,12 @@ internal sealed partial class WordParagraph
     }
 
     private static bool IsWords(Run run) =>
-        run.ChildElements.All(child => child is RunProperties or DocumentFormat.OpenXml.Wordprocessing.Text or NoBreakHyphen or SoftHyphen or LastRenderedPageBreak || IsLineBreak(child));
+        run.ChildElements.All(child =>
+            child is RunProperties or DocumentFormat.OpenXml.Wordprocessing.Text or NoBreakHyphen or SoftHyphen or LastRenderedPageBreak
+                || IsLineBreak(child));
 
-    private static bool IsLineBreak(OpenXmlElement child) => child is Break { Type: null } || (child is Break { Type: { } type } && type.Value == BreakValues.TextWrapping);
+    private static bool IsLineBreak(OpenXmlElement child) =>
+        child is Break { Type: null } || (child is Break { Type: { } type } && type.Value == BreakValues.TextWrapping);
 
     private static string WordsOf(Run run) => string.Concat(run.ChildElements.Select(child => child switch
     {

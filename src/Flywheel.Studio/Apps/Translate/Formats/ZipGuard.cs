@@ -30,13 +30,15 @@ internal static class ZipGuard
                     length += read;
                     all += read;
                     if (all > MaxUnpacked) throw Refused($"unpacks to more than {MaxUnpacked >> 20} MB");
-                    if (length > SmallEnough && length > MaxRatio * Math.Max(1, entry.CompressedLength)) throw Refused($"has a part that unpacks to more than {MaxRatio} times its size");
+                    if (length > SmallEnough && length > MaxRatio * Math.Max(1, entry.CompressedLength))
+                        throw Refused($"has a part that unpacks to more than {MaxRatio} times its size");
                 }
             }
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or NotSupportedException or ArgumentException)
         {
-            throw new FlywheelException($"the DOCX file cannot be opened: {e.Message.TrimEnd('.')}; expected an Office Open XML document without a password", e);
+            throw new FlywheelException(
+                $"the DOCX file cannot be opened: {e.Message.TrimEnd('.')}; expected an Office Open XML document without a password", e);
         }
     }
 

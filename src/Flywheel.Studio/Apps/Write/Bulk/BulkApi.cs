@@ -53,12 +53,14 @@ internal static class BulkApi
         BulkTable table = BulkTable.Read(body.RequiredText("csv"));
         IReadOnlyDictionary<int, string> columns = Columns(body, table);
         string? kind = body.Text("kind");
-        if (kind is not null && !CopyAbilities.Kinds(host.Current).Contains(kind)) throw RequestBody.Wrong("kind", body["kind"], NearestName.List(CopyAbilities.Kinds(host.Current)));
+        if (kind is not null && !CopyAbilities.Kinds(host.Current).Contains(kind))
+            throw RequestBody.Wrong("kind", body["kind"], NearestName.List(CopyAbilities.Kinds(host.Current)));
         (string? tone, string? length) = (body.Text("tone", BriefFields.MaxLine), body.Text("length", BriefFields.MaxLine));
         int? drafts = body.Count("drafts", 1, BulkBody.MaxDrafts);
         bool start = body.Flag("start") ?? true;
         Document document = await bulks.CreateAsync(person, body.Text("name", maxLength: 80) ?? "", table);
-        await bulks.ChangeAsync(document.Id, person, bulk => columns.Aggregate(bulk, (now, column) => now.With(column.Key, column.Value)) with
+        await bulks.ChangeAsync(document.Id, person,
+            bulk => columns.Aggregate(bulk, (now, column) => now.With(column.Key, column.Value)) with
         {
             Kind = kind ?? bulk.Kind, Tone = tone ?? "", Length = length ?? "", NumDrafts = drafts ?? bulk.NumDrafts,
         });
@@ -73,10 +75,13 @@ internal static class BulkApi
         foreach ((string column, JsonNode? field) in body.Object("columns") ?? [])
         {
             int index = table.Columns.ToList().IndexOf(column);
-            if (index < 0) throw ApiException.BadField("columns", $"field 'columns' names '{column}', expected a column of the table: {NearestName.List(table.Columns)}");
+            if (index < 0)
+                throw ApiException.BadField("columns",
+                    $"field 'columns' names '{column}', expected a column of the table: {NearestName.List(table.Columns)}");
             if (field is not (null or JsonValue)) throw RequestBody.Wrong($"columns.{column}", field, "a field or null");
             string name = field is JsonValue value && value.TryGetValue(out string? text) ? text : "";
-            if (field is not null && !BriefFields.Names.Contains(name)) throw RequestBody.Wrong($"columns.{column}", field, $"null or one of {NearestName.List(BriefFields.Names)}");
+            if (field is not null && !BriefFields.Names.Contains(name))
+                throw RequestBody.Wrong($"columns.{column}", field, $"null or one of {NearestName.List(BriefFields.Names)}");
             columns[index] = name;
         }
         return columns;
@@ -101,7 +106,8 @@ internal static class BulkApi
         if (!Actions.Contains(action)) throw RequestBody.Wrong("action", body["action"], NearestName.List(Actions));
         (Document document, BulkBody bulk) = await FindAsync(bulks, id, person);
         if (action == "start") await bulks.StartAsync(document.Id, person);
-        else if (bulk.Job is not { } job) throw ApiException.BadField("action", $"field 'action' is '{action}', but nothing was begun yet; expected start");
+        else if (bulk.Job is not { } job)
+            throw ApiException.BadField("action", $"field 'action' is '{action}', but nothing was begun yet; expected start");
         else await (action switch { "pause" => queue.PauseAsync(job), "resume" => queue.ResumeAsync(job), _ => queue.CancelAsync(job) });
         await Answers.Json(http, await StateAsync(bulks, document.Id, person));
     }
@@ -132,7 +138,8 @@ internal static class BulkApi
                 ["kind"] = fields.Kind,
                 ["drafts"] = new JsonArray([.. (BulkBriefs.Written(briefs[i].Brief)?.Drafts ?? []).Select(draft => new JsonObject
                 {
-                    ["generation_id"] = draft.Generation.ToString(), ["text"] = draft.Text, ["state"] = JsonNamingPolicy.CamelCase.ConvertName(draft.State.ToString()),
+                    ["generation_id"] = draft.Generation.ToString(), ["text"] = draft.Text,
+                    ["state"] = JsonNamingPolicy.CamelCase.ConvertName(draft.State.ToString()),
                 })]),
             });
         }
@@ -148,14 +155,18 @@ internal static class BulkApi
         string text = state == "edited" ? body.RequiredText("text", 20_000) : "";
         (Document document, BulkBody bulk) = await FindAsync(bulks, id, person);
         int index = int.TryParse(row, out int number) && number >= 0 && number < bulk.NumRows ? number
-            : throw new ApiException(404, $"there is no row '{Short(row)}' in this table, expected a number from 0 to {bulk.NumRows - 1}", "row", "not_found");
+            : throw new ApiException(404, $"there is no row '{Short(row)}' in this table, expected a number from 0 to {bulk.NumRows - 1}",
+                "row", "not_found");
         string generation = body.RequiredText("generation_id", 80);
         DraftSet? set = BulkBriefs.Written((await bulks.RowsAsync(document.Id, person, index, 1))[0].Brief);
         Draft draft = set?.Drafts.FirstOrDefault(one => one.Generation.ToString() == generation)
             ?? throw ApiException.BadField("generation_id", $"field 'generation_id' is '{generation}', expected a draft of row {index}");
         await bulks.ActAsync(document.Id, person, index, set!, draft.Generation, Enum.Parse<DraftState>(state, ignoreCase: true), text);
-        Draft now = BulkBriefs.Written((await bulks.RowsAsync(document.Id, person, index, 1))[0].Brief)!.Drafts.Single(one => one.Generation == draft.Generation);
-        await Answers.Json(http, new() { ["generation_id"] = generation, ["text"] = now.Text, ["state"] = JsonNamingPolicy.CamelCase.ConvertName(now.State.ToString()) });
+        Draft now =
+            BulkBriefs.Written((await bulks.RowsAsync(document.Id, person, index, 1))[0].Brief)!.Drafts.Single(one =>
+                one.Generation == draft.Generation);
+        await Answers.Json(http, new() { ["generation_id"] = generation, ["text"] = now.Text,
+            ["state"] = JsonNamingPolicy.CamelCase.ConvertName(now.State.ToString()) });
     }
 
     private static async Task<IResult> CsvAsync(HttpContext http, string id, BulkBriefs bulks)
@@ -172,7 +183,10 @@ internal static class BulkApi
         (Document document, BulkBody body) = (await bulks.FindAsync(id, person))!.Value;
         BulkTable table = await bulks.TableAsync(body, person);
         JsonObject answer = Summary(document, body, await bulks.JobAsync(body));
-        answer["columns"] = new JsonObject(table.Columns.Index().DistinctBy(column => column.Item).Select(column => KeyValuePair.Create(column.Item, body.Fields[column.Index] is { Length: > 0 } field ? (JsonNode?)field : null)));
+        answer["columns"] =
+            new JsonObject(table.Columns.Index().DistinctBy(column => column.Item)
+                .Select(column =>
+                    KeyValuePair.Create(column.Item, body.Fields[column.Index] is { Length: > 0 } field ? (JsonNode?)field : null)));
         answer["kind"] = body.Kind;
         answer["left_out"] = new JsonArray([.. bulks.Problems(body, table).Select(problem => new JsonObject
         {
@@ -195,20 +209,24 @@ internal static class BulkApi
     };
 
     private static async Task<(Document Document, BulkBody Body)> FindAsync(BulkBriefs bulks, string id, string person) =>
-        (Guid.TryParse(id, out Guid bulk) ? await bulks.FindAsync(bulk, person) : null) ?? throw new ApiException(404, $"there is no table of briefs with the id '{Short(id)}' here", "id", "not_found");
+        (Guid.TryParse(id, out Guid bulk) ? await bulks.FindAsync(bulk, person) : null)
+            ?? throw new ApiException(404, $"there is no table of briefs with the id '{Short(id)}' here", "id", "not_found");
 
     /// <summary>Whose tables: the user of the key; else the one that the caller names.</summary>
     private static string PersonOf(HttpContext http)
     {
         string stated = http.Request.Query["user"].ToString();
-        if (stated.Length > 0 && !Caller.MaySee(http.User, stated)) throw new ApiException(403, $"field 'user' is '{Short(stated)}', but the key is another user's; leave the field out", "user", "user_mismatch", "permission_error");
+        if (stated.Length > 0 && !Caller.MaySee(http.User, stated))
+            throw new ApiException(403, $"field 'user' is '{Short(stated)}', but the key is another user's; leave the field out", "user",
+                "user_mismatch", "permission_error");
         return Caller.UserOf(http.User) ?? stated;
     }
 
     private static int Number(HttpContext http, string name, int absent, int max)
     {
         if (http.Request.Query[name].ToString() is not { Length: > 0 } text) return absent;
-        return int.TryParse(text, out int number) && number >= 0 && number <= max ? number : throw ApiException.BadField(name, $"field '{name}' is '{Short(text)}', expected a number from 0 to {max}");
+        return int.TryParse(text, out int number) && number >= 0 && number <= max
+            ? number : throw ApiException.BadField(name, $"field '{name}' is '{Short(text)}', expected a number from 0 to {max}");
     }
 
     private static string Short(string text) => text.Length <= 80 ? text : text[..77] + "...";

@@ -37,7 +37,8 @@ internal sealed record BulkBody
 
     /// <summary>A column is a field from now on; the one that was it before is not used any more, unless both are facts.</summary>
     public BulkBody With(int column, string field) =>
-        this with { Fields = [.. Fields.Select((known, i) => i == column ? field : known == field && field != BulkColumns.Facts ? "" : known)] };
+        this with {
+            Fields = [.. Fields.Select((known, i) => i == column ? field : known == field && field != BulkColumns.Facts ? "" : known)] };
 
     /// <summary>The brief that a row states.</summary>
     public BriefFields Read(BulkRow row)
@@ -46,8 +47,12 @@ internal sealed record BulkBody
         foreach ((int i, string field) in Fields.Index())
         {
             if (field.Length == 0 || i >= row.Cells.Count || row.Cells[i].Trim() is not { Length: > 0 } cell) continue;
-            if (field == BulkColumns.Facts) fields = fields with { Facts = string.Join('\n', new[] { fields.Facts }.Concat(FactsOf(cell)).Where(fact => fact.Length > 0)) };
-            else fields = fields.With(field, BulkColumns.Value(field, string.Join(' ', cell.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))));
+            if (field == BulkColumns.Facts)
+                fields = fields
+                    with { Facts = string.Join('\n', new[] { fields.Facts }.Concat(FactsOf(cell)).Where(fact => fact.Length > 0)) };
+            else fields =
+                fields.With(field,
+                    BulkColumns.Value(field, string.Join(' ', cell.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries))));
         }
         return fields;
     }
@@ -66,7 +71,8 @@ internal sealed record BulkBody
 
     // One a line; where there is only one line, it may list them.
     private static string[] FactsOf(string cell) =>
-        cell.Split(cell.Contains('\n', StringComparison.Ordinal) ? ['\n'] : [';', '；', '|', '•'], StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+        cell.Split(cell.Contains('\n', StringComparison.Ordinal) ? ['\n'] : [';', '；', '|', '•'],
+            StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 }
 
 /// <summary>A row that is left out, and why.</summary>

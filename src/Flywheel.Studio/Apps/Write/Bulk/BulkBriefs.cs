@@ -27,12 +27,14 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
         Guid id = Guid.CreateVersion7(time.GetUtcNow()), file = Guid.CreateVersion7(time.GetUtcNow());
         name = name.Trim() is { Length: > 0 } given ? given[..Math.Min(given.Length, 80)] : "briefs.csv";
         await documents.PutAsync(file, person, Briefs.App, TableKind, name, JsonSerializer.Serialize(table, CopyJson.Options));
-        var body = new BulkBody { Table = file, NumRows = table.Rows.Count, Fields = BulkColumns.Guess(table.Columns), Kind = CopyAbilities.Kinds(host.Current)[0] };
+        var body = new BulkBody { Table = file, NumRows = table.Rows.Count, Fields = BulkColumns.Guess(table.Columns),
+            Kind = CopyAbilities.Kinds(host.Current)[0] };
         return await documents.PutAsync(id, person, Briefs.App, BulkKind, name, body.ToJson());
     }
 
     public async Task<(Document Document, BulkBody Body)?> FindAsync(Guid id, string person) =>
-        await documents.FindAsync(id, person) is { App: Briefs.App, Kind: BulkKind, Deleted: null } document ? document.Readable(BulkBody.Parse) : null;
+        await documents.FindAsync(id, person) is { App: Briefs.App, Kind: BulkKind, Deleted: null } document
+            ? document.Readable(BulkBody.Parse) : null;
 
     public async Task<IReadOnlyList<(Document Document, BulkBody Body, JobRow? Job)>> ListAsync(string person)
     {
@@ -42,11 +44,13 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     }
 
     /// <summary>Tables of briefs that cannot be read any more.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) => [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Damaged(BulkBody.Parse)];
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) =>
+        [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Damaged(BulkBody.Parse)];
 
     /// <exception cref="BulkException">Its rows are damaged in the record.</exception>
     public async Task<BulkTable> TableAsync(BulkBody body, string person) =>
-        (await documents.FindAsync(body.Table, person)).Readable(json => JsonSerializer.Deserialize<BulkTable>(json, CopyJson.Options)!)?.Body ?? throw new BulkException("bulk.damaged");
+        (await documents.FindAsync(body.Table, person)).Readable(json =>
+            JsonSerializer.Deserialize<BulkTable>(json, CopyJson.Options)!)?.Body ?? throw new BulkException("bulk.damaged");
 
     /// <summary>The job that writes; null before it was begun.</summary>
     public async Task<JobRow?> JobAsync(BulkBody body) => body.Job is { } job ? await queue.FindAsync(job) : null;
@@ -56,7 +60,8 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     {
         IReadOnlyList<string> kinds = CopyAbilities.Kinds(host.Current);
         return [.. table.Rows.Index().Select(one => (one.Index, one.Item.Line, Problem: body.Problem(one.Item, table.Columns.Count, kinds)))
-            .Where(one => one.Problem is not null).Select(one => new BulkProblem(one.Index, one.Line, one.Problem!.Value.Message, one.Problem.Value.About))];
+            .Where(one => one.Problem is not null)
+            .Select(one => new BulkProblem(one.Index, one.Line, one.Problem!.Value.Message, one.Problem.Value.About))];
     }
 
     /// <summary>Changes how a table is read.</summary>
@@ -86,7 +91,9 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
             if (!body.Fields.Contains("name")) throw new BulkException("bulk.no-name");
             BulkTable table = await TableAsync(body, person);
             IReadOnlyList<BulkProblem> problems = Problems(body, table);
-            if (problems.Count == table.Rows.Count) throw new BulkException("bulk.none-good", problems[0].Line, Shell.Strings.Of("en").Format(problems[0].Message, problems[0].About));
+            if (problems.Count == table.Rows.Count)
+                throw new BulkException("bulk.none-good", problems[0].Line,
+                    Shell.Strings.Of("en").Format(problems[0].Message, problems[0].About));
             // Were the server to end between the two, the rows would be written once all the same: a row knows that it is.
             JobRow job = await queue.EnqueueAsync(Job, JsonSerializer.Serialize(new { bulk = id }, JsonText.Compact), person);
             await ChangeAsync(id, person, now => now with { Job = job.Id, NumGood = table.Rows.Count - problems.Count });
@@ -100,7 +107,9 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     /// <summary>Into the bin, or out of it again; a job that still writes is ended.</summary>
     public async Task DeleteAsync(Guid id, string person, bool deleted = true)
     {
-        if (deleted && await FindAsync(id, person) is var (_, body) && await JobAsync(body) is { State: JobState.Queued or JobState.Running or JobState.Paused } job) await queue.CancelAsync(job.Id);
+        if (deleted && await FindAsync(id, person) is var (_, body)
+            && await JobAsync(body) is { State: JobState.Queued or JobState.Running or JobState.Paused } job)
+            await queue.CancelAsync(job.Id);
         await documents.DeleteAsync(id, person, deleted);
     }
 
@@ -117,14 +126,16 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     {
         Guid[] ids = [.. Enumerable.Range(first, count).Select(index => RowId(bulk, index))];
         Dictionary<Guid, Document> found = (await documents.FindAsync(ids, person)).ToDictionary(document => document.Id);
-        return [.. ids.Select(id => found.TryGetValue(id, out Document? document) ? (Stored.Read(document.Body, BriefBody.Parse), document.Tags) : ((BriefBody?)null, ""))];
+        return [.. ids.Select(id => found.TryGetValue(id, out Document? document)
+            ? (Stored.Read(document.Body, BriefBody.Parse), document.Tags) : ((BriefBody?)null, ""))];
     }
 
     /// <summary>What a person did with a draft of a row; see <see cref="Briefs.ActAsync"/>.</summary>
     public Task ActAsync(Guid bulk, string person, int row, DraftSet set, Guid generation, DraftState state, string text = "") =>
         briefs.ActAsync(RowId(bulk, row), person, set, generation, state, text);
 
-    /// <summary>The table with what was written: the input's columns, the text that was chosen, each draft, and why a row was left out.</summary>
+    /// <summary>The table with what was written: the input's columns, the text that was chosen, each draft, and why a row was left
+    /// out.</summary>
     public async Task<byte[]> ExportAsync(Guid bulk, BulkBody body, string person, Shell.Strings words)
     {
         const int together = 200;
@@ -139,13 +150,18 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
             for (int i = 0; i < count; i++)
             {
                 IReadOnlyList<Draft> drafts = Written(briefs[i].Brief)?.Drafts ?? [];
-                IEnumerable<string> input = table.Rows[first + i].Cells.Concat(Enumerable.Repeat("", table.Columns.Count)).Take(table.Columns.Count);
-                string problem = problems.TryGetValue(first + i, out BulkProblem? known) && drafts.Count == 0 ? words.Format(known.Message, known.About) : briefs[i].Tags == TooLong ? words["write.too-long"] : "";
+                IEnumerable<string> input = table.Rows[first + i].Cells.Concat(Enumerable.Repeat("", table.Columns.Count))
+                    .Take(table.Columns.Count);
+                string problem = problems.TryGetValue(first + i, out BulkProblem? known) && drafts.Count == 0
+                    ? words.Format(known.Message, known.About) : briefs[i].Tags == TooLong ? words["write.too-long"] : "";
                 Line([.. input, string.Join("\n\n", drafts.Where(draft => draft.IsChosen).Select(draft => draft.Text)),
-                    .. Enumerable.Range(0, body.NumDrafts).Select(number => number < drafts.Count && drafts[number].State != DraftState.Discarded ? drafts[number].Text : ""), problem]);
+                    .. Enumerable.Range(0, body.NumDrafts)
+                        .Select(number => number < drafts.Count && drafts[number].State != DraftState.Discarded ? drafts[number].Text : ""),
+                        problem]);
             }
         }
-        return [.. Encoding.UTF8.Preamble, .. Encoding.UTF8.GetBytes(csv.ToString())]; // the mark without which Excel reads another encoding
+        // the mark without which Excel reads another encoding
+        return [.. Encoding.UTF8.Preamble, .. Encoding.UTF8.GetBytes(csv.ToString())];
 
         void Line(IEnumerable<string> cells) => csv.AppendJoin(table.Delimiter, cells.Select(CopyExport.Cell)).Append("\r\n");
     }

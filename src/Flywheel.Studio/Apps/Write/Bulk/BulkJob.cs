@@ -7,7 +7,8 @@ using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps.Write.Bulk;
 
-/// <summary>Writes the rows of a table of briefs, one after another. Ended by a crash, it goes on with the first row that has no drafts.</summary>
+/// <summary>Writes the rows of a table of briefs, one after another. Ended by a crash, it goes on with the first row that has no
+/// drafts.</summary>
 internal sealed class BulkJob(BulkBriefs bulks, Documents documents, Briefs briefs, DraftWriter writer, TimeProvider time)
 {
     public async Task<string?> RunAsync(JobContext job, CancellationToken cancellation)
@@ -21,10 +22,12 @@ internal sealed class BulkJob(BulkBriefs bulks, Documents documents, Briefs brie
         {
             cancellation.ThrowIfCancellationRequested();
             Guid row = BulkBriefs.RowId(id, rows[done]);
-            if (await documents.FindAsync(row, job.User) is { } known && (known.Tags == BulkBriefs.TooLong || BulkBriefs.Written(Stored.Read(known.Body, BriefBody.Parse)) is not null)) continue;
+            if (await documents.FindAsync(row, job.User) is { } known
+                && (known.Tags == BulkBriefs.TooLong || BulkBriefs.Written(Stored.Read(known.Body, BriefBody.Parse)) is not null)) continue;
             await job.CheckLimitAsync(cancellation);
             await WriteAsync(row, job.User, document.Title, body.Read(table.Rows[rows[done]]), body.NumDrafts, cancellation);
-            await job.ReportAsync((done + 1.0) / rows.Length, string.Create(CultureInfo.InvariantCulture, $"{document.Title}: {done + 1:N0} of {rows.Length:N0}"));
+            await job.ReportAsync((done + 1.0) / rows.Length,
+                string.Create(CultureInfo.InvariantCulture, $"{document.Title}: {done + 1:N0} of {rows.Length:N0}"));
         }
         return JsonSerializer.Serialize(new { rows = rows.Length, left_out = bad.Count }, JsonText.Compact);
     }
@@ -39,7 +42,8 @@ internal sealed class BulkJob(BulkBriefs bulks, Documents documents, Briefs brie
         {
             try
             {
-                live = await writer.StartAsync(row, person, fields, fields.ToBrief().ToConversation(), "", examples, numDrafts, Priority.Batch);
+                live = await writer.StartAsync(row, person, fields, fields.ToBrief().ToConversation(), "", examples, numDrafts,
+                    Priority.Batch);
                 break;
             }
             catch (PromptTooLongException)
@@ -67,6 +71,8 @@ internal sealed class BulkJob(BulkBriefs bulks, Documents documents, Briefs brie
         cancellation.ThrowIfCancellationRequested();
         throw new InvalidOperationException($"the drafts of '{fields.Name}' could not be recorded");
 
-        Task PutAsync(List<DraftSet> sets) => documents.PutAsync(row, person, Briefs.App, Briefs.RowKind, fields.Name, new BriefBody { Fields = fields, Sets = sets }.ToJson(), folder);
+        Task PutAsync(List<DraftSet> sets) =>
+            documents.PutAsync(row, person, Briefs.App, Briefs.RowKind, fields.Name,
+                new BriefBody { Fields = fields, Sets = sets }.ToJson(), folder);
     }
 }

@@ -8,7 +8,8 @@ using MudBlazor;
 
 namespace Flywheel.Studio.Apps.Write.Bulk;
 
-/// <summary>One table of briefs: first how its columns are read, then what was written for each row, where each draft is chosen as in Write.</summary>
+/// <summary>One table of briefs: first how its columns are read, then what was written for each row, where each draft is chosen as in
+/// Write.</summary>
 public sealed partial class BulkSheetPage
 {
     private const int PageSize = 20, MaxProblems = 50;
@@ -91,7 +92,8 @@ public sealed partial class BulkSheetPage
         _model = Host.Current;
         // Read before it is asked how far the job is: what is shown as done is shown with its drafts.
         JobRow? job = await Bulks.JobAsync(body);
-        if (body.Job is not null) _shown = await Bulks.RowsAsync(Id, Visit.Person, First, Math.Clamp(table.Rows.Count - First, 0, PageSize));
+        if (body.Job is not null)
+            _shown = await Bulks.RowsAsync(Id, Visit.Person, First, Math.Clamp(table.Rows.Count - First, 0, PageSize));
         if (_body is null || body.Job is null || _body.Job is null)
         {
             _problems = Bulks.Problems(body, table);
@@ -103,10 +105,13 @@ public sealed partial class BulkSheetPage
 
     /// <summary>What cells of a column look like.</summary>
     private string Sample(int column) =>
-        string.Join(" · ", _table!.Rows.Where(row => column < row.Cells.Count).Select(row => row.Cells[column].ReplaceLineEndings(" ").Trim()).Where(cell => cell.Length > 0).Take(2));
+        string.Join(" · ",
+            _table!.Rows.Where(row => column < row.Cells.Count).Select(row => row.Cells[column].ReplaceLineEndings(" ").Trim())
+                .Where(cell => cell.Length > 0).Take(2));
 
     /// <summary>A choice as the page calls it; one of the person's own words as it is.</summary>
-    private string Said(string field, string value) => Words.Knows($"write.{field}.{value.Replace(' ', '-')}") ? Words[$"write.{field}.{value.Replace(' ', '-')}"] : value;
+    private string Said(string field, string value) =>
+        Words.Knows($"write.{field}.{value.Replace(' ', '-')}") ? Words[$"write.{field}.{value.Replace(' ', '-')}"] : value;
 
     private Task ChangeAsync(Func<BulkBody, BulkBody> change) => TryAsync(() => Bulks.ChangeAsync(Id, Visit.Person, change));
 
@@ -156,7 +161,9 @@ public sealed partial class BulkSheetPage
             return;
         }
         int number = set.Drafts.FindIndex(one => one.Generation == draft.Generation) + 1;
-        _announcement = Words.Format(state == DraftState.Ready ? "write.announce-undone" : $"write.announce-{state.ToString().ToLowerInvariant()}", number);
+        _announcement =
+            Words.Format(state == DraftState.Ready ? "write.announce-undone" : $"write.announce-{state.ToString().ToLowerInvariant()}",
+                number);
         await LoadAsync();
         StateHasChanged();
     }

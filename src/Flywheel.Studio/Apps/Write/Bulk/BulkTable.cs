@@ -48,7 +48,8 @@ internal sealed record BulkTable(string Delimiter, IReadOnlyList<string> Columns
             text = text.IndexOf('\n', StringComparison.Ordinal) is >= 0 and int end ? text[(end + 1)..] : "";
         }
         string delimiter = named ?? Guess(text);
-        var reading = new CsvConfiguration(CultureInfo.InvariantCulture) { Delimiter = delimiter, BadDataFound = null, IgnoreBlankLines = true };
+        var reading = new CsvConfiguration(CultureInfo.InvariantCulture) { Delimiter = delimiter, BadDataFound = null,
+            IgnoreBlankLines = true };
         using var csv = new CsvParser(new StringReader(text), reading);
         string[]? columns = null;
         List<BulkRow> rows = [];
@@ -91,7 +92,8 @@ internal sealed record BulkTable(string Delimiter, IReadOnlyList<string> Columns
     private static string[] Header(string[] cells, int line)
     {
         if (cells.Length > MaxColumns) throw new BulkException("bulk.many-columns", cells.Length, MaxColumns);
-        if (cells.FirstOrDefault(cell => cell.Length > BriefFields.MaxLine) is { } longest) throw new BulkException("bulk.no-header", line, longest[..40]);
+        if (cells.FirstOrDefault(cell => cell.Length > BriefFields.MaxLine) is { } longest)
+            throw new BulkException("bulk.no-header", line, longest[..40]);
         return [.. cells.Select((cell, i) => cell.Trim() is { Length: > 0 } name ? name : $"{i + 1}")];
     }
 

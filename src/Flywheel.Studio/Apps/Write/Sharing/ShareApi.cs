@@ -25,7 +25,8 @@ internal static class ShareApi
         GenerationFields.RefuseUnknownBut(body, "brief", "set", "days", "user");
         string person = body.Text("user", maxLength: 200) ?? "";
         Guid brief = Id(body, "brief") ?? throw RequestBody.Wrong("brief", null, "the id of a brief");
-        (Document document, ShareBody share) = await shares.CreateAsync(person, brief, Id(body, "set"), body.Count("days", Shares.MinDays, Shares.MaxDays) ?? Shares.DefaultDays);
+        (Document document, ShareBody share) = await shares.CreateAsync(person, brief, Id(body, "set"),
+            body.Count("days", Shares.MinDays, Shares.MaxDays) ?? Shares.DefaultDays);
         await Answers.Json(http, await StateAsync(http, shares, document, share, time));
     }
 
@@ -35,7 +36,8 @@ internal static class ShareApi
     private static async Task ListAsync(HttpContext http, Shares shares, TimeProvider time)
     {
         var data = new JsonArray();
-        foreach ((Document document, ShareBody share) in await shares.ListAsync(PersonOf(http))) data.Add(await StateAsync(http, shares, document, share, time));
+        foreach ((Document document,
+            ShareBody share) in await shares.ListAsync(PersonOf(http))) data.Add(await StateAsync(http, shares, document, share, time));
         await Answers.Json(http, new() { ["object"] = "list", ["data"] = data });
     }
 
@@ -66,19 +68,29 @@ internal static class ShareApi
             ["state"] = share.Revoked is not null ? "revoked" : share.IsOpen(time.GetUtcNow()) ? "open" : "expired",
             ["people"] = tally.NumPeople,
             ["none"] = tally.None,
-            ["drafts"] = new JsonArray([.. share.Drafts.Select((draft, index) => new JsonObject { ["generation_id"] = draft.Generation.ToString(), ["text"] = draft.Text, ["chosen"] = tally.Chosen[index] })]),
-            ["reasons"] = new JsonArray([.. tally.Reasons.Select(reason => new JsonObject { ["draft"] = reason.Draft == 0 ? null : reason.Draft - 1, ["text"] = reason.Text })]),
+            ["drafts"] =
+                new JsonArray(
+                    [.. share.Drafts.Select((draft, index) =>
+                        new JsonObject { ["generation_id"] = draft.Generation.ToString(), ["text"] = draft.Text,
+                            ["chosen"] = tally.Chosen[index] })]),
+            ["reasons"] =
+                new JsonArray(
+                    [.. tally.Reasons.Select(reason => new JsonObject { ["draft"] = reason.Draft == 0 ? null : reason.Draft - 1,
+                        ["text"] = reason.Text })]),
         };
     }
 
     private static async Task<(Document Document, ShareBody Body)> FindAsync(Shares shares, string id, string person) =>
-        (Guid.TryParse(id, out Guid share) ? await shares.FindAsync(share, person) : null) ?? throw new ApiException(404, $"there is no share with the id '{Short(id)}' here", "id", "not_found");
+        (Guid.TryParse(id, out Guid share) ? await shares.FindAsync(share, person) : null)
+            ?? throw new ApiException(404, $"there is no share with the id '{Short(id)}' here", "id", "not_found");
 
     /// <summary>Whose links: the user of the key; else the one that the caller names.</summary>
     private static string PersonOf(HttpContext http)
     {
         string stated = http.Request.Query["user"].ToString();
-        if (stated.Length > 0 && !Caller.MaySee(http.User, stated)) throw new ApiException(403, $"field 'user' is '{Short(stated)}', but the key is another user's; leave the field out", "user", "user_mismatch", "permission_error");
+        if (stated.Length > 0 && !Caller.MaySee(http.User, stated))
+            throw new ApiException(403, $"field 'user' is '{Short(stated)}', but the key is another user's; leave the field out", "user",
+                "user_mismatch", "permission_error");
         return Caller.UserOf(http.User) ?? stated;
     }
 

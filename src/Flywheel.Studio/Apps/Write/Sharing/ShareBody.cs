@@ -2,7 +2,8 @@ using System.Text.Json;
 
 namespace Flywheel.Studio.Apps.Write.Sharing;
 
-/// <summary>What a share's document says: the drafts as they were when the link was made, and who may open it. Choices are feedback and lie in the record alone.</summary>
+/// <summary>What a share's document says: the drafts as they were when the link was made, and who may open it. Choices are feedback and lie
+/// in the record alone.</summary>
 public sealed record ShareBody
 {
     /// <summary>The brief's document.</summary>
@@ -33,7 +34,9 @@ public sealed record ShareBody
 
     /// <summary>The drafts as one person sees them: in an order of their own, the same each time, so that no place is favoured.</summary>
     public IReadOnlyList<SharedDraft> For(string person) => [.. Drafts.OrderBy(draft =>
-        Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{person} {Token} {draft.Generation}"))), StringComparer.Ordinal)];
+        Convert.ToHexString(
+            System.Security.Cryptography.SHA256.HashData(System.Text.Encoding.UTF8.GetBytes($"{person} {Token} {draft.Generation}"))),
+            StringComparer.Ordinal)];
 
     public static ShareBody Parse(string json) => JsonSerializer.Deserialize<ShareBody>(json, CopyJson.Options)!;
 

@@ -31,11 +31,18 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     public async Task<(Document Document, ShareBody Body)> CreateAsync(string person, Guid brief, Guid? set, int days)
     {
         if (days is < MinDays or > MaxDays) throw new FlywheelException($"field 'days' is {days}, expected {MinDays} to {MaxDays}");
-        if (await briefs.FindAsync(brief, person) is not var (_, body)) throw new FlywheelException($"field 'brief' is '{brief}', expected the id of a brief of this user");
+        if (await briefs.FindAsync(brief, person) is not var (_, body))
+            throw new FlywheelException($"field 'brief' is '{brief}', expected the id of a brief of this user");
         DraftSet? asked = set is null ? body.Sets.FirstOrDefault() : body.Sets.FirstOrDefault(one => one.Id == set);
-        if (asked is null) throw new FlywheelException(set is null ? $"field 'brief' is '{brief}', which has no drafts yet" : $"field 'set' is '{set}', expected a set of drafts of the brief");
-        List<SharedDraft> drafts = [.. asked.Drafts.Where(IsShown).DistinctBy(draft => draft.Text.Trim()).Select(draft => new SharedDraft(draft.Generation, draft.Text.Trim()))];
-        if (drafts.Count < 2) throw new FlywheelException("a link needs two drafts to choose from, expected a set with at least two different texts that nobody edited");
+        if (asked is null)
+            throw new FlywheelException(set is null
+                ? $"field 'brief' is '{brief}', which has no drafts yet" : $"field 'set' is '{set}', expected a set of drafts of the brief");
+        List<SharedDraft> drafts =
+            [.. asked.Drafts.Where(IsShown).DistinctBy(draft => draft.Text.Trim())
+                .Select(draft => new SharedDraft(draft.Generation, draft.Text.Trim()))];
+        if (drafts.Count < 2)
+            throw new FlywheelException(
+                "a link needs two drafts to choose from, expected a set with at least two different texts that nobody edited");
         DateTimeOffset now = time.GetUtcNow();
         var id = Guid.CreateVersion7(now);
         var share = new ShareBody
@@ -47,18 +54,23 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
         return (await documents.PutAsync(id, person, Briefs.App, Kind, share.Name, share.ToJson()), share);
     }
 
-    /// <summary>A text that came to its end, is not empty, and is the model's: what others say of it counts for what the model wrote.</summary>
-    public static bool IsShown(Draft draft) => draft.State is not (DraftState.Writing or DraftState.Lost) && !IsEdited(draft) && draft.Text.Trim().Length > 0;
+    /// <summary>A text that came to its end, is not empty, and is the model's: what others say of it counts for what the model
+    /// wrote.</summary>
+    public static bool IsShown(Draft draft) =>
+        draft.State is not (DraftState.Writing or DraftState.Lost) && !IsEdited(draft) && draft.Text.Trim().Length > 0;
 
     /// <summary>The owner's text, which a link leaves out.</summary>
-    public static bool IsEdited(Draft draft) => draft.State == DraftState.Edited || (draft.Written.Length > 0 && draft.Text.Trim() != draft.Written.Trim());
+    public static bool IsEdited(Draft draft) =>
+        draft.State == DraftState.Edited || (draft.Written.Length > 0 && draft.Text.Trim() != draft.Written.Trim());
 
     /// <summary>A person's links, the latest first; ended ones too.</summary>
     public async Task<IReadOnlyList<(Document Document, ShareBody Body)>> ListAsync(string person) =>
-        [.. (await documents.ListAsync(person, Briefs.App, Kind)).OrderByDescending(document => document.Created).Readable(ShareBody.Parse)];
+        [.. (await documents.ListAsync(person, Briefs.App, Kind)).OrderByDescending(document => document.Created)
+            .Readable(ShareBody.Parse)];
 
     /// <summary>Links that cannot be read any more, and open nothing.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) => [.. (await documents.ListAsync(person, Briefs.App, Kind)).Damaged(ShareBody.Parse)];
+    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) =>
+        [.. (await documents.ListAsync(person, Briefs.App, Kind)).Damaged(ShareBody.Parse)];
 
     public async Task<(Document Document, ShareBody Body)?> FindAsync(Guid id, string person) =>
         await documents.FindAsync(id, person) is { App: Briefs.App, Kind: Kind } document ? document.Readable(ShareBody.Parse) : null;
@@ -76,9 +88,11 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     public async Task<(Guid Id, ShareBody Body, string Workspace)?> OpenAsync(string token)
     {
         byte[] bytes = new byte[16 + SecretBytes];
-        if (token.Length != Base64Url.GetEncodedLength(bytes.Length) || !Base64Url.TryDecodeFromChars(token, bytes, out int count) || count != bytes.Length) return null;
+        if (token.Length != Base64Url.GetEncodedLength(bytes.Length) || !Base64Url.TryDecodeFromChars(token, bytes, out int count)
+            || count != bytes.Length) return null;
         var id = new Guid(bytes.AsSpan(0, 16));
-        if (await documents.FindOfAnyoneAsync(id, Briefs.App, Kind) is not { Deleted: null } found || found.Readable(ShareBody.Parse) is not var (document, share)) return null;
+        if (await documents.FindOfAnyoneAsync(id, Briefs.App, Kind) is not { Deleted: null } found
+            || found.Readable(ShareBody.Parse) is not var (document, share)) return null;
         bool same = CryptographicOperations.FixedTimeEquals(Encoding.ASCII.GetBytes(share.Token), Encoding.ASCII.GetBytes(token));
         return same && share.IsOpen(time.GetUtcNow()) ? (id, share, document.Workspace) : null;
     }
@@ -98,9 +112,13 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
             IReadOnlyDictionary<string, Choice> choices = await ChoicesAsync(id, share);
             if (!choices.ContainsKey(person) && choices.Count >= MaxPeople) return false;
             if (choices.GetValueOrDefault(person) is { } before && before.Generation == generation && before.Reason == reason) return true;
-            var tags = new JsonObject { ["application"] = "share", [ShareTag] = id.ToString(), [ChoiceTag] = generation?.ToString() ?? None };
-            List<FeedbackInput> said = [.. share.Drafts.Select(draft => new FeedbackInput(draft.Generation, draft.Generation == generation ? Metrics.Keep : Metrics.Discard, true, person, tags))];
-            if (reason.Length > 0) said.Add(new FeedbackInput(generation ?? share.Drafts[0].Generation, Metrics.Comment, reason, person, tags));
+            var tags = new JsonObject { ["application"] = "share", [ShareTag] = id.ToString(),
+                [ChoiceTag] = generation?.ToString() ?? None };
+            List<FeedbackInput> said =
+                [.. share.Drafts.Select(draft => new FeedbackInput(draft.Generation,
+                    draft.Generation == generation ? Metrics.Keep : Metrics.Discard, true, person, tags))];
+            if (reason.Length > 0)
+                said.Add(new FeedbackInput(generation ?? share.Drafts[0].Generation, Metrics.Comment, reason, person, tags));
             // One after another and all of them: of two choices at once, on this server or on two, none is half of each.
             await store.AddAllFeedbackAsync(said);
             return true;
@@ -118,8 +136,10 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     public async Task<ShareTally> TallyAsync(Guid id, ShareBody share)
     {
         Choice[] choices = [.. (await ChoicesAsync(id, share)).Values.OrderByDescending(choice => choice.Sequence)];
-        return new(choices.Length, [.. share.Drafts.Select(draft => choices.Count(choice => choice.Generation == draft.Generation))], choices.Count(choice => choice.Generation is null),
-            [.. choices.Where(choice => choice.Reason.Length > 0).Select(choice => (share.Drafts.FindIndex(draft => draft.Generation == choice.Generation) + 1, choice.Reason))]);
+        return new(choices.Length, [.. share.Drafts.Select(draft => choices.Count(choice => choice.Generation == draft.Generation))],
+            choices.Count(choice => choice.Generation is null),
+            [.. choices.Where(choice => choice.Reason.Length > 0)
+                .Select(choice => (share.Drafts.FindIndex(draft => draft.Generation == choice.Generation) + 1, choice.Reason))]);
     }
 
     /// <summary>Each person's last choice. Who was forgotten is not among them: it is read from the record.</summary>
