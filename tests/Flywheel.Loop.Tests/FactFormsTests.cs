@@ -45,6 +45,9 @@ public sealed class FactFormsTests
     [InlineData("last for twelve hours", "it lasts for twelve hours")]
     [InlineData("bread left at five goes to the food bank", "note: bread left at five goes to the food bank")]
     [InlineData("5.1% ABV", "note: 5.1% ABV")]
+    [InlineData("six weeks, £140", "note: six weeks, £140")]
+    [InlineData("run by the same family since 1952", "note: run by the same family since 1952")]
+    [InlineData("folds flat? no, but hangs up", "note: folds flat? no, but hangs up")]
     [InlineData("note: cash only", "note: cash only")]
     [InlineData("", "")]
     public void Mark_Fact_SaysItsForm(string fact, string expected) => Assert.Equal(expected, FactForms.Mark(fact));
@@ -57,6 +60,22 @@ public sealed class FactFormsTests
         foreach (Brief kept in (Brief[])[brief with { Language = "German" },
             brief with { Facts = ["öffnet um sieben", "frische Brötchen"] }, brief with { Facts = ["七点开门"] }, brief with { Facts = [] }])
             Assert.Same(kept, FactForms.Mark(kept));
+    }
+
+    /// <summary>One note would hang behind a label, two are points.</summary>
+    [Fact]
+    public void WaysOf_OneFactThatIsUnsure_IsJoinedByAnother()
+    {
+        string[] sure = ["opens at six", "a garden", "you can pay by card"];
+        Assert.DoesNotContain(FactWay.Note, FactForms.WaysOf(sure));
+        Assert.Equal([FactWay.Note], FactForms.WaysOf(["5.1% ABV"]));
+        IReadOnlyList<FactWay> ways = FactForms.WaysOf([.. sure, "5.1% ABV"]);
+        Assert.Equal((2, FactWay.Note, FactWay.Typed), (ways.Count(way => way == FactWay.Note), ways[3], ways[2]));
+        Assert.Equal(3, FactForms.WaysOf([.. sure, "5.1% ABV", "closed Mondays", "Thursdays 8 to 10"]).Count(way => way == FactWay.Note));
+        // what somebody said stays
+        FactCorrections own = new([new("opens at six", FactWay.Does), new("a garden", FactWay.Has)]);
+        Assert.Equal([FactWay.Does, FactWay.Has, FactWay.Typed, FactWay.Note], FactForms.WaysOf([.. sure, "5.1% ABV"], own));
+        Assert.Equal([FactWay.Does, FactWay.Has, FactWay.Typed, FactWay.Note], FactForms.WaysOf([.. sure, "5.1% ABV"], null, own));
     }
 
     [Theory]

@@ -52,7 +52,8 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a
 /// substance that has guests, at most -3</item>
 /// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4</item>
-/// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9</item>
+/// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9; -1 where
+/// several notes could be points</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
 /// <item>foreign: -2 for each name or number that the brief does not have, at most -6</item>
 /// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
@@ -137,8 +138,9 @@ public static partial class DraftRanker
         // one note has no other place; several stand better as points
         int labels = draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences)
             .Count(sentence => Label().IsMatch(sentence));
+        int notes = brief.Facts.Count(FactFrames.IsNote);
         parts["labels"] = brief.Kind is Brief.Features or Brief.Tagline
-            ? 0 : -0.3 * Math.Clamp(labels - (brief.Facts.Count(FactFrames.IsNote) == 1 ? 1 : 0), 0, 3);
+            ? 0 : (notes > 1 ? -1 : -0.3) * Math.Clamp(labels - (notes == 1 ? 1 : 0), 0, 3);
         parts["strange"] = -0.75 * Math.Min(4, metrics.Strange.Count);
         parts["foreign"] = -2 * Math.Min(3, metrics.Foreign.Count);
         parts["unsupported"] = -2 * metrics.Unsupported;

@@ -78,8 +78,24 @@ public static partial class FactForms
             [.. brief.Categories.Select(category =>
                 string.Join(' ',
                     category.Split(' ').Select((word, at) => at == 0 ? Category(word) : IsCapitalised(word) ? Inner(word) : word)))];
-        return brief with { Facts = [.. brief.Facts.Select(fact => Mark(fact, own)).Where(fact => fact.Length > 0)],
-            Categories = categories };
+        string[] facts = [.. brief.Facts.Zip(WaysOf(brief.Facts, own), FactWays.Say).Where(fact => fact.Length > 0)];
+        return brief with { Facts = facts, Categories = categories };
+    }
+
+    /// <summary>How each of a brief's facts is said. Two notes are points, one alone would hang behind a label: so the fact whose form is
+    /// least sure of the others joins it.</summary>
+    /// <param name="facts">As they were typed.</param>
+    /// <param name="own">What somebody corrected.</param>
+    /// <param name="chosen">What was chosen for this brief, which counts before.</param>
+    public static IReadOnlyList<FactWay> WaysOf(
+        IReadOnlyList<string> facts, FactCorrections? own = null, FactCorrections? chosen = null)
+    {
+        FactWay[] ways = [.. facts.Select(fact => chosen?.Of(fact) ?? WayOf(fact, own))];
+        if (ways.Count(way => way == FactWay.Note) != 1) return ways;
+        int[] guessed = [.. Enumerable.Range(0, ways.Length).Where(at => ways[at] is not (FactWay.Note or FactWay.Nothing)
+            && FactFrames.MarkOf(facts[at]) is null && (chosen?.Of(facts[at]) ?? own?.Of(facts[at])) is null)];
+        if (guessed.Length > 0) ways[guessed.MinBy(at => Ask(Inner(FactFrames.Bare(facts[at]))).Odds)] = FactWay.Note;
+        return ways;
     }
 
     /// <summary>One fact with its form before it, or as a note where the form is not sure; empty where nothing is to be said of
@@ -102,6 +118,7 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
+        if (Loose().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
@@ -313,6 +330,10 @@ public static partial class FactForms
         using var reader = new StreamReader(stream);
         return [.. TypedFact.Parse(reader.ReadToEnd())];
     }
+
+    /// <summary>More than one part that no "and" joins, a question, or what has gone on since: no sentence takes that up.</summary>
+    [GeneratedRegex(@"[?!;]|: |,(?!\d)(?!.*\b(and|or)\b)|\bsince \d")]
+    private static partial Regex Loose();
 
     [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
     private static partial Regex Participle();

@@ -120,16 +120,16 @@ public sealed partial record BriefFields
     public IReadOnlyList<(string Fact, FactWay Way)> Said(FactCorrections own)
     {
         if (Order.Trim().Length > 0 || !FactForms.AreSaid(AsTyped())) return [];
-        FactCorrections chosen = Chosen();
-        return [.. FactList.Distinct().Select(fact => (fact, chosen.Of(fact) ?? FactForms.WayOf(fact, own)))];
+        string[] facts = [.. FactList.Distinct()];
+        return [.. facts.Zip(FactForms.WaysOf(facts, own, Chosen()))];
     }
 
     /// <summary>The brief with a person's corrections written into it: what it is asked with stays, whatever is corrected later.</summary>
     /// <param name="own">Of the person.</param>
     public BriefFields SaidBy(FactCorrections own) =>
         this with {
-            Forms = FactChoices.Write(Said(own).Where(said => said.Way != FactForms.WayOf(said.Fact))
-                .Select(said => new FactCorrection(said.Fact, said.Way))) };
+            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()])).Where(said => said.First.Way != said.Second)
+                .Select(said => new FactCorrection(said.First.Fact, said.First.Way))) };
 
     private FactCorrections Chosen() => Forms.Length == 0 ? FactCorrections.None : new(FactChoices.Parse(Forms), learns: false);
 
