@@ -38,9 +38,20 @@ public sealed partial class ChessGame : Game
     /// <remarks>Numbers of moves (<c>1.</c>) may stand between.</remarks>
     public override IReadOnlyList<int> ReadMoves(string text, string what) =>
         GameHistory.Read(this, Numbers().Replace(text, " "), what, "a move such as e2e4 or Nf3",
-        (position, word) => ChessNotation.Find((ChessPosition)position, word),
         (position, _) =>
             $"one of {string.Join(", ", position.Moves.Take(8).Select(position.Spell))}{(position.Moves.Count > 8 ? $" and {position.Moves.Count - 8} more" : "")}");
+
+    public override int? FindMove(GamePosition position, string text) =>
+        ChessNotation.Find((ChessPosition)position, Numbers().Replace(text, " ").Trim());
+
+    /// <remarks>The counts at the end of FEN may be left out.</remarks>
+    public override bool Says(string text, GamePosition read, GamePosition position)
+    {
+        int given = Parts(text).Length;
+        return Parts($"{read}").Take(given).SequenceEqual(Parts($"{position}").Take(given));
+
+        static string[] Parts(string fen) => fen.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
+    }
 
     /// <summary>Mates, or else takes or promotes to what is worth most.</summary>
     public override IReadOnlyList<int> OnePly(GamePosition position)

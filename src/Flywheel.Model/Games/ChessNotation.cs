@@ -156,11 +156,12 @@ internal static partial class ChessNotation
     /// <summary>The move of a word in UCI or SAN; -1 where it is one that the rules do not allow there, null where it is none.</summary>
     public static int? Find(ChessPosition position, string word)
     {
-        if (position.Game.FindMove(word.ToLowerInvariant()) is { } move) return move;
-        if (!Form().IsMatch(word)) return null;
+        int? uci = position.Game.FindMove(word.ToLowerInvariant());
+        // A capital is a piece's: B2d4 is the bishop's move from the second rank, and only where there is none it is b2d4.
+        if (!Form().IsMatch(word) || uci is not null && !char.IsAsciiLetterUpper(word[0])) return uci;
         string plain = word.TrimEnd('+', '#', '!', '?').Replace('0', 'O').Replace("=", "", StringComparison.Ordinal);
         int[] found = [.. position.Moves.Where(legal => Plain(position, legal).Replace("=", "", StringComparison.Ordinal) == plain)];
-        return found.Length == 1 ? found[0] : -1;
+        return found.Length == 1 ? found[0] : uci ?? -1;
     }
 
     [GeneratedRegex(@"^([KQRBN]?[a-h]?[1-8]?x?[a-h][1-8](=?[QRBN])?|[O0]-[O0](-[O0])?)[+#]?[!?]*$")]

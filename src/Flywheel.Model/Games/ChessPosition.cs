@@ -2,8 +2,7 @@ namespace Flywheel.Model;
 
 /// <summary>
 /// A position of chess by the Laws of FIDE. Threefold repetition and fifty moves without a capture or a pawn's move end the game as a draw
-/// by
-/// themselves, as between programs, and so does material with which nobody can mate.
+/// by themselves, as between programs, and so does material with which nobody can mate.
 /// </summary>
 public sealed class ChessPosition : GamePosition
 {
@@ -20,8 +19,9 @@ public sealed class ChessPosition : GamePosition
     internal ChessPosition(byte[] squares, bool isWhite, int castling, int passing, int quiet, int number, ChessPosition? before = null)
     {
         (_squares, IsFirstToMove, Castling, Quiet, Number, _before) = (squares, isWhite, castling, quiet, number, before);
-        // A square that no pawn could capture on makes no difference, and two positions with and without it are one.
-        Passing = passing >= 0 && Capturers(passing).Any() ? passing : -1;
+        // A square that no pawn can capture on, as where it is pinned, makes no difference: positions with and without it are one.
+        Passing = passing;
+        if (passing >= 0 && !Capturers(passing).Any(from => IsSafe(ChessMoves.Find(from, passing)))) Passing = -1;
     }
 
     public override Game Game => Game.All[ChessGame.Id];

@@ -56,6 +56,15 @@ public abstract class Game
     /// <exception cref="FlywheelException">A move that the rules do not allow, or the game is over after them.</exception>
     public abstract IReadOnlyList<int> ReadMoves(string text, string what);
 
+    /// <summary>The move of a text as people write one in a position, legal there or not; null of what is none.</summary>
+    public virtual int? FindMove(GamePosition position, string text) => FindMove(text.Trim().ToLowerInvariant());
+
+    /// <summary>Whether a position is the one that a text says; what a text may leave out is not compared.</summary>
+    /// <param name="text">Which was read as <paramref name="read"/>.</param>
+    /// <param name="read">What it was read as.</param>
+    /// <param name="position">Another, or the same.</param>
+    public virtual bool Says(string text, GamePosition read, GamePosition position) => $"{read}" == $"{position}";
+
     /// <summary>Moves that a player takes who looks at nothing but what a move does at once.</summary>
     /// <param name="position">Not over.</param>
     public abstract IReadOnlyList<int> OnePly(GamePosition position);

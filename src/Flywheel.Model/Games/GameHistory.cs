@@ -7,9 +7,8 @@ internal static class GameHistory
     /// <param name="text">Moves with white space between.</param>
     /// <param name="what">Begins messages.</param>
     /// <param name="form">What a move looks like.</param>
-    /// <param name="find">The move of a word in a position, legal or not; null of a word that is none.</param>
     /// <param name="legal">What would have been legal in place of a word, for the message.</param>
-    public static IReadOnlyList<int> Read(Game game, string text, string what, string form, Func<GamePosition, string, int?> find,
+    public static IReadOnlyList<int> Read(Game game, string text, string what, string form,
         Func<GamePosition, string, string> legal)
     {
         var moves = new List<int>();
@@ -19,7 +18,7 @@ internal static class GameHistory
             if (position.IsOver)
                 throw new FlywheelException(
                     $"{what} goes on with '{word}' as move {moves.Count + 1}, expected no more: the game was {End(position)} with move {moves.Count}");
-            if (find(position, word) is not { } move)
+            if (game.FindMove(position, word) is not { } move)
                 throw new FlywheelException($"{what} has '{word}' as move {moves.Count + 1}, expected {form}");
             if (!position.Moves.Contains(move))
                 throw new FlywheelException(

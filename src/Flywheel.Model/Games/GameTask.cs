@@ -25,7 +25,7 @@ public static class GameTask
         (string history, string given, string toMove) = (values[History], values[Position], values[ToMove]);
         GamePosition? read = given.Length > 0 ? game.Read(given, $"field '{Position}'") : null;
         GamePosition position = history.Length == 0 && read is not null ? read : game.After(game.ReadMoves(history, $"field '{History}'"));
-        if (read is not null && $"{read}" != $"{position}")
+        if (read is not null && !game.Says(given, read, position))
             throw new FlywheelException(
                 $"field '{Position}' is '{given}', expected '{position}', to which the history leads, or only one of the two");
         string side = position.IsFirstToMove ? game.Sides.First : game.Sides.Second;

@@ -8,7 +8,8 @@ public sealed class OthelloGame : Game
 {
     public const string Id = "othello";
 
-    private const string Pass = "pass";
+    /// <summary>The move of who has none.</summary>
+    public const string Pass = "pass";
 
     /// <summary>What the model reads: a disc on its square, x of the side to move and o of the other.</summary>
     public static IReadOnlyList<string> DiscNames { get; } = [.. from side in "ox" from square in Squares.Names select $"{side}{square}"];
@@ -73,7 +74,6 @@ public sealed class OthelloGame : Game
 
     public override IReadOnlyList<int> ReadMoves(string text, string what) =>
         GameHistory.Read(this, text, what, "a square such as d3, or pass",
-        (_, word) => FindMove(word.ToLowerInvariant()),
         (position, word) => position.Moves[0] == PassMove ? "pass: there is no move" : word is Pass
             ? "a move: who can move must" : "a square where a disc encloses some of the other side");
 

@@ -44,7 +44,7 @@ public sealed class BoardPageTests : IAsyncLifetime
         ILocator state = page.Locator(".game-state").First, discs = page.Locator(".game-squares i");
         await Assertions.Expect(state).ToHaveTextAsync("Your move");
         await Assertions.Expect(discs).ToHaveCountAsync(4);
-        await Assertions.Expect(page.Locator(".game-squares .game-square:enabled")).ToHaveCountAsync(4);
+        await Assertions.Expect(page.Locator(".game-square:not([aria-disabled=true])")).ToHaveCountAsync(4);
         await Assertions.Expect(page.Locator(".game-square-share")).ToHaveCountAsync(4);
         await page.Locator("[data-square=d3]").ClickAsync();
         await Assertions.Expect(discs).ToHaveCountAsync(6); // the person's and the model's
@@ -52,16 +52,23 @@ public sealed class BoardPageTests : IAsyncLifetime
         await page.GetByLabel("Type a move").FillAsync("a1");
         await page.Keyboard.PressAsync("Enter");
         await Assertions.Expect(page.Locator("#game-wrong")).ToHaveTextAsync("“a1” is no legal move here.");
-        string legal = (await page.Locator(".game-squares .game-square:enabled").First.GetAttributeAsync("data-square"))!;
+        string legal = (await page.Locator(".game-square:not([aria-disabled=true])").First.GetAttributeAsync("data-square"))!;
         await page.GetByLabel("Type a move").FillAsync(legal);
         await page.Keyboard.PressAsync("Enter");
         await Assertions.Expect(discs).ToHaveCountAsync(8);
         await Assertions.Expect(state).ToHaveTextAsync("Your move");
         await StudioBrowser.CheckAsync(page, "a board of Othello");
+        // The field has kept the cursor through the model's turn.
+        legal = (await page.Locator(".game-square:not([aria-disabled=true])").First.GetAttributeAsync("data-square"))!;
+        await page.Keyboard.TypeAsync(legal);
+        await page.Keyboard.PressAsync("Enter");
+        await Assertions.Expect(discs).ToHaveCountAsync(10);
         await page.GetByRole(AriaRole.Button, new() { Name = "Take back" }).ClickAsync();
-        await Assertions.Expect(discs).ToHaveCountAsync(6);
+        await Assertions.Expect(discs).ToHaveCountAsync(8);
         await page.GetByRole(AriaRole.Button, new() { Name = "New game, it begins" }).ClickAsync();
         await Assertions.Expect(discs).ToHaveCountAsync(5);
+        await page.GetByRole(AriaRole.Button, new() { Name = "Take back" }).ClickAsync();
+        await Assertions.Expect(discs).ToHaveCountAsync(8); // the game that went on
 
         page = await _studio.OpenAsync("/tasks/chess", width: 390, language: "zh-CN", dark: true);
         state = page.Locator(".game-state").First;
@@ -82,7 +89,7 @@ public sealed class BoardPageTests : IAsyncLifetime
 
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
         await using FlywheelDb db = store.Tables();
-        Assert.Equal((3, 2), (await db.Generations.CountAsync(row => row.App == "tasks/othello"),
+        Assert.Equal((4, 2), (await db.Generations.CountAsync(row => row.App == "tasks/othello"),
             await db.Generations.CountAsync(row => row.App == "tasks/chess")));
     }
 }

@@ -46,7 +46,8 @@ public sealed class GamePageTests : IAsyncLifetime
         await Assertions.Expect(page.Locator(".game-state").First).ToHaveTextAsync("Your move");
         await page.Keyboard.PressAsync("4"); // the first move by key
         await Assertions.Expect(page.Locator(".game .game-drop").Nth(3).Locator("i.one")).ToHaveCountAsync(1);
-        ILocator state = page.Locator(".game-state").First, open = page.Locator(".game-grid.open .game-drop:enabled");
+        ILocator state = page.Locator(".game-state").First,
+            open = page.Locator(".game-grid.open .game-drop:not([aria-disabled=true])");
         for (int move = 0; move < 21; move++)
         {
             await Assertions.Expect(state).Not.ToHaveTextAsync("The model thinks…");

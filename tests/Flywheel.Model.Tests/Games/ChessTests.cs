@@ -81,6 +81,60 @@ public sealed class ChessTests
         Assert.Null(s_game.After(s_game.ReadMoves("e4 e5 Ke2 Ke7 Ke1 Ke8 Ke2 Ke7 Ke1 Ke8", "moves")).Result);
     }
 
+    /// <summary>Where the pawn that stands beside is pinned, nothing can be taken en passant: the position is the one that comes again
+    /// (Laws 9.2).</summary>
+    [Fact]
+    public void Result_DoubleStepBesideAPinnedPawn_IsTheFirstOfThree()
+    {
+        const string before = "3k4/8/8/8/3p4/8/4P3/3RK3 w - - 0 1", there = "d8c8 e1e2 c8d8 e2e1";
+        GamePosition first = s_game.Read(before, "fen").Play(s_game.FindMove("e2e4")!.Value);
+        Assert.Equal("3k4/8/8/8/3pP3/8/8/3RK3 b - - 0 1", $"{first}");
+        Assert.Equal($"{first}", $"{s_game.Read("3k4/8/8/8/3pP3/8/8/3RK3 b - e3 0 1", "fen")}");
+        GamePosition position = first;
+        foreach (string move in $"{there} {there}".Split(' '))
+        {
+            Assert.Null(position.Result);
+            position = position.Play(s_game.FindMove(move)!.Value);
+        }
+        Assert.Equal(0, position.Result);
+    }
+
+    /// <summary>Two bishops on one file are told apart by their rank, which reads like the square b2 but is none.</summary>
+    [Fact]
+    public void FindMove_BishopByItsRank_IsTheBishop()
+    {
+        GamePosition position = s_game.Read("4k3/8/5B2/8/8/8/1Q3B2/4K3 w - - 0 1", "fen");
+        int bishop = s_game.FindMove("f2d4")!.Value;
+        Assert.Equal("B2d4", position.Spell(bishop));
+        Assert.Equal(bishop, s_game.FindMove(position, "B2d4"));
+        Assert.Equal(s_game.FindMove("b2d4"), s_game.FindMove(position, "b2d4"));
+        Assert.Equal(s_game.FindMove("b2b4"), s_game.FindMove(position, "B2b4")); // as a phone writes it
+    }
+
+    /// <summary>A move that ends the game is read in all the ways of any other.</summary>
+    [Theory]
+    [InlineData("Qh4#"), InlineData("Qh4"), InlineData("Qh4!"), InlineData("D8H4"), InlineData("2... Qh4#"), InlineData(" d8h4 ")]
+    public void FindMove_MoveThatEndsTheGame_IsReadAsAnyOther(string typed) =>
+        Assert.Equal(s_game.FindMove("d8h4"), s_game.FindMove(s_game.After(s_game.ReadMoves("f3 e5 g4", "moves")), typed));
+
+    [Theory]
+    [InlineData("Nf3 Nc6"), InlineData(""), InlineData("hello")]
+    public void FindMove_NoMove_IsNone(string typed) => Assert.Null(s_game.FindMove(s_game.Start, typed));
+
+    /// <summary>FEN may leave out its counts, which then say nothing against a history.</summary>
+    [Theory]
+    [InlineData("", true), InlineData(" 1", true), InlineData(" 1 2", true), InlineData(" 0", false), InlineData(" 1 3", false)]
+    public void Read_FenWithAndWithoutCounts_IsComparedByWhatItSays(string counts, bool isSame)
+    {
+        var values = new Dictionary<string, string>
+        {
+            ["history"] = "1. e4 e5 2. Nf3", ["to_move"] = "",
+            ["position"] = $"rnbqkbnr/pppp1ppp/8/4p3/4P3/5N2/PPPP1PPP/RNBQKB1R b KQkq -{counts}",
+        };
+        if (isSame) Assert.EndsWith(" 1 2", GameTask.Read(s_game, values)["position"], StringComparison.Ordinal);
+        else Assert.Throws<FlywheelException>(() => GameTask.Read(s_game, values));
+    }
+
     [Fact]
     public void Tokens_RightsAndEnPassant_AreSeen()
     {

@@ -14,8 +14,7 @@ namespace Flywheel.Studio.Apps.Tasks;
 
 /// <summary>
 /// A game of a person against the served model. Its moves are generations of the task like any other; when the game is over the referee
-/// rates
-/// the model's. The moves so far are kept on the task's sheet, so that a reload goes on.
+/// rates the model's. The moves so far are kept on the task's sheet, so that a reload goes on.
 /// </summary>
 public sealed partial class GameBoard
 {
@@ -24,7 +23,11 @@ public sealed partial class GameBoard
 
     private const string BeginsField = "to_move";
 
-    private readonly List<Guid> _generations = [];
+    /// <summary>The model's moves of this game, each by the moves before it.</summary>
+    private Dictionary<int, Guid> _generations = [];
+
+    /// <summary>The game that went on when a new one was begun, which taking back brings back.</summary>
+    private (bool Begins, List<int> History, Dictionary<int, Guid> Generations)? _former;
     private List<int> _history = [];
     private IReadOnlyDictionary<int, double>? _shares;
     private double? _value;
@@ -59,8 +62,20 @@ public sealed partial class GameBoard
     /// <summary>How the game has ended for the person: 1, 0 or -1; null while it goes on.</summary>
     private int? Result => Position is var position && position.IsFirstToMove == _begins ? position.Result : -position.Result;
 
-    private string State =>
-        Words[Result switch { 1 => "game.won", -1 => "game.lost", 0 => "game.drawn", _ => _busy ? "game.thinking" : "game.your-move" }];
+    private string State => Words[Result switch
+    {
+        1 => "game.won", -1 => "game.lost", 0 => "game.drawn",
+        _ => _busy ? "game.thinking"
+            : Position.Moves is [var only] && IsPass(only) ? "game.must-pass"
+            : _history is [.., var last] && IsPass(last) ? "game.model-passed" : "game.your-move",
+    }];
+
+    private bool IsPass(int move) => Rules is OthelloGame && Rules.Symbol(move) == OthelloGame.Pass;
+
+    /// <summary>Nothing of the person's is played yet, and a game before was left.</summary>
+    private bool IsFormerNext => _former is not null && _history.Count <= (_begins ? 0 : 1);
+
+    private bool CanUndo => Ready && (_history.Count > 0 || IsFormerNext);
 
     private string? StateClass => Result switch { 1 => "won", -1 => "lost", 0 => "drawn", _ => null };
 
@@ -98,17 +113,24 @@ public sealed partial class GameBoard
 
     private Task NewAsync(bool begins) => DoAsync(async () =>
     {
-        (_begins, _history) = (begins, []);
-        _generations.Clear();
+        // One key or a slip of the mouse begins a new game, so that one which goes on is kept.
+        if (!IsFormerNext) _former = _history.Count > 0 && !Position.IsOver ? (_begins, _history, _generations) : null;
+        (_begins, _history, _generations) = (begins, [], []);
         await KeepAsync();
         await AnswerAsync();
     });
 
-    /// <summary>Back to the person's move before.</summary>
+    /// <summary>Back to the person's move before, or to the game before.</summary>
     private Task UndoAsync() => DoAsync(async () =>
     {
-        do _history.RemoveAt(_history.Count - 1);
-        while (_history.Count > 0 && Position.IsFirstToMove != _begins);
+        if (IsFormerNext) ((_begins, _history, _generations), _former) = (_former!.Value, null);
+        else
+            do
+            {
+                _history.RemoveAt(_history.Count - 1);
+                _generations.Remove(_history.Count); // what was taken back is not rated by another game's end
+            }
+            while (_history.Count > 0 && Position.IsFirstToMove != _begins);
         await KeepAsync();
         await AnswerAsync();
     });
@@ -135,7 +157,7 @@ public sealed partial class GameBoard
             await using GenerationGroup group = Desk.Start(Folder, values,
                 (_, order) => order with { User = Visit.Person, Sampler = order.Sampler with { Grammar = only } }, CancellationToken.None);
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
-            _generations.Add(group.Choices[0].Id);
+            _generations[_history.Count] = group.Choices[0].Id;
             _history.Add(advice.Best);
             await KeepAsync();
         }
@@ -168,14 +190,16 @@ public sealed partial class GameBoard
     private async Task RateAsync()
     {
         double rating = (1 - Result!.Value) / 2.0;
-        foreach (Guid generation in _generations)
+        foreach (Guid generation in _generations.Values)
             await Store.AddFeedbackAsync(new FeedbackInput(generation, Metrics.Rating, JsonValue.Create(rating), "referee",
                 new JsonObject { ["application"] = "tasks", ["task"] = Folder.Name }) { Source = FeedbackSource.Referee });
         _generations.Clear();
     }
 
+    /// <summary>Shows and keeps what was played or taken back. What the model thought was of the position before.</summary>
     private async Task KeepAsync()
     {
+        (_shares, _value) = (null, null);
         StateHasChanged();
         await SaveAsync(GameTask.History, Rules.Spell(_history));
         await SaveAsync(BeginsField, _begins ? Rules.Sides.First : Rules.Sides.Second);
