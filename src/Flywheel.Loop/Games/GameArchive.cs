@@ -21,18 +21,24 @@ public sealed record ArchivedMove(int Move, IReadOnlyDictionary<int, double>? Sh
 /// <summary>Games of self-play in the record of a home, to be looked at.</summary>
 public static class GameArchive
 {
-    /// <summary>Turns with games of a task, the newest first.</summary>
+    /// <summary>Turns with recorded games of a task, the newest first; a teacher's games are in no record.</summary>
     public static async Task<IReadOnlyList<int>> TurnsAsync(FlywheelStore store, string task, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.AllTables();
         var turns = await db.Turns.AsNoTracking().OrderByDescending(row => row.Number)
             .Select(row => new { row.Number, row.Recipe, row.FeedbackThrough }).ToListAsync(cancellation);
+        var found = new List<int>();
         // Games behind what the last turn learnt from are those of the next.
-        bool hasNext = await GameRecord.RowsSince(db, task, turns.Count == 0 ? 0 : turns[0].FeedbackThrough)
-            .AnyAsync(row => row.User == GameRecord.SelfPlayUser, cancellation);
-        return [.. hasNext ? [turns.Count == 0 ? 1 : turns[0].Number + 1] : Array.Empty<int>(),
-            .. turns.Where(turn => PlayRecipe.IsOne(turn.Recipe) && turn.Recipe.Split('\n').Contains($"task: {task}"))
-                .Select(turn => turn.Number)];
+        if (await HasAsync(turns.Count == 0 ? 0 : turns[0].FeedbackThrough, long.MaxValue))
+            found.Add(turns.Count == 0 ? 1 : turns[0].Number + 1);
+        foreach ((int place, var turn) in turns.Index())
+            if (PlayRecipe.IsOne(turn.Recipe) && turn.Recipe.Split('\n').Contains($"task: {task}")
+                && await HasAsync(place + 1 < turns.Count ? turns[place + 1].FeedbackThrough : 0, turn.FeedbackThrough))
+                found.Add(turn.Number);
+        return found;
+
+        Task<bool> HasAsync(long before, long through) =>
+            GameRecord.RowsSince(db, task, before, through).AnyAsync(row => row.User == GameRecord.SelfPlayUser, cancellation);
     }
 
     /// <summary>The games that a turn learnt from first.</summary>

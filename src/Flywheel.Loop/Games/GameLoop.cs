@@ -83,6 +83,8 @@ public sealed class GameLoop
         }
         else
         {
+            // Who is missing is said before a model is made and measured, which takes minutes.
+            if (Teacher is not null) GameLessons.TeacherOf(_game, _recipe);
             ModelFolder champion = await ChampionAsync(cancellation);
             if (!GameCurve.Has(_store.Home, _task.Name, 0)) await MeasureAsync(0, champion, promoted: false, gate: null, cancellation);
             int number = await NextNumberAsync(cancellation);

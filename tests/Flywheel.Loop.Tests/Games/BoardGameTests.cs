@@ -37,19 +37,30 @@ public sealed class BoardGameTests : IDisposable
         TaskFolder task = new TaskCatalog(store.Home).Find(name);
         IReadOnlyList<RecordedGame> games = await GameRecord.ReadAsync(store, task, new HashSet<int> { 1 }, default);
         Assert.Equal(recorded, games.Count);
+        Assert.Equal(recorded > 0 ? [1] : [], await GameArchive.TurnsAsync(store, name)); // a teacher's games are not to be looked at
         foreach (RecordedGame game in games)
         {
             Assert.Equal(game.Game.Result, Game.All[name].After(game.Game.Plies) is var end
                 ? end.Result * (end.IsFirstToMove ? 1 : -1) : null);
             IReadOnlyList<ArchivedMove> shown = await GameArchive.ReadAsync(store, task, game.Id);
             Assert.Equal(game.Game.Plies, shown.Select(move => move.Move));
-            Assert.Equal([1], await GameArchive.TurnsAsync(store, name));
             Assert.Contains(game.Id,
                 (await GameArchive.ListAsync(store, task, 1)).Where(one => one.Result == game.Game.Result).Select(one => one.Id));
         }
         Assert.Equal(["random", "one-ply"],
             outcome.Measure.Matches.Concat(GameCurve.Read(store.Home, name).Measures[0].Matches).Select(match => match.Second).Distinct()
                 .Take(2));
+    }
+
+    /// <summary>Who cannot play is said to be missing before anything is made.</summary>
+    [Fact]
+    public async Task Turn_TeacherWhoDoesNotPlayTheGame_IsRefusedBeforeAModelIsMade()
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_folder["home"]));
+        string message = (await Assert.ThrowsAsync<FlywheelException>(() =>
+            new GameLoop(store, Recipe("othello", "play.teacher=stockfish")) { Threads = 1 }.TurnAsync())).Message;
+        Assert.StartsWith("field 'play.teacher' is 'stockfish', expected one-ply or random", message, StringComparison.Ordinal);
+        Assert.Null(await store.ChampionAsync());
     }
 
     /// <summary>The committed positions of Othello: each answer is what plain search without any device says.</summary>
