@@ -45,6 +45,6 @@ internal static class ArchiveFiles
     {
         (count.Imported, "imported"), (count.Renamed, "of these under a new id, as something else here has theirs"),
         (count.Known, "here already"), (count.Stayed, "stay as they are here"),
-        (count.LeftOut, "left out, as they mean nothing here"),
+        (count.LeftOut, "left out, as they mean nothing here"), (count.Damaged, "left out, as they are damaged and cannot be read"),
     }.Where(one => one.Item1 > 0).Select(one => $"{one.Item1} {one.Item2}"));
 }

@@ -14,6 +14,10 @@ internal interface IRecordDatabase : IDisposable
     /// <param name="inOrder">False for transactions that only add what is known by ids of its own: they may go side by side.</param>
     FlywheelDb Open(bool inOrder = true);
 
+    /// <summary>The tables as they are at the first query, whatever others write meanwhile, who wait for nothing; nothing may be written
+    /// by it. The caller disposes.</summary>
+    Task<FlywheelDb> OpenSnapshotAsync(CancellationToken cancellation);
+
     /// <summary>Makes the tables, or brings those of an older version up to date; all of it or nothing.</summary>
     /// <exception cref="FlywheelException">It cannot be reached or written, is none of ours, or is of a newer Flywheel.</exception>
     Task PrepareAsync(CancellationToken cancellation);

@@ -122,7 +122,7 @@ internal static class ArchiveEndpoints
         ["counts"] = new JsonObject(counts.Select(count => KeyValuePair.Create<string, JsonNode?>(count.Name, new JsonObject
         {
             ["imported"] = count.Imported, ["renamed"] = count.Renamed, ["known"] = count.Known, ["stayed"] = count.Stayed,
-            ["left_out"] = count.LeftOut,
+            ["left_out"] = count.LeftOut, ["damaged"] = count.Damaged,
         }))),
     };
 }

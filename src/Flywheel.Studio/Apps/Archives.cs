@@ -53,30 +53,57 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
         IReadOnlySet<string> before = _recordings.Names();
         try
         {
-            Dictionary<string, string> hashes = new(StringComparer.Ordinal);
+            Dictionary<string, Dictionary<string, string>> hashes = new(StringComparer.Ordinal);
             var count = new ArchiveCount("recordings");
+            HashSet<(string Hash, string Owner)> named = await RecordedAsync(file, target, cancellation);
+            ILookup<string, string> owners = named.ToLookup(one => one.Hash, one => one.Owner, StringComparer.Ordinal);
             foreach (string recording in file.Recordings)
             {
-                string old = recording[..64], here = await AddRecordingAsync(file, recording, target, cancellation);
-                if (before.Contains(here)) count.Known++;
-                else if (!made.Contains(here))
+                string old = recording[..64];
+                if (!owners.Contains(old)) count.LeftOut++;
+                foreach (string owner in owners[old])
                 {
-                    made.Add(here);
-                    count.Imported++;
+                    string here = await AddRecordingAsync(file, recording, owner, cancellation);
+                    if (before.Contains(here)) count.Known++;
+                    else if (!made.Contains(here))
+                    {
+                        made.Add(here);
+                        count.Imported++;
+                    }
+                    if (old == here) continue;
+                    if (!hashes.TryGetValue(owner, out Dictionary<string, string>? theirs)) hashes[owner] = theirs = [];
+                    theirs[old] = here;
                 }
-                if (old != here) hashes[old] = here;
             }
             IReadOnlyList<ArchiveCount> counts = await new ArchiveImport(store, time).RunAsync(file, target,
                 (app, kind, body, person) => RuleOf(app, kind, body, person, file.IsOfAWorkspace), hashes, cancellation);
             memory?.Reload();
             glossary?.Reload();
-            return count.Imported + count.Known > 0 ? [.. counts, count] : counts;
+            return count.Imported + count.Known + count.LeftOut > 0 ? [.. counts, count] : counts;
         }
         catch
         {
             foreach (string hash in made) _recordings.Delete(hash);
             throw;
         }
+    }
+
+    /// <summary>What people recorded and uploaded for their projects, with whose each becomes. A hash that stands in a text is no
+    /// recording of its writer.</summary>
+    private static async Task<HashSet<(string Hash, string Owner)>> RecordedAsync(ArchiveFile file, ArchiveTarget target,
+        CancellationToken cancellation)
+    {
+        HashSet<(string, string)> recorded = [];
+        if (file.Recordings.Count == 0) return recorded;
+        await foreach ((string person, string body) in ArchiveImport.BodiesAsync(file, target, VoiceProjects.App, VoiceProjects.Kind,
+            cancellation))
+            if (Stored.Read(body, text => VoiceProject.Parse(text, "the project")) is { } project)
+            {
+                if (project.Original is { } original) recorded.Add((original.Hash, person));
+                foreach (VoiceTake take in project.Lines.SelectMany(line => line.Takes).Where(take => take.IsRecorded))
+                    recorded.Add((take.Hash, person));
+            }
+        return recorded;
     }
 
     private async Task AddRecordingsAsync(ZipArchive archive, System.Linq.Expressions.Expression<Func<DocumentRow, bool>> whose,
@@ -112,10 +139,10 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
     }
 
     /// <summary>Through the same door as what is recorded and uploaded here, which looks at it.</summary>
-    private async Task<string> AddRecordingAsync(ArchiveFile file, string recording, ArchiveTarget target, CancellationToken cancellation)
+    private async Task<string> AddRecordingAsync(ArchiveFile file, string recording, string owner, CancellationToken cancellation)
     {
         string old = recording[..64];
-        if (_recordings.IsOf(old, target.Person)) return old;
+        if (_recordings.IsOf(old, owner)) return old;
         string where = file.Where(recording);
         try
         {
@@ -131,10 +158,10 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
                         throw new FlywheelException($"the take is longer than {Recordings.MaxTake.TotalSeconds:0} seconds");
                     clip = reader.ReadMono((int)frames);
                 }
-                return _recordings.AddTake(clip, target.Person);
+                return _recordings.AddTake(clip, owner);
             }
             return (await _recordings.AddOriginalAsync($"recording{recording[64..]}",
-                to => file.CopyRecordingAsync(recording, to, Recordings.MaxOriginalBytes, cancellation), target.Person, cancellation)).Hash;
+                to => file.CopyRecordingAsync(recording, to, Recordings.MaxOriginalBytes, cancellation), owner, cancellation)).Hash;
         }
         catch (FlywheelException e) when (!e.Message.StartsWith(where, StringComparison.Ordinal))
         {
@@ -166,8 +193,11 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
             case (VoiceProjects.App, VoiceProjects.ScriptKind):
                 return Taken(body, isOnlyOne: true);
             case (VoiceProjects.App, VoiceDictionaries.Kind) when isOfAWorkspace:
-                foreach (Pronunciation word in JsonSerializer.Deserialize<Pronunciation[]>(body, JsonText.Compact)
-                    ?? throw new FlywheelException("is null")) word.Validate("a word");
+                Pronunciation?[] words = JsonSerializer.Deserialize<Pronunciation?[]>(body, JsonText.Compact)
+                    ?? throw new FlywheelException("is null");
+                if (words.Length > VoiceDictionaries.MaxEntries)
+                    throw new FlywheelException($"has {words.Length} words, expected at most {VoiceDictionaries.MaxEntries}");
+                foreach (Pronunciation? word in words) (word ?? throw new FlywheelException("a word is null")).Validate("a word");
                 return new DocumentRule(IsTaken: true, IsOnlyOne: true, VoiceDictionaries.TeamId, VoiceDictionaries.Team);
             case (Arenas.App, Arenas.RoundKind):
                 return Taken(ArenaRound.Parse(body));

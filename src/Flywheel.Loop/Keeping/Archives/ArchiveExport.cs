@@ -35,7 +35,8 @@ public static class ArchiveExport
     private static async Task WriteAsync(FlywheelStore store, string? person, string? workspace, Stream zip, Func<ZipArchive, Task>? more,
         CancellationToken cancellation)
     {
-        await using FlywheelDb db = store.AllTables();
+        // At one moment: else what is begun between two queries would be named in one file and missing in another.
+        await using FlywheelDb db = await store.Database.OpenSnapshotAsync(cancellation);
         db.Workspace = workspace; // a person's is what they have in all of them
         await using ZipArchive archive = await ZipArchive.CreateAsync(zip, ZipArchiveMode.Create, leaveOpen: true, entryNameEncoding: null,
             cancellation);

@@ -4,6 +4,7 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Flywheel.Model;
+using ICSharpCode.SharpZipLib.Checksum;
 
 namespace Flywheel.Loop.Keeping;
 
@@ -21,6 +22,9 @@ public sealed partial class ArchiveFile : IDisposable
 
     /// <summary>Of all lines together; and of one recording.</summary>
     private const long MaxLines = 2L << 30, MaxRecording = 4L << 30;
+
+    /// <summary>Of all recordings together: so much, or so many times the whole zip.</summary>
+    private const long MaxRecordings = 1L << 30, MaxRecordingsDensity = 8;
 
     /// <summary>Smaller entries may be as dense as they like; no text or sound of people is denser than that.</summary>
     private const long DenseFrom = 16 << 20, MaxDensity = 400;
@@ -90,7 +94,7 @@ public sealed partial class ArchiveFile : IDisposable
     {
         if (_zip.Entries.Count > MaxEntries)
             throw new FlywheelException($"{_name}: has {_zip.Entries.Count} entries, expected at most {MaxEntries}");
-        long lines = 0;
+        long lines = 0, recordings = 0, packed = 0;
         foreach (ZipArchiveEntry entry in _zip.Entries)
         {
             string shown = Short(entry.FullName);
@@ -103,8 +107,14 @@ public sealed partial class ArchiveFile : IDisposable
             if (!_entries.TryAdd(entry.FullName, entry)) throw new FlywheelException($"{_name}: holds '{shown}' twice, expected it once");
             if (entry.Length > (isRecording ? MaxRecording : MaxLines) || (isLines && (lines += entry.Length) > MaxLines))
                 throw TooLarge(shown);
+            packed += entry.CompressedLength;
+            if (isRecording) recordings += entry.Length;
             if (entry.Length > DenseFrom && entry.Length / Math.Max(1, entry.CompressedLength) > MaxDensity) throw TooLarge(shown);
         }
+        if (recordings > Math.Max(MaxRecordings, packed * MaxRecordingsDensity))
+            throw new FlywheelException(
+                $"{_name}: its recordings unpack to {recordings >> 20} MB together, expected at most {MaxRecordings >> 30} GB or "
+                + $"{MaxRecordingsDensity} times the zip");
         if (!_entries.ContainsKey(ArchiveManifest.Entry))
             throw new FlywheelException(
                 $"{_name}: holds no {ArchiveManifest.Entry}: it is no archive of Flywheel, or one of before it could be imported; export again with a newer version");
@@ -116,7 +126,7 @@ public sealed partial class ArchiveFile : IDisposable
     private async Task<ArchiveManifest> ReadManifestAsync(CancellationToken cancellation)
     {
         using var text = new MemoryStream();
-        await using (Stream stream = Open(ArchiveManifest.Entry)) await CopyAsync(stream, text, 1 << 20, ArchiveManifest.Entry,
+        await using (Unpacked stream = Open(ArchiveManifest.Entry)) await CopyAsync(stream, text, 1 << 20, ArchiveManifest.Entry,
             cancellation);
         int version;
         try
@@ -150,7 +160,7 @@ public sealed partial class ArchiveFile : IDisposable
         if (!_entries.ContainsKey(entry)) yield break;
         HashSet<string> people = [.. Manifest.People.Select(one => one.User)];
         int number = 0;
-        await using Stream stream = Open(entry);
+        await using Unpacked stream = Open(entry);
         await foreach (ReadOnlyMemory<byte> bytes in SplitAsync(stream, entry, cancellation))
         {
             number++;
@@ -171,18 +181,20 @@ public sealed partial class ArchiveFile : IDisposable
     /// <exception cref="FlywheelException">It is larger, or damaged.</exception>
     public async Task CopyRecordingAsync(string recording, Stream to, long maxBytes, CancellationToken cancellation = default)
     {
-        await using Stream stream = Open(Folder + recording);
+        await using Unpacked stream = Open(Folder + recording);
         await CopyAsync(stream, to, maxBytes, Folder + recording, cancellation);
     }
 
     /// <summary>What an error about a recording begins with.</summary>
     public string Where(string recording) => $"{_name}: {Folder}{recording}";
 
-    private Stream Open(string entry)
+    internal bool HasLines(string file) => _entries.ContainsKey($"{file}.jsonl");
+
+    private Unpacked Open(string entry)
     {
         try
         {
-            return _entries[entry].Open();
+            return new Unpacked(_entries[entry].Open(), _entries[entry]);
         }
         catch (Exception e) when (e is InvalidDataException or IOException or NotSupportedException)
         {
@@ -205,7 +217,7 @@ public sealed partial class ArchiveFile : IDisposable
         }
     }
 
-    private async Task CopyAsync(Stream from, Stream to, long maxBytes, string entry, CancellationToken cancellation)
+    private async Task CopyAsync(Unpacked from, Stream to, long maxBytes, string entry, CancellationToken cancellation)
     {
         byte[] piece = ArrayPool<byte>.Shared.Rent(1 << 16);
         try
@@ -225,7 +237,7 @@ public sealed partial class ArchiveFile : IDisposable
     }
 
     /// <summary>Lines as bytes, each valid until the next is asked for.</summary>
-    private async IAsyncEnumerable<ReadOnlyMemory<byte>> SplitAsync(Stream stream, string entry,
+    private async IAsyncEnumerable<ReadOnlyMemory<byte>> SplitAsync(Unpacked stream, string entry,
         [EnumeratorCancellation] CancellationToken cancellation)
     {
         byte[] piece = new byte[1 << 16];
@@ -247,7 +259,7 @@ public sealed partial class ArchiveFile : IDisposable
         if (rest.WrittenCount > 0) yield return rest.WrittenMemory;
     }
 
-    private async Task<int> ReadAsync(Stream stream, byte[] piece, string entry, CancellationToken cancellation)
+    private async Task<int> ReadAsync(Unpacked stream, byte[] piece, string entry, CancellationToken cancellation)
     {
         try
         {
@@ -257,6 +269,26 @@ public sealed partial class ArchiveFile : IDisposable
         {
             throw Damaged(entry, e);
         }
+    }
+
+    /// <summary>What an entry unpacks to, compared with the length and the sum that the zip gives for it.</summary>
+    private sealed class Unpacked(Stream stream, ZipArchiveEntry entry) : IAsyncDisposable
+    {
+        private readonly Crc32 _sum = new();
+        private long _length;
+
+        /// <exception cref="InvalidDataException">It is not what was packed.</exception>
+        public async ValueTask<int> ReadAsync(byte[] piece, CancellationToken cancellation)
+        {
+            int read = await stream.ReadAsync(piece, cancellation);
+            _length += read;
+            _sum.Update(new ArraySegment<byte>(piece, 0, read));
+            if (_length > entry.Length || (read == 0 && (_length, _sum.Value) != (entry.Length, entry.Crc32)))
+                throw new InvalidDataException("it is not what was packed: its length or its checksum is another");
+            return read;
+        }
+
+        public ValueTask DisposeAsync() => stream.DisposeAsync();
     }
 
     internal static string Short(string text) =>

@@ -51,9 +51,12 @@ public sealed partial class ArchiveImport
                         .ToListAsync(cancellation)];
                 foreach (Guid group in some)
                 {
-                    bool isOwn = !taken.Contains(group) && groups[group].TrueForAll(id => _generations.Here[id] == id);
+                    bool isOwn = groups[group].TrueForAll(id => _generations.Here[id] == id)
+                        && (!taken.Contains(group) || !groups[group].Exists(_generations.Fresh.Contains));
+                    if (isOwn && !taken.Contains(group)) _freeGroups.Add(group);
                     _groups[group] = isOwn ? group : ArchiveText.DerivedId(target, group, "group", 0);
-                    if (!isOwn) _renamed.TryAdd(group, _groups[group]);
+                    // An answer alone may be named as its request is: what names it means the answer.
+                    if (!isOwn && !_generations.Here.ContainsKey(group)) _renamed.TryAdd(group, _groups[group]);
                 }
             }
         }
@@ -74,14 +77,14 @@ public sealed partial class ArchiveImport
         {
             await foreach ((FeedbackLine line, string where) in file.LinesAsync<FeedbackLine>("feedback", cancellation))
             {
-                // What others' answers got is about what is not here; a review is about another's act.
-                if (!_generations.Said.ContainsKey(line.About) || line.Metric == Metrics.Review)
+                // What others' answers got is about what is not here; a review is about another's act; and what the rules of a game said
+                // is only this program's to say.
+                if (!_generations.Said.ContainsKey(line.About) || line.Metric == Metrics.Review
+                    || !FeedbackSourceRules.Of(line.Source).MayBeStated)
                 {
                     _feedback.Count.LeftOut++;
                     continue;
                 }
-                Check(where, FeedbackSourceRules.Of(line.Source).MayBeStated, "source", line.Source.ToString().ToLowerInvariant(),
-                    "person or simulated");
                 try
                 {
                     _ = new FeedbackInput(line.About, line.Metric, JsonNode.Parse(line.Value),
@@ -89,7 +92,8 @@ public sealed partial class ArchiveImport
                 }
                 catch (Exception e) when (e is FlywheelException or JsonException)
                 {
-                    throw new FlywheelException($"{where}: {e.Message}", e);
+                    _feedback.Count.Damaged++;
+                    continue;
                 }
                 Add(_feedback, line.Id, ArchiveText.Fold("", line with { User = null }), where);
             }
@@ -103,7 +107,7 @@ public sealed partial class ArchiveImport
         private async Task LookAtDocumentsAsync()
         {
             Dictionary<Guid, (DocumentLine Line, string Where)> lines = [];
-            Dictionary<Guid, (string Said, int Last, string Body)> said = [];
+            Dictionary<Guid, (string Said, int Last, bool HasShown)> said = [];
             await foreach ((DocumentLine line, string where) in file.LinesAsync<DocumentLine>("documents", cancellation))
             {
                 Check(where, line.App.Length is > 0 and <= MaxApp && line.Kind.Length is > 0 and <= MaxName, "app",
@@ -111,7 +115,7 @@ public sealed partial class ArchiveImport
                 Check(where, line.Title.Length <= MaxTitle && line.Folder.Length <= MaxTitle && line.Tags.Length <= MaxTitle, "title",
                     line.Title, $"title, folder and tags of at most {MaxTitle} characters");
                 if (!lines.TryAdd(line.Id, (line, where))) throw Twice(where, line.Id);
-                said[line.Id] = (ArchiveText.Fold("", line with { User = null }), 0, "");
+                said[line.Id] = (ArchiveText.Fold("", line with { User = null }), 0, false);
             }
             await foreach ((VersionLine line, string where) in file.LinesAsync<VersionLine>("document-versions", cancellation))
             {
@@ -121,26 +125,18 @@ public sealed partial class ArchiveImport
                     throw new FlywheelException(
                         $"{where}: number is {line.Number}, expected versions of a document in their order, more than {before.Last}");
                 DocumentLine document = lines[line.Document].Line;
-                DocumentRule rule;
-                try
-                {
-                    rule = rules(document.App, document.Kind, line.Body, OwnerOf(document));
-                }
-                catch (Exception e) when (e is FlywheelException or JsonException or InvalidOperationException or FormatException)
-                {
-                    throw new FlywheelException($"{where}: body of a {document.App} {document.Kind}: {e.Message}", e);
-                }
-                _rules[line.Document] = (document, rule);
-                said[line.Document] = (ArchiveText.Fold(before.Said, line), line.Number,
-                    line.Number == document.Version ? "shown" : before.Body);
+                bool isShown = line.Number == document.Version;
+                if (isShown) _rules[line.Document] = (document, RuleOf(document, line.Body));
+                said[line.Document] = (ArchiveText.Fold(before.Said, line), line.Number, isShown || before.HasShown);
             }
             HashSet<string> ones = new(StringComparer.Ordinal);
             foreach ((Guid id, (DocumentLine line, string where)) in lines)
             {
-                if (said[id].Body.Length == 0)
+                if (!said[id].HasShown)
                     throw new FlywheelException($"{where}: version is {line.Version}, which is not in document-versions.jsonl");
                 DocumentRule rule = _rules[id].Rule;
-                if (!rule.IsTaken) _documents.Count.LeftOut++;
+                if (rule == s_damaged) _documents.Count.Damaged++;
+                else if (!rule.IsTaken) _documents.Count.LeftOut++;
                 else if (rule.IsOnlyOne && !ones.Add($"{rule.Id}\n{rule.Owner ?? OwnerOf(line)}\n{line.App}\n{line.Kind}"))
                     _documents.Count.Stayed++;
                 else if (!await HasOneAsync(line, rule)) Add(_documents, id, said[id].Said, where);
@@ -156,6 +152,22 @@ public sealed partial class ArchiveImport
                 return found;
             // A kept text has the id of the answer that it is.
             }, id => _rules[id].Rule.Id ?? _generations.Here.GetValueOrDefault(id, id));
+        }
+
+        /// <summary>Of a document that no page can read: it stays where it is, and all others come in.</summary>
+        private static readonly DocumentRule s_damaged = new(IsTaken: false, Owner: "damaged");
+
+        private DocumentRule RuleOf(DocumentLine document, string body)
+        {
+            try
+            {
+                return rules(document.App, document.Kind, body, OwnerOf(document));
+            }
+            catch (Exception e) when (e is FlywheelException or JsonException or InvalidOperationException or FormatException
+                or ArgumentException or NotSupportedException)
+            {
+                return s_damaged;
+            }
         }
 
         /// <summary>Whether there is one already of a kind of which there is but one, or under the id that it must have.</summary>
@@ -183,6 +195,7 @@ public sealed partial class ArchiveImport
             Dictionary<Guid, (ChatLine Line, string Where)> lines = [];
             Dictionary<Guid, (string Chat, List<string> Messages)> said = [];
             Dictionary<Guid, (Guid Chat, Guid? Parent, string Where)> messages = [];
+            HashSet<Guid> damaged = [];
             await foreach ((ChatLine line, string where) in file.LinesAsync<ChatLine>("chats", cancellation))
             {
                 Check(where, line.App.Length is > 0 and <= MaxApp, "app", line.App, $"1 to {MaxApp} characters");
@@ -195,7 +208,7 @@ public sealed partial class ArchiveImport
             {
                 if (!lines.ContainsKey(line.Chat))
                     throw new FlywheelException($"{where}: chat is '{line.Chat}', which is not in chats.jsonl");
-                CheckMessage(line.Body, where);
+                if (!IsMessage(line.Body)) damaged.Add(line.Chat);
                 if (!messages.TryAdd(line.Id, (line.Chat, line.Parent, where))) throw Twice(where, line.Id);
                 said[line.Chat].Messages.Add(ArchiveText.Fold("", line));
             }
@@ -204,7 +217,8 @@ public sealed partial class ArchiveImport
             {
                 if (line.Leaf is { } leaf && !(messages.TryGetValue(leaf, out var last) && last.Chat == id))
                     throw new FlywheelException($"{where}: leaf is '{leaf}', expected a message of the chat");
-                Add(_chats, id, Whole(said[id].Chat, said[id].Messages), where);
+                if (damaged.Contains(id)) _chats.Count.Damaged++;
+                else Add(_chats, id, Whole(said[id].Chat, said[id].Messages), where);
             }
             await ResolveAsync(_chats, async ids =>
             {
@@ -234,28 +248,28 @@ public sealed partial class ArchiveImport
             ArchiveText.Fold(chat, string.Join('\n', messages.Order(StringComparer.Ordinal).Select(one => one[..32])));
 
         /// <summary>As the page reads it.</summary>
-        private static void CheckMessage(string body, string where)
+        private static bool IsMessage(string body)
         {
             try
             {
-                if (JsonNode.Parse(body, documentOptions: new() { AllowDuplicateProperties = false }) is JsonObject message
+                return JsonNode.Parse(body, documentOptions: new() { AllowDuplicateProperties = false }) is JsonObject message
                     && message["role"] is JsonValue role && role.TryGetValue(out string? _)
-                    && message["content"] is JsonValue content && content.TryGetValue(out string? _)) return;
+                    && message["content"] is JsonValue content && content.TryGetValue(out string? _);
             }
             catch (Exception e) when (e is JsonException or InvalidOperationException)
             {
-                throw new FlywheelException($"{where}: body: {e.Message}", e);
+                return false;
             }
-            throw new FlywheelException($"{where}: body has no 'role' and 'content' that are texts");
         }
 
         /// <summary>Each message follows one of its own chat, and none follows itself.</summary>
-        private static void CheckTree(Dictionary<Guid, (Guid Chat, Guid? Parent, string Where)> messages)
+        private void CheckTree(Dictionary<Guid, (Guid Chat, Guid? Parent, string Where)> messages)
         {
             var rooted = new HashSet<Guid>();
             foreach ((Guid id, var message) in messages)
             {
-                List<Guid> way = [];
+                cancellation.ThrowIfCancellationRequested();
+                HashSet<Guid> way = [];
                 for ((Guid at, var one) = (id, message); rooted.Add(at);)
                 {
                     way.Add(at);
@@ -292,8 +306,12 @@ public sealed partial class ArchiveImport
 
         private async Task LookAtTermsAsync()
         {
-            var incoming = new HashSet<(string, string, string)>();
-            List<TermLine> fresh = [];
+            if (!file.HasLines("terms")) return;
+            // A glossary has one entry for a term, whoever wrote it; a person may have had it in several workspaces.
+            _glossary = await TermsAsync();
+            Dictionary<(string, string, string), (string, string, string)> terms =
+                _glossary.ToDictionary(row => (row.From, row.To, row.Source), row => (row.Target, row.Forbidden, row.Note));
+            Dictionary<(string, string), int> sizes = terms.Keys.CountBy(term => (term.Item1, term.Item2)).ToDictionary();
             await foreach ((TermLine line, string where) in file.LinesAsync<TermLine>("terms", cancellation))
             {
                 CheckLanguages(where, line.From, line.To);
@@ -308,21 +326,66 @@ public sealed partial class ArchiveImport
                 {
                     throw new FlywheelException($"{where}: {e.Message}", e);
                 }
-                if (!incoming.Add((line.From, line.To, line.Source)))
-                    throw new FlywheelException(
-                        $"{where}: the term '{ArchiveFile.Short(line.Source)}' is there twice, expected once for a pair of languages");
-                if (incoming.Count > Glossary.MaxTerms) throw new FlywheelException($"{where}: has more than {Glossary.MaxTerms} terms");
-                // A glossary has one entry for a term, whoever wrote it.
-                TermRow? known = await db.Terms.AsNoTracking()
-                    .SingleOrDefaultAsync(row => row.SourceLanguage == line.From && row.TargetLanguage == line.To
-                        && row.Source == line.Source, cancellation);
-                if (known is null) Add(_terms, line.Id, ArchiveText.Fold("", line with { User = null }), where);
-                else if ((known.Target, known.Forbidden, known.Note) == (line.Target, line.Forbidden, line.Note)) _terms.Count.Known++;
+                if (terms.TryAdd((line.From, line.To, line.Source), (line.Target, line.Forbidden, line.Note)))
+                {
+                    int size = sizes[(line.From, line.To)] = sizes.GetValueOrDefault((line.From, line.To)) + 1;
+                    if (size > Glossary.MaxTerms)
+                        throw new FlywheelException(
+                            $"{where}: the glossary would have {size} terms from {line.From} to {line.To}, "
+                            + $"expected at most {Glossary.MaxTerms}");
+                    Add(_terms, line.Id, ArchiveText.Fold("", line with { User = null }), where);
+                }
+                else if (terms[(line.From, line.To, line.Source)] == (line.Target, line.Forbidden, line.Note)) _terms.Count.Known++;
                 else _terms.Count.Stayed++;
             }
             await ResolveAsync(_terms, async ids => await db.Terms.IgnoreQueryFilters().AsNoTracking().Where(row => ids.Contains(row.Id))
                 .ToDictionaryAsync(row => row.Id, _ => new Existing(IsMine: false, ""), cancellation));
         }
+
+        /// <summary>Whether what decided how it comes in is as it was: what is here, what is free, and what there is one of.</summary>
+        public async Task<bool> StillHoldsAsync() =>
+            await AreAsync(_generations,
+                ids => db.Generations.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreAsync(_feedback, ids => db.Feedback.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreAsync(_documents, ids => db.Documents.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreAsync(_chats, ids => db.Conversations.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreAsync(_translations,
+                ids => db.TranslationUnits.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreAsync(_terms, ids => db.Terms.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreFreeAsync(_messages.Values, ids => db.ConversationMessages.Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            && await AreFreeAsync(_freeGroups,
+                ids => db.Generations.IgnoreQueryFilters().Where(row => ids.Contains(row.Group)).Select(row => row.Group))
+            && await AreOnlyOnesAsync()
+            && (_glossary is null || (await TermsAsync()).SetEquals(_glossary));
+
+        private async Task<bool> AreAsync(Ids ids, Func<Guid[], IQueryable<Guid>> here)
+        {
+            foreach (KeyValuePair<Guid, Guid>[] some in ids.Here.Chunk(Batch))
+            {
+                HashSet<Guid> found = [.. await here([.. some.Select(one => one.Value)]).ToListAsync(cancellation)];
+                if (some.Any(one => found.Contains(one.Value) == ids.Fresh.Contains(one.Key))) return false;
+            }
+            return true;
+        }
+
+        private async Task<bool> AreFreeAsync(IEnumerable<Guid> ids, Func<Guid[], IQueryable<Guid>> here)
+        {
+            foreach (Guid[] some in ids.Chunk(Batch)) if (await here(some).AnyAsync(cancellation)) return false;
+            return true;
+        }
+
+        private async Task<bool> AreOnlyOnesAsync()
+        {
+            foreach (Guid id in _documents.Fresh)
+                if (_rules[id].Rule is { IsOnlyOne: true } rule && await HasOneAsync(_rules[id].Line, rule)) return false;
+            return true;
+        }
+
+        private async Task<HashSet<(string From, string To, string Source, string Target, string Forbidden, string Note)>> TermsAsync() =>
+            [.. (await db.Terms.AsNoTracking()
+                .Select(row => new { row.SourceLanguage, row.TargetLanguage, row.Source, row.Target, row.Forbidden, row.Note })
+                .ToListAsync(cancellation))
+                .Select(row => (row.SourceLanguage, row.TargetLanguage, row.Source, row.Target, row.Forbidden, row.Note))];
 
         private bool IsMine(string user, string workspace) =>
             workspace == target.Workspace && (user == target.Person || target.People.Values.Contains(user));

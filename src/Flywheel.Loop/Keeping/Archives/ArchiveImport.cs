@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Flywheel.Engine;
@@ -49,6 +50,9 @@ public sealed record ArchiveCount(string Name)
     /// <summary>Of a thing that there is one of, another is here, which stays.</summary>
     public int Stayed { get; set; }
 
+    /// <summary>It cannot be read, here as where it came from.</summary>
+    public int Damaged { get; set; }
+
     /// <summary>It means nothing here: it is about what is not in the archive, or belongs to the other server.</summary>
     public int LeftOut { get; set; }
 }
@@ -84,36 +88,74 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
     /// <param name="file">The archive.</param>
     /// <param name="target">Whose it becomes.</param>
     /// <param name="rules">How documents are taken.</param>
-    /// <param name="recordings">Hashes of recordings in it and what each is here.</param>
+    /// <param name="recordings">Of each person hashes of their recordings in it and what each is here.</param>
     /// <param name="cancellation">Stops it; nothing is left then.</param>
     /// <returns>Of each kind in the archive what became of it.</returns>
     /// <exception cref="FlywheelException">Something in it is wrong; the message names the file in it, and the line.</exception>
     public async Task<IReadOnlyList<ArchiveCount>> RunAsync(ArchiveFile file, ArchiveTarget target, DocumentRules rules,
-        IReadOnlyDictionary<string, string>? recordings = null, CancellationToken cancellation = default)
+        IReadOnlyDictionary<string, Dictionary<string, string>>? recordings = null, CancellationToken cancellation = default)
     {
         Actor.Demand(Scopes.Inference);
         Actor.Demand(Scopes.Feedback);
         await using FlywheelDb db = store.Database.Open(inOrder: true); // feedback is numbered
         db.Workspace = target.Workspace;
+        await CheckOpenAsync();
+        // To look takes as long as the archive is large: nobody waits for it. What it found is asked once more where nobody else writes.
+        Run run = await LookAsync();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
-        if (!await db.Workspaces.AnyAsync(row => row.Id == target.Workspace && row.Archived == null, cancellation))
-            throw new FlywheelException($"there is no open workspace with the id '{ArchiveFile.Short(target.Workspace)}'");
-        var run = new Run(db, file, target, rules, recordings ?? new Dictionary<string, string>(), cancellation);
-        await run.LookAsync();
+        await CheckOpenAsync();
+        if (!await run.StillHoldsAsync()) run = await LookAsync(); // somebody wrote what decides: rare, and then they wait
         await run.WriteAsync();
         db.Audit.Add(AuditAct.Row(AuditAct.Import, time.GetUtcNow(), target.Person,
             $"{(file.IsOfAWorkspace ? "a workspace" : "a person")} into {target.Workspace}"));
         await db.SaveChangesAsync(cancellation);
         await transaction.CommitAsync(cancellation);
         return run.Counts;
+
+        async Task<Run> LookAsync()
+        {
+            var looked = new Run(db, file, target, rules, recordings ?? new Dictionary<string, Dictionary<string, string>>(), cancellation);
+            await looked.LookAsync();
+            return looked;
+        }
+
+        async Task CheckOpenAsync()
+        {
+            if (!await db.Workspaces.AnyAsync(row => row.Id == target.Workspace && row.Archived == null, cancellation))
+                throw new FlywheelException($"there is no open workspace with the id '{ArchiveFile.Short(target.Workspace)}'");
+        }
     }
 
-    private sealed partial class Run(FlywheelDb db, ArchiveFile file, ArchiveTarget target, DocumentRules rules,
-        IReadOnlyDictionary<string, string> recordings, CancellationToken cancellation)
+    /// <summary>What each person's documents say in all their versions, of one application.</summary>
+    /// <param name="file">The archive.</param>
+    /// <param name="target">Whose it becomes.</param>
+    /// <param name="app">Whose documents.</param>
+    /// <param name="kind">Of which kind.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public static async IAsyncEnumerable<(string Person, string Body)> BodiesAsync(ArchiveFile file, ArchiveTarget target, string app,
+        string kind, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
+        Dictionary<Guid, string> people = [];
+        await foreach ((DocumentLine line, _) in file.LinesAsync<DocumentLine>("documents", cancellation))
+            if (line.App == app && line.Kind == kind) people[line.Id] = OwnerOf(target, line);
+        if (people.Count == 0) yield break;
+        await foreach ((VersionLine line, _) in file.LinesAsync<VersionLine>("document-versions", cancellation))
+            if (people.TryGetValue(line.Document, out string? person)) yield return (person, line.Body);
+    }
+
+    private static string OwnerOf(ArchiveTarget target, IArchiveLine line) =>
+        line.User is { } user && target.People.TryGetValue(user, out string? here) ? here : target.Person;
+
+    private sealed partial class Run(FlywheelDb db, ArchiveFile file, ArchiveTarget target, DocumentRules rules,
+        IReadOnlyDictionary<string, Dictionary<string, string>> recordings, CancellationToken cancellation)
+    {
+        private static readonly Dictionary<string, string> s_none = [];
+
         private readonly Ids _generations = new("generations"), _feedback = new("feedback"), _documents = new("documents"),
             _chats = new("chats"), _translations = new("translations"), _terms = new("terms");
         private readonly Dictionary<Guid, Guid> _groups = [], _messages = [];
+        private readonly List<Guid> _freeGroups = [];
+        private HashSet<(string From, string To, string Source, string Target, string Forbidden, string Note)>? _glossary;
         private readonly Dictionary<Guid, (DocumentLine Line, DocumentRule Rule)> _rules = [];
 
         /// <summary>Every id that another one stands for here, in texts.</summary>
@@ -121,10 +163,9 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
 
         public IReadOnlyList<ArchiveCount> Counts =>
             [.. new[] { _generations, _feedback, _documents, _chats, _translations, _terms }.Select(ids => ids.Count)
-            .Where(count => count.Imported + count.Known + count.Stayed + count.LeftOut > 0)];
+            .Where(count => count.Imported + count.Known + count.Stayed + count.Damaged + count.LeftOut > 0)];
 
-        private string OwnerOf(IArchiveLine line) =>
-            line.User is { } user && target.People.TryGetValue(user, out string? here) ? here : target.Person;
+        private string OwnerOf(IArchiveLine line) => ArchiveImport.OwnerOf(target, line);
 
         // Then: into the tables.
 
@@ -135,7 +176,7 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
             await PutAsync<FeedbackLine>("feedback", line => _feedback.Fresh.Contains(line.Id), line => db.Feedback.Add(new Feedback
             {
                 Id = _feedback.Here[line.Id], Time = line.Time, GenerationId = _generations.Here[line.About], Metric = line.Metric,
-                Value = Text(line.Value), Tags = Text(line.Tags), Source = line.Source,
+                Value = Text(line, line.Value), Tags = Text(line, line.Tags), Source = line.Source,
                 User = OwnerOf(line), Workspace = target.Workspace,
             }));
             await PutAsync<DocumentLine>("documents", line => _documents.Fresh.Contains(line.Id), line => db.Documents.Add(new DocumentRow
@@ -148,7 +189,7 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
                 line => db.DocumentVersions.Add(new DocumentVersion
             {
                 DocumentId = _documents.Here[line.Document], Number = line.Number, Time = line.Time,
-                User = OwnerOf(_rules[line.Document].Line), Body = Text(line.Body),
+                User = OwnerOf(_rules[line.Document].Line), Body = Text(_rules[line.Document].Line, line.Body),
             }));
             await PutAsync<ChatLine>("chats", line => _chats.Fresh.Contains(line.Id), line => db.Conversations.Add(new ConversationRow
             {
@@ -163,7 +204,7 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
                 Id = _messages[line.Id], ConversationId = _chats.Here[line.Chat],
                 ParentId = line.Parent is { } parent ? _messages[parent] : null,
                 GenerationId = line.Generation is { } answer && _generations.Here.TryGetValue(answer, out Guid here) ? here : null,
-                Time = line.Time, Body = Text(line.Body),
+                Time = line.Time, Body = Text(line, line.Body),
             }));
             await PutAsync<TranslationLine>("translations", line => _translations.Fresh.Contains(line.Id), line =>
             {
@@ -195,12 +236,13 @@ public sealed partial class ArchiveImport(FlywheelStore store, TimeProvider time
             Payload = new GenerationPayload
             {
                 GenerationId = _generations.Here[line.Id],
-                Conversation = line.Conversation is { } asked ? Conversation.Parse(Text(asked)) : null, Text = Text(line.Text),
+                Conversation = line.Conversation is { } asked ? Conversation.Parse(Text(line, asked)) : null, Text = Text(line, line.Text),
                 PromptTokens = [], Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions(),
             },
         };
 
-        private string Text(string text) => ArchiveText.Renamed(text, _renamed, recordings);
+        private string Text(IArchiveLine line, string text) =>
+            ArchiveText.Renamed(text, _renamed, recordings.GetValueOrDefault(OwnerOf(line)) ?? s_none);
 
         private async Task PutAsync<TLine>(string name, Func<TLine, bool> isFresh, Action<TLine> add) where TLine : IArchiveLine
         {

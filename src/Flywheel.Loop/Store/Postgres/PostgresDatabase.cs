@@ -1,3 +1,4 @@
+using System.Data;
 using System.Data.Common;
 using System.Net.Sockets;
 using Flywheel.Model;
@@ -33,6 +34,21 @@ internal sealed class PostgresDatabase : IRecordDatabase
         $"the PostgreSQL database {_connection.Database} on {_connection.Host}{(_connection.Port == NpgsqlConnection.DefaultPort ? "" : $":{_connection.Port}")}";
 
     public FlywheelDb Open(bool inOrder = true) => new PostgresDb(inOrder ? _inOrder : _beside);
+
+    public async Task<FlywheelDb> OpenSnapshotAsync(CancellationToken cancellation)
+    {
+        FlywheelDb db = Open(inOrder: false);
+        try
+        {
+            await db.Database.BeginTransactionAsync(IsolationLevel.RepeatableRead, cancellation);
+            return db;
+        }
+        catch
+        {
+            await db.DisposeAsync();
+            throw;
+        }
+    }
 
     /// <summary>Has the home remember which database it is used with.</summary>
     public void NoteIn(FlywheelHome home)

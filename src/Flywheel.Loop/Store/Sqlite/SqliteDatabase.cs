@@ -24,6 +24,25 @@ internal sealed class SqliteDatabase(string path) : IRecordDatabase
     /// <remarks>A transaction begins as BEGIN IMMEDIATE: nobody else writes until it ends.</remarks>
     public FlywheelDb Open(bool inOrder = true) => new(_options);
 
+    public async Task<FlywheelDb> OpenSnapshotAsync(CancellationToken cancellation)
+    {
+        FlywheelDb db = Open();
+        try
+        {
+            await db.Database.OpenConnectionAsync(cancellation);
+            // Deferred, it never asks for the lock of who writes. Closing the connection ends it.
+            await db.Database.UseTransactionAsync(
+                ((SqliteConnection)db.Database.GetDbConnection()).BeginTransaction(IsolationLevel.Serializable, deferred: true),
+                cancellation);
+            return db;
+        }
+        catch
+        {
+            await db.DisposeAsync();
+            throw;
+        }
+    }
+
     public async Task PrepareAsync(CancellationToken cancellation)
     {
         await using FlywheelDb db = Open();
