@@ -382,11 +382,13 @@ public sealed class FlywheelStore : IAsyncDisposable
         return await db.Releases.AsNoTracking().OrderByDescending(row => row.Id).ToListAsync(cancellation);
     }
 
-    /// <summary>How much is in the record.</summary>
+    /// <summary>How much is in the record of what was served here.</summary>
     public async Task<StoreCounts> CountAsync(CancellationToken cancellation = default)
     {
         await using FlywheelDb db = Tables();
-        return new(await db.Served.LongCountAsync(cancellation), await db.Feedback.LongCountAsync(cancellation),
+        return new(await db.Served.LongCountAsync(cancellation),
+            await db.Feedback.LongCountAsync(row => !db.Generations.Any(about => about.Id == row.GenerationId && about.Origin != null),
+                cancellation),
             await db.Turns.CountAsync(cancellation));
     }
 

@@ -85,7 +85,7 @@ public sealed partial class ArchivesTests : IAsyncLifetime
                 row => Assert.Equal((Consent.Refused, "", new string('a', 64)), (row.Consent, row.ModelHash, row.Origin)));
             Assert.True(await db.Feedback.AnyAsync());
         }
-        Assert.Equal(0, (await _to.CountAsync()).Generations);
+        Assert.Equal(new StoreCounts(0, 0, 0), await _to.CountAsync());
         Assert.Equal(0, (await Usage.ReadAsync(_to, DateTimeOffset.UnixEpoch, TimeSpan.Zero)).All.Texts);
         Assert.Empty(await Usage.AnswersByModelAsync(_to));
         Assert.Empty((await new ReviewQueue(_to).ListAsync(new ReviewFilter())).Items);
