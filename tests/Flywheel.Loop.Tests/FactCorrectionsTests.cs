@@ -41,6 +41,21 @@ public sealed class FactCorrectionsTests
         Assert.Equal(shown, FactWays.Sentence(fact, way, "Harbour Row").ToString());
     }
 
+    /// <summary>A way that reads as another changes nothing that anybody sees.</summary>
+    [Theory]
+    [InlineData("has a garden", FactWay.Has)]
+    [InlineData("it is free", FactWay.Is)]
+    [InlineData("you can pay by card", FactWay.Can)]
+    [InlineData("it works offline", FactWay.Does)]
+    public void Open_FactThatSaysItsForm_HasItOnce(string fact, FactWay same)
+    {
+        Assert.DoesNotContain(same, FactWays.Open(fact, FactWay.Typed));
+        Assert.DoesNotContain(same, FactWays.Open(fact, FactWay.Nothing));
+        Assert.Contains(FactWay.Typed, FactWays.Open(fact, FactWay.Nothing));
+        Assert.Contains(same, FactWays.Open(fact, same));
+        Assert.DoesNotContain(FactWay.Typed, FactWays.Open(fact, same));
+    }
+
     [Fact]
     public void Open_AnyFact_HoldsHowItIsSaidAndWaysThatSayItsWords()
     {
@@ -55,8 +70,10 @@ public sealed class FactCorrectionsTests
         {
             IReadOnlyList<FactWay> open = FactWays.Open(fact, now);
             Assert.Contains(now, open);
-            Assert.Contains(FactWay.Typed, open);
             Assert.Contains(FactWay.Nothing, open);
+            string[] sentences = [.. open.Where(way => way != FactWay.Nothing).Select(way => FactWays.Sentence(fact, way, "").ToString())];
+            Assert.Equal(sentences.Distinct(), sentences);
+            Assert.Contains(FactWays.Sentence(fact, FactWay.Typed, "").ToString(), sentences);
             foreach (FactWay way in open)
             {
                 string said = FactWays.Say(fact, way), shown = FactWays.Sentence(fact, way, "Quill").ToString();

@@ -86,7 +86,9 @@ public sealed class FrozenSetTests
         await using (FlywheelDb db = store.AllTables())
         {
             (string, string, TurnState)[] turns = [("a", "b", TurnState.Promoted), ("b", "c", TurnState.Promoted),
-                ("c", "x", TurnState.Rejected), ("imported", "d", TurnState.Promoted)];
+                ("c", "x", TurnState.Rejected), ("imported", "d", TurnState.Promoted),
+                // of which forgetting left nothing to learn
+                ("b", "b", TurnState.Promoted), ("d", "d", TurnState.Promoted)];
             db.Turns.AddRange(turns.Select((turn, i) => new TurnRow
             {
                 Id = Guid.NewGuid(), Number = i + 1, Started = default, Ended = DateTimeOffset.UnixEpoch, Recipe = "", FeedbackThrough = 0,

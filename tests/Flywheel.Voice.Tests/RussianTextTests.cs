@@ -69,6 +69,18 @@ public sealed class RussianTextTests
         }
     }
 
+    /// <summary>Digits of other scripts are characters that the voice does not know.</summary>
+    [Theory]
+    [InlineData("\u0663 дня", "\u0663")]
+    [InlineData("в \u0665:3\u0660", "\u0665")]
+    [InlineData("-\u0967,5%", "\u0967")]
+    [InlineData("\uFF13 дня", null)] // a wide 3 may be a plain one
+    public void Write_DigitsOfOtherScripts_LeavesThemToBeNamed(string text, string? unknown)
+    {
+        string? found = RussianText.Unspeakable(RussianText.Write(text));
+        if (unknown is not null) Assert.Equal(unknown, found);
+    }
+
     /// <summary>Oracle: festival says numbers below a thousand, and millions, by rules of its own; it hears no difference.</summary>
     [Fact]
     public async Task Speak_NumbersInWords_SoundAsFestivalSaysThem()

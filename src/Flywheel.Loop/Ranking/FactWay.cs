@@ -90,7 +90,7 @@ public static partial class FactWays
         };
     }
 
-    /// <summary>The ways that a fact's shape leaves open, and the one that it is said in now.</summary>
+    /// <summary>The ways that a fact's shape leaves open, and the one that it is said in now; of those that read alike, one.</summary>
     /// <param name="fact">As it was typed.</param>
     /// <param name="now">How it is said.</param>
     public static IReadOnlyList<FactWay> Open(string fact, FactWay now)
@@ -100,7 +100,7 @@ public static partial class FactWays
         EnglishNouns.Number number = EnglishNouns.NumberOf(bare);
         bool mayAct = !determined && !Preposition().IsMatch(first), hasS = first.Length > 2 && first[^1] == 's' && first[^2] != 's';
         bool one = !determined && number != EnglishNouns.Number.Plural;
-        return [.. Enum.GetValues<FactWay>().Where(way => way == now || way switch
+        FactWay[] open = [.. Enum.GetValues<FactWay>().Where(way => way == now || way switch
         {
             FactWay.HasA or FactWay.IsA => one,
             FactWay.Has => !one || number != EnglishNouns.Number.Count,
@@ -111,6 +111,8 @@ public static partial class FactWays
             FactWay.Are => FactForms.WithVerb(bare) is not null,
             _ => true,
         })];
+        HashSet<string> read = now == FactWay.Nothing ? [] : [Sentence(fact, now, "").ToString()];
+        return [.. open.Where(way => way == now || way == FactWay.Nothing || read.Add(Sentence(fact, way, "").ToString()))];
     }
 
     /// <summary>The class that the learner of <see cref="FactForms"/> takes a way for; null for one that says nothing of a fact's

@@ -122,8 +122,10 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     public async Task<(string Hash, IReadOnlySet<string> Taught)> FirstReleaseAsync(string champion, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        var promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Candidate != null).OrderBy(turn => turn.Number)
-            .Select(turn => new { turn.Candidate, turn.Champion, turn.Dataset }).ToListAsync(cancellation);
+        // A turn of which forgetting left nothing to learn has its champion in its candidate's place: it leads nowhere.
+        var promoted = await db.Turns
+            .Where(turn => turn.State == TurnState.Promoted && turn.Candidate != null && turn.Candidate != turn.Champion)
+            .OrderBy(turn => turn.Number).Select(turn => new { turn.Candidate, turn.Champion, turn.Dataset }).ToListAsync(cancellation);
         HashSet<string> seen = [], taught = [];
         while (seen.Add(champion) && promoted.FindLast(turn => turn.Candidate == champion) is { } made)
         {

@@ -107,6 +107,7 @@ export function attach(root, page, maxSeconds, url) {
     if (!mine?.count) return "ended";
     const answer = await fetch(url, { method: "POST", body: wav(mine.pieces, mine.count, mine.rate), headers: { "Content-Type": "audio/wav" } }).catch(() => null);
     if (answer?.ok && mine === take) take = null;
+    if (answer?.ok && unsent.get(url) === mine) unsent.delete(url); // the row was closed meanwhile
     return answer === null ? "lost" : answer.ok ? "" : `: ${await answer.text().catch(() => answer.statusText)}`;
   }
 

@@ -7,6 +7,14 @@
   // Letters belong to what has the focus: a text, a list that is searched by them, and a choice among several, which stands between texts: who
   // goes on typing there means the next field and no shortcut.
   const takesLetters = element => isText(element) || element?.matches?.("input[type=radio]");
+  // A closed list chooses by letters at once. Of those that stand unseen behind a sentence, between two texts, nobody means that: they are
+  // chosen from by arrows, or opened by Space.
+  const isClosed = list => !(CSS.supports("selector(select:open)") && list.matches("select:open"));
+  document.addEventListener("keydown", event => {
+    if ([...event.key].length === 1 && event.key !== " " && !event.ctrlKey && !event.metaKey && !event.altKey
+      && event.target.matches?.(".said select") && isClosed(event.target)) event.preventDefault();
+  });
+
   // The cursor goes to the end of a field's text: were it selected, the next letter would take its place.
   const enter = field => {
     field.focus();

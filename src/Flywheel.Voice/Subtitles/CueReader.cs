@@ -61,8 +61,9 @@ internal sealed partial class CueReader(string text, string name)
         return new TimeSpan(0, Part("h"), minutes, seconds, Part("f"));
     }
 
-    [GeneratedRegex(@"^\s*(?<t1>((?<h1>\d{1,4}):)?(?<m1>\d{1,2}):(?<s1>\d{1,2})[,.](?<f1>\d{3}))\s*-->\s*"
-        + @"(?<t2>((?<h2>\d{1,4}):)?(?<m2>\d{1,2}):(?<s2>\d{1,2})[,.](?<f2>\d{3}))(\s.*)?$",
+    // 0 to 9 and not the digits of every script, which \d takes and no parser reads.
+    [GeneratedRegex(@"^\s*(?<t1>((?<h1>[0-9]{1,4}):)?(?<m1>[0-9]{1,2}):(?<s1>[0-9]{1,2})[,.](?<f1>[0-9]{3}))\s*-->\s*"
+        + @"(?<t2>((?<h2>[0-9]{1,4}):)?(?<m2>[0-9]{1,2}):(?<s2>[0-9]{1,2})[,.](?<f2>[0-9]{3}))(\s.*)?$",
         RegexOptions.CultureInvariant | RegexOptions.ExplicitCapture)]
     private static partial Regex Times();
 }

@@ -154,13 +154,14 @@ internal static partial class RussianText
         return null;
     }
 
-    [GeneratedRegex(@"(?<![\d:.,])(?<h>\d|1\d|2[0-4]):(?<m>[0-5]\d)(?![\d:])")]
+    // Digits are 0 to 9 here and not those of every script, which \d takes and no parser reads.
+    [GeneratedRegex(@"(?<![0-9:.,])(?<h>[0-9]|1[0-9]|2[0-4]):(?<m>[0-5][0-9])(?![0-9:])")]
     private static partial Regex Times();
 
-    [GeneratedRegex(@"(?<!\d)\d{1,2}(?:\.\d{1,4}){2}(?!\d)")]
+    [GeneratedRegex(@"(?<![0-9])[0-9]{1,2}(?:\.[0-9]{1,4}){2}(?![0-9])")]
     private static partial Regex Dates();
 
-    [GeneratedRegex(@"(?<before>[$€£₽¥]?)(?<minus>(?<![\p{L}\d)] ?)-)?(?<whole>\d{1,3}(?: \d{3})+(?!\d)|\d+)(?:[.,](?<part>\d+))?(?<ending>-[а-яё]+)?(?: ?(?<unit>%|‰|°C|°|\$|€|£|₽|¥))?")]
+    [GeneratedRegex(@"(?<before>[$€£₽¥]?)(?<minus>(?<![\p{L}0-9)] ?)-)?(?<whole>[0-9]{1,3}(?: [0-9]{3})+(?![0-9])|[0-9]+)(?:[.,](?<part>[0-9]+))?(?<ending>-[а-яё]+)?(?: ?(?<unit>%|‰|°C|°|\$|€|£|₽|¥))?")]
     private static partial Regex Numbers();
 
     [GeneratedRegex(@"\s+")]
