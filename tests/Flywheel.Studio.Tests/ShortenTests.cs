@@ -77,6 +77,12 @@ public sealed class ShortenTests
         await store.AddFeedbackAsync(new FeedbackInput(wrong, Metrics.Retract, true, "ann"));
         ShorterSuggestion offered = Assert.Single(await OfferedAsync("bob"), one => one.Origin == "people");
         Assert.Equal("Ahora el 7.", offered.Text);
+        // What somebody wrote without letting models learn from it is nobody's example, nor is it by way of a colleague's answer.
+        await SayAsync("eve", "El 7 ya.");
+        await using (FlywheelDb rows = store.Tables())
+            await rows.Generations.Where(row => row.User == "eve")
+                .ExecuteUpdateAsync(row => row.SetProperty(answer => answer.Consent, Consent.Refused));
+        Assert.Equal("Ahora el 7.", Assert.Single(await OfferedAsync("bob"), one => one.Origin == "people").Text);
         await store.AddFeedbackAsync(new FeedbackInput(offered.Id, Metrics.Keep, true, "bob"));
         await using FlywheelDb db = store.Tables();
         var turn = new TurnRow { Id = Guid.NewGuid(), Number = 1, Started = DateTimeOffset.UnixEpoch, Ended = DateTimeOffset.UnixEpoch,

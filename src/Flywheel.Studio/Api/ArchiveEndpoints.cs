@@ -17,11 +17,15 @@ internal static class ArchiveEndpoints
 {
     public const string AccountPath = "/v1/account", Export = "export";
 
+    /// <summary>What the audit says of an export: never whose by name.</summary>
+    public const string EverythingOfAPerson = "everything of a person", EverythingOfAWorkspace = "everything of a workspace";
+
     public static void Map(IEndpointRouteBuilder app)
     {
-        app.MapGet($"{AccountPath}/{Export}", ExportAsync).RequireRateLimiting(AccessSetup.Policy).Audited("everything of a person");
+        app.MapGet($"{AccountPath}/{Export}", ExportAsync).RequireRateLimiting(AccessSetup.Policy);
         app.MapPost($"{AccountPath}/import", ImportAsync).RequireRateLimiting(AccessSetup.Policy);
-        app.MapGet($"{WorkspaceEndpoints.Path}/{{id}}/{Export}", ExportWorkspaceAsync).Audited("everything of a workspace");
+        app.MapGet($"{WorkspaceEndpoints.Path}/{{id}}/{Export}", ExportWorkspaceAsync)
+            .Audited(EverythingOfAWorkspace);
         app.MapPost($"{WorkspaceEndpoints.Path}/{{id}}/import", ImportWorkspaceAsync);
     }
 
@@ -56,7 +60,14 @@ internal static class ArchiveEndpoints
     private static async Task<IResult> ExportAsync(HttpContext http, FlywheelStore store, Archives archives)
     {
         string person = await PersonAsync(http, store, http.Request.Query["user"].ToString());
-        return await ZipAsync(http, store, "flywheel.zip", zip => archives.ExportAsync(person, zip, http.RequestAborted));
+        // A key opens its own workspace; one that administers, and a person who signed in, see all of them.
+        bool everywhere = Caller.KeyOf(http.User) is null || Caller.May(http.User, Scopes.Admin);
+        return await ZipAsync(http, store, "flywheel.zip", async zip =>
+        {
+            await (everywhere ? archives.ExportAsync(person, zip, http.RequestAborted)
+                : archives.ExportAsync(person, Caller.WorkspaceOf(http.User), zip, http.RequestAborted));
+            await store.NoteAsync(AuditAct.Export, person, EverythingOfAPerson, CancellationToken.None);
+        });
     }
 
     private static async Task ImportAsync(HttpContext http, FlywheelStore store, Archives archives)

@@ -33,6 +33,11 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
         ArchiveExport.WriteAsync(store, person, zip, archive => AddRecordingsAsync(archive, row => row.User == person, null, cancellation),
             cancellation);
 
+    /// <summary>What one person has in one workspace.</summary>
+    public Task ExportAsync(string person, string workspace, Stream zip, CancellationToken cancellation = default) =>
+        ArchiveExport.WriteInWorkspaceAsync(store, person, workspace, zip,
+            archive => AddRecordingsAsync(archive, row => row.User == person, workspace, cancellation), cancellation);
+
     /// <summary>Everything of everybody in one workspace.</summary>
     public Task ExportWorkspaceAsync(string workspace, Stream zip, CancellationToken cancellation = default) =>
         ArchiveExport.WriteWorkspaceAsync(store, workspace, zip,

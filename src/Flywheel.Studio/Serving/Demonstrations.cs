@@ -21,13 +21,15 @@ internal static class Demonstrations
     /// <param name="db">The record, with the rows that whoever asks gets to see.</param>
     /// <param name="answers">About which answers.</param>
     /// <param name="workspace">Said where.</param>
-    /// <param name="user">By whom; null: by anybody.</param>
+    /// <param name="user">By whom; null: by anybody, about answers that may teach.</param>
     /// <param name="count">At most so many of the latest.</param>
     /// <param name="cancellation">Gives up.</param>
     /// <returns>The latest first, one for each answer and person.</returns>
     public static async Task<IReadOnlyList<Demonstrated>> StandingAsync(FlywheelDb db, IQueryable<Generation> answers, string workspace,
         string? user, int count, CancellationToken cancellation)
     {
+        // Who did not let models learn from an answer did not write it for others either: what they keep of it would teach.
+        if (user is null) answers = answers.Where(answer => answer.Consent != Consent.Refused);
         List<Feedback> said = await db.Feedback.AsNoTracking()
             .Where(row => row.Metric == Metrics.Demonstration && row.Workspace == workspace && (user == null || row.User == user)
                 && answers.Any(answer => answer.Id == row.GenerationId))

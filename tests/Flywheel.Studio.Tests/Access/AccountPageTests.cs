@@ -219,6 +219,49 @@ public sealed class AccountPageTests : IAsyncLifetime
         Assert.Equal("application/zip", whole.Content.Headers.ContentType?.MediaType);
     }
 
+    /// <summary>A key opens its own workspace: what its owner has elsewhere, and who they are, is not in what it takes out. Whoever takes
+    /// out another's things is in that person's audit.</summary>
+    [Fact]
+    public async Task Export_WithAKey_HoldsItsWorkspaceAlone()
+    {
+        using Browser ann = NewBrowser(), ben = NewBrowser();
+        await JoinAsync("ann", AccountRole.Owner, ann);
+        AccountRow second = await JoinAsync("ben", AccountRole.Editor, ben);
+        await using FlywheelStore store = await _server.OpenStoreAsync();
+        var workspaces = new Workspaces(store, TimeProvider.System);
+        WorkspaceRow acme = await workspaces.CreateAsync("acme", "Acme");
+        foreach (string workspace in new[] { WorkspaceRow.Default, acme.Id })
+        {
+            await using FlywheelDb db = store.AllTables();
+            db.Documents.Add(new DocumentRow { Id = Guid.NewGuid(), User = second.User, App = "write", Kind = "brief",
+                Title = $"of {workspace}", Workspace = workspace, Version = 1, Created = DateTimeOffset.UnixEpoch,
+                Updated = DateTimeOffset.UnixEpoch });
+            await db.SaveChangesAsync();
+        }
+        var keys = new ApiKeys(store, TimeProvider.System);
+        (_, string key) = await keys.CreateAsync(new NewKey("bot", [Scopes.Inference]) { User = second.User, Workspace = acme.Id });
+        (_, string admin) = await keys.CreateAsync(new NewKey("admin", [Scopes.Admin]) { User = second.User, Workspace = acme.Id });
+
+        Dictionary<string, string> some = await FilesAsync("/v1/account/export", key), all = await FilesAsync("/v1/account/export", admin);
+        Assert.Contains("of acme", some["documents.jsonl"], StringComparison.Ordinal);
+        Assert.DoesNotContain("of default", some["documents.jsonl"], StringComparison.Ordinal);
+        Assert.Empty(some.Keys.Intersect(["account.jsonl", "keys.jsonl", "passkeys.jsonl", "audit.jsonl", "stored-answers.jsonl"]));
+        Assert.Contains("of default", all["documents.jsonl"], StringComparison.Ordinal);
+        Assert.Contains("bot", all["keys.jsonl"], StringComparison.Ordinal);
+
+        await ann.Http.GetByteArrayAsync("/v1/account/export?user=ben");
+        AuditRow noted = (await store.AuditAsync(1, act: AuditAct.Export))[0];
+        Assert.Equal((second.User, "everything of a person"), (noted.Whom, noted.About));
+
+        async Task<Dictionary<string, string>> FilesAsync(string path, string by)
+        {
+            using var client = new HttpClient { BaseAddress = new Uri(_server.Server.Url) };
+            client.DefaultRequestHeaders.Authorization = new("Bearer", by);
+            using var zip = new System.IO.Compression.ZipArchive(new MemoryStream(await client.GetByteArrayAsync(path)));
+            return zip.Entries.ToDictionary(entry => entry.Name, entry => new StreamReader(entry.Open()).ReadToEnd());
+        }
+    }
+
     private Browser NewBrowser() => new(_server.Server.Url);
 
     private async Task<AccountRow> JoinAsync(string name, AccountRole role, Browser? browser = null)

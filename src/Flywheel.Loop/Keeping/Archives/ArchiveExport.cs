@@ -26,6 +26,12 @@ public static class ArchiveExport
         CancellationToken cancellation = default) =>
         WriteAsync(store, person, null, zip, more, cancellation);
 
+    /// <summary>Of one person in one workspace, without what is theirs everywhere: the account, keys, passkeys, the audit.</summary>
+    /// <inheritdoc cref="WriteAsync(FlywheelStore, string, Stream, Func{ZipArchive, Task}?, CancellationToken)"/>
+    public static Task WriteInWorkspaceAsync(FlywheelStore store, string person, string workspace, Stream zip,
+        Func<ZipArchive, Task>? more = null, CancellationToken cancellation = default) =>
+        WriteAsync(store, person, workspace, zip, more, cancellation);
+
     /// <summary>Of everybody in a workspace.</summary>
     /// <inheritdoc cref="WriteAsync(FlywheelStore, string, Stream, Func{ZipArchive, Task}?, CancellationToken)"/>
     public static Task WriteWorkspaceAsync(FlywheelStore store, string workspace, Stream zip, Func<ZipArchive, Task>? more = null,
@@ -68,7 +74,7 @@ public static class ArchiveExport
         await AddAsync("terms",
             db.Terms.AsNoTracking().Where(row => person == null || row.User == person).OrderBy(row => row.Created).ThenBy(row => row.Id),
             row => ArchiveJson.Line(row, User(row.User)));
-        if (person is not null) await AddOwnAsync(person);
+        if (person is not null && workspace is null) await AddOwnAsync(person);
         if (more is not null) await more(archive);
 
         HashSet<string> named = person is null ? users : [person];
