@@ -225,11 +225,11 @@ public sealed class AccountPageTests : IAsyncLifetime
     public async Task Export_WithAKey_HoldsItsWorkspaceAlone()
     {
         using Browser ann = NewBrowser(), ben = NewBrowser();
-        await JoinAsync("ann", AccountRole.Owner, ann);
-        AccountRow second = await JoinAsync("ben", AccountRole.Editor, ben);
+        AccountRow first = await JoinAsync("ann", AccountRole.Owner, ann), second = await JoinAsync("ben", AccountRole.Editor, ben);
         await using FlywheelStore store = await _server.OpenStoreAsync();
         var workspaces = new Workspaces(store, TimeProvider.System);
         WorkspaceRow acme = await workspaces.CreateAsync("acme", "Acme");
+        await workspaces.PutAsync(acme.Id, second.Id, AccountRole.Editor);
         foreach (string workspace in new[] { WorkspaceRow.Default, acme.Id })
         {
             await using FlywheelDb db = store.AllTables();
@@ -240,9 +240,11 @@ public sealed class AccountPageTests : IAsyncLifetime
         }
         var keys = new ApiKeys(store, TimeProvider.System);
         (_, string key) = await keys.CreateAsync(new NewKey("bot", [Scopes.Inference]) { User = second.User, Workspace = acme.Id });
-        (_, string admin) = await keys.CreateAsync(new NewKey("admin", [Scopes.Admin]) { User = second.User, Workspace = acme.Id });
+        (_, string admin) = await keys.CreateAsync(new NewKey("admin", [Scopes.Inference, Scopes.Admin])
+            { User = first.User, Workspace = acme.Id });
 
-        Dictionary<string, string> some = await FilesAsync("/v1/account/export", key), all = await FilesAsync("/v1/account/export", admin);
+        Dictionary<string, string> some = await FilesAsync("/v1/account/export", key),
+            all = await FilesAsync("/v1/account/export?user=ben", admin);
         Assert.Contains("of acme", some["documents.jsonl"], StringComparison.Ordinal);
         Assert.DoesNotContain("of default", some["documents.jsonl"], StringComparison.Ordinal);
         Assert.Empty(some.Keys.Intersect(["account.jsonl", "keys.jsonl", "passkeys.jsonl", "audit.jsonl", "stored-answers.jsonl"]));
