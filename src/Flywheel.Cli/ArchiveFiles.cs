@@ -12,17 +12,26 @@ internal static class ArchiveFiles
     public static Option<bool> Teach() =>
         new("--teach") { Description = "Models may learn from the feedback in it; without it that teaches nothing" };
 
-    /// <summary>Writes a zip, which appears whole or not at all.</summary>
-    public static async Task ExportAsync(string path, string what, Func<Archives, Stream, CancellationToken, Task> write,
-        CancellationToken cancellation)
+    /// <summary>Writes a zip, which appears whole or not at all, and not before the audit says so.</summary>
+    /// <param name="store">The record.</param>
+    /// <param name="path">Where to.</param>
+    /// <param name="whom">Of which user; empty: of a workspace.</param>
+    /// <param name="about">What, as the audit says it: it never names anybody, so that forgetting takes them out of it.</param>
+    /// <param name="said">What, as the command says it.</param>
+    /// <param name="write">Writes it.</param>
+    public static void Export(FlywheelStore store, string path, string whom, string about, string said, Func<Archives, Stream, Task> write)
     {
-        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         var archives = new Archives(store, TimeProvider.System);
         // Its own thread waits for the database; nothing else hangs on this one.
-        AtomicFile.Write(path, stream => write(archives, stream, cancellation).GetAwaiter().GetResult());
-        await store.NoteAsync(AuditAct.Export, about: what, cancellation: cancellation);
+        AtomicFile.Write(path, stream => WriteAsync(stream).GetAwaiter().GetResult());
         Console.WriteLine(
-            $"{what} is in {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds texts of people: keep it as you keep the home.");
+            $"{said} is in {Path.GetFullPath(path)} ({new FileInfo(path).Length / 1e6:N1} MB). It holds texts of people: keep it as you keep the home.");
+
+        async Task WriteAsync(Stream stream)
+        {
+            await write(archives, stream);
+            await store.NoteAsync(AuditAct.Export, whom, about, CancellationToken.None);
+        }
     }
 
     /// <summary>Reads one and says what became of what is in it.</summary>

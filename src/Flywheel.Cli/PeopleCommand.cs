@@ -87,12 +87,13 @@ internal static class PeopleCommand
         var command = new Command("export",
             "Write everything that is recorded of somebody into a zip: texts, feedback, documents, chats, translations, voice projects with their takes.\n"
             + "Example: ./flywheel people export ann ann.zip") { who, file };
-        command.SetAction((parse, cancellation) =>
-            ArchiveFiles.ExportAsync(parse.GetValue(file)!, $"Everything of {parse.GetValue(who)}", async (archives, zip, stop) =>
+        command.SetAction(async (parse, cancellation) =>
         {
-            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: stop);
-            await archives.ExportAsync(await PersonName.ResolveAsync(store, parse.GetValue(who)!, "WHO", stop), zip, stop);
-        }, cancellation));
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+            string person = await PersonName.ResolveAsync(store, parse.GetValue(who)!, "WHO", cancellation);
+            ArchiveFiles.Export(store, parse.GetValue(file)!, person, "everything of a person", $"Everything of {parse.GetValue(who)}",
+                (archives, zip) => archives.ExportAsync(person, zip, cancellation));
+        });
         return command;
     }
 

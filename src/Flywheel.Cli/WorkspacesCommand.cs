@@ -64,14 +64,13 @@ internal static class WorkspacesCommand
         var exports = new Command("export",
             "Write what everybody in a workspace has there into a zip.\nExample: ./flywheel workspaces export copy-team copy-team.zip")
             { export, file };
-        exports.SetAction((parse, cancellation) =>
-            ArchiveFiles.ExportAsync(parse.GetValue(file)!, $"Everything of the workspace {parse.GetValue(export)}",
-                async (archives, zip, stop) =>
+        exports.SetAction(async (parse, cancellation) =>
         {
-            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: stop);
-            await archives.ExportWorkspaceAsync(
-                (await FindAsync(new Workspaces(store, TimeProvider.System), parse.GetValue(export)!, stop)).Id, zip, stop);
-        }, cancellation));
+            await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+            string id = (await FindAsync(new Workspaces(store, TimeProvider.System), parse.GetValue(export)!, cancellation)).Id;
+            ArchiveFiles.Export(store, parse.GetValue(file)!, "", $"everything of the workspace {id}", $"Everything of the workspace {id}",
+                (archives, zip) => archives.ExportWorkspaceAsync(id, zip, cancellation));
+        });
 
         var command = new Command("workspaces",
             "Workspaces of this home: list, create, rename, archive, open, share; members, add, remove; export, import (docs/accounts.md).\nExample: ./flywheel workspaces create \"Copy team\"")
