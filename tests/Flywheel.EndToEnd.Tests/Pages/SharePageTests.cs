@@ -30,7 +30,8 @@ public sealed class SharePageTests : IAsyncLifetime
         IPage page = await stranger.NewPageAsync();
         await page.GotoAsync(link);
         await Assertions.Expect(page.GetByRole(AriaRole.Heading, new() { Name = "你会选哪一个？" })).ToBeVisibleAsync();
-        await Assertions.Expect(page.Locator(".choice")).ToHaveCountAsync(4);
+        await Assertions.Expect(page.Locator(".choice").First).ToBeVisibleAsync();
+        Assert.InRange(await page.Locator(".choice").CountAsync(), 3, 4); // drafts that read alike stand once, and "none of them" is one
         await StudioBrowser.CheckAsync(page, "what an outsider sees");
         await page.Keyboard.PressAsync("Tab"); // by keyboard alone
         await Assertions.Expect(page.Locator(".choice input").First).ToBeFocusedAsync();
