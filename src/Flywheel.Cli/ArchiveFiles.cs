@@ -37,9 +37,8 @@ internal static class ArchiveFiles
     /// <summary>Reads one and says what became of what is in it.</summary>
     public static async Task ImportAsync(FlywheelStore store, string path, ArchiveTarget target, CancellationToken cancellation)
     {
-        if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
         IReadOnlyList<ArchiveCount> counts;
-        await using (FileStream file = File.OpenRead(path)) counts =
+        await using (FileStream file = Open(path)) counts =
             await new Archives(store, TimeProvider.System).ImportAsync(file, Path.GetFileName(path), target, cancellation);
         if (counts.Count == 0) Console.WriteLine("There was nothing in it.");
         foreach (ArchiveCount count in counts) Console.WriteLine($"  {count.Name,-13} {SaysOf(count)}");
@@ -49,6 +48,17 @@ internal static class ArchiveFiles
             && counts.Any(count => count is { Name: "translations" or "terms", Imported: > 0 }))
             Console.WriteLine($"The server at {server.Url} finds the translations and terms from its next start on.");
     }
+
+    /// <summary>Whose rows are in one.</summary>
+    public static async Task<IReadOnlyList<(string User, string? Name)>> PeopleAsync(string path, CancellationToken cancellation)
+    {
+        await using FileStream stream = Open(path);
+        using ArchiveFile file = await ArchiveFile.OpenAsync(stream, Path.GetFileName(path), cancellation);
+        return file.People;
+    }
+
+    private static FileStream Open(string path) =>
+        File.Exists(path) ? File.OpenRead(path) : throw new FlywheelException($"{path}: there is no such file");
 
     private static string SaysOf(ArchiveCount count) => string.Join(", ", new[]
     {

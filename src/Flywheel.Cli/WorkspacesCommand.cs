@@ -124,12 +124,14 @@ internal static class WorkspacesCommand
         {
             await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
             string path = parse.GetValue(file)!;
+            IReadOnlyList<(string User, string? Name)>? named = null;
             var people = new Dictionary<string, string>(StringComparer.Ordinal);
             foreach (string pair in parse.GetValue(person) ?? [])
             {
                 if (pair.Split('=') is not [{ Length: > 0 } there, { Length: > 0 } here])
                     throw new FlywheelException($"--person is '{pair}', expected THERE=HERE, such as ben=ben.ito");
-                people[await ThereAsync(path, there, cancellation)] = await PersonName.ResolveAsync(store, here, "--person", cancellation);
+                named ??= await ArchiveFiles.PeopleAsync(path, cancellation);
+                people[There(path, named, there)] = await PersonName.ResolveAsync(store, here, "--person", cancellation);
             }
             string owner = await PersonName.ResolveAsync(store, parse.GetValue(user)!, "--user", cancellation);
             await ArchiveFiles.ImportAsync(store, path,
@@ -139,16 +141,11 @@ internal static class WorkspacesCommand
     }
 
     /// <summary>The user whom an archive means by a name.</summary>
-    private static async Task<string> ThereAsync(string path, string name, CancellationToken cancellation)
-    {
-        if (!File.Exists(path)) throw new FlywheelException($"{path}: there is no such file");
-        await using FileStream stream = File.OpenRead(path);
-        using ArchiveFile file = await ArchiveFile.OpenAsync(stream, Path.GetFileName(path), cancellation);
-        return file.People.Where(one => one.User == name || string.Equals(one.Name, name, StringComparison.OrdinalIgnoreCase))
+    private static string There(string path, IReadOnlyList<(string User, string? Name)> named, string name) =>
+        named.Where(one => one.User == name || string.Equals(one.Name, name, StringComparison.OrdinalIgnoreCase))
             .Select(one => one.User).FirstOrDefault()
             ?? throw new FlywheelException(
-                $"--person names '{name}', expected one of those in {Path.GetFileName(path)}: {NearestName.List([.. file.People.Select(one => one.Name ?? one.User)])}");
-    }
+                $"--person names '{name}', expected one of those in {Path.GetFileName(path)}: {NearestName.List([.. named.Select(one => one.Name ?? one.User)])}");
 
     private static Argument<string> Id() => new("ID") { Description = "Id of a workspace, as list shows it" };
 

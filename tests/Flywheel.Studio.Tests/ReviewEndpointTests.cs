@@ -90,7 +90,7 @@ public sealed class ReviewEndpointTests : IAsyncLifetime
         await File.WriteAllBytesAsync(path, await _server.Http.GetByteArrayAsync("/admin/export?format=parquet"));
         using var parquet = new ParquetFileReader(path);
         Assert.Equal(2, parquet.FileMetaData.NumRows);
-        Assert.Empty(Directory.GetFiles(_server.Home.Cache, "export-*"));
+        Assert.Empty(Directory.GetFiles(_server.Home.Cache, $"{WholeFile.Prefix}*"));
 
         foreach (string export in new[] { "/v1/translate/memory/export?source=en&target=es",
             "/v1/translate/glossary/export?source=en&target=es" }) await _server.Http.GetByteArrayAsync(export);

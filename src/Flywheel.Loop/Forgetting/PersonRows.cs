@@ -17,7 +17,7 @@ internal sealed class PersonRows(FlywheelDb db, string person)
     /// <summary>What reviewers said of what they did with answers to others; a correction holds their words.</summary>
     private Guid[] reviews = [];
 
-    public IQueryable<Generation> Generations => db.Generations.Where(row => row.User == person || row.Owner == person);
+    private IQueryable<Generation> Generations => db.Generations.Where(row => row.User == person || row.Owner == person);
 
     /// <summary>What they said, and what anybody said about answers to them.</summary>
     private IQueryable<Feedback> Feedback => db.Feedback.Where(row => row.User == person || row.Owner == person || reviews.Contains(row.Id)
@@ -58,18 +58,18 @@ internal sealed class PersonRows(FlywheelDb db, string person)
     private IQueryable<StoredAnswer> Answers =>
         db.Answers.Where(row => row.User == person || Generations.Any(generation => generation.Group == row.Id));
 
-    public IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);
+    private IQueryable<DocumentRow> Documents => db.Documents.Where(row => row.User == person);
 
-    public IQueryable<ConversationRow> Conversations => db.Conversations.Where(row => row.User == person);
+    private IQueryable<ConversationRow> Conversations => db.Conversations.Where(row => row.User == person);
 
     private IQueryable<TranslationUnit> Translations => db.TranslationUnits.Where(row => row.User == person
         || Documents.Any(document => document.Id == row.DocumentId));
 
-    public IQueryable<TermRow> Terms => db.Terms.Where(row => row.User == person);
+    private IQueryable<TermRow> Terms => db.Terms.Where(row => row.User == person);
 
     public IQueryable<KeyRow> Keys => db.Keys.Where(row => row.User == person);
 
-    private IQueryable<PasskeyRow> Passkeys => db.Passkeys.Where(row => Accounts.Any(account => account.Id == row.AccountId));
+    public IQueryable<PasskeyRow> Passkeys => db.Passkeys.Where(row => Accounts.Any(account => account.Id == row.AccountId));
 
     private IQueryable<MemberRow> Memberships => db.Members.Where(row => Accounts.Any(account => account.Id == row.AccountId));
 

@@ -15,7 +15,7 @@ namespace Flywheel.Studio;
 /// workspace.</summary>
 internal static class ArchiveEndpoints
 {
-    public const string AccountPath = "/v1/account", Export = "export";
+    public const string AccountPath = "/v1/account", Export = "export", Zip = "application/zip";
 
     /// <summary>What the audit says of an export: never whose by name.</summary>
     public const string EverythingOfAPerson = "everything of a person", EverythingOfAWorkspace = "everything of a workspace";
@@ -29,40 +29,12 @@ internal static class ArchiveEndpoints
         app.MapPost($"{WorkspaceEndpoints.Path}/{{id}}/import", ImportWorkspaceAsync);
     }
 
-    /// <summary>A file that is gone with the answer, and that nobody else on this machine reads.</summary>
-    public static FileStream TemporaryFile(FlywheelStore store)
-    {
-        Directory.CreateDirectory(store.Home.Cache);
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite,
-            Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous, BufferSize = 1 << 16 };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        return new FileStream(Path.Combine(store.Home.Cache, $"archive-{Guid.NewGuid():N}"), options);
-    }
-
-    /// <summary>A zip, which is whole before its first byte is sent.</summary>
-    public static async Task<IResult> ZipAsync(HttpContext http, FlywheelStore store, string name, Func<Stream, Task> write)
-    {
-        FileStream file = TemporaryFile(store);
-        try
-        {
-            await write(file);
-            file.Position = 0;
-            http.Response.Headers.XContentTypeOptions = "nosniff";
-            return Results.File(file, "application/zip", name); // closes it
-        }
-        catch
-        {
-            await file.DisposeAsync();
-            throw;
-        }
-    }
-
     private static async Task<IResult> ExportAsync(HttpContext http, FlywheelStore store, Archives archives)
     {
         string person = await PersonAsync(http, store, http.Request.Query["user"].ToString());
         // A key opens its own workspace; one that administers, and a person who signed in, see all of them.
         bool everywhere = Caller.KeyOf(http.User) is null || Caller.May(http.User, Scopes.Admin);
-        return await ZipAsync(http, store, "flywheel.zip", async zip =>
+        return await WholeFile.AnswerAsync(http, store, Zip, "flywheel.zip", async zip =>
         {
             await (everywhere ? archives.ExportAsync(person, zip, http.RequestAborted)
                 : archives.ExportAsync(person, Caller.WorkspaceOf(http.User), zip, http.RequestAborted));
@@ -70,21 +42,14 @@ internal static class ArchiveEndpoints
         });
     }
 
-    private static async Task ImportAsync(HttpContext http, FlywheelStore store, Archives archives)
-    {
-        await using FileStream file = TemporaryFile(store);
-        UploadForm form = await UploadForm.ReadAsync(http, file, ArchiveFile.MaxBytes, ["may_teach", "user"]);
-        file.Position = 0;
-        var target = new ArchiveTarget(await PersonAsync(http, store, Text(form, "user")),
-            Caller.WorkspaceOf(http.User)) { MayTeach = MayTeach(form) };
-        await Answers.Json(http, ToJson(await archives.ImportAsync(file, form.FileName, target, http.RequestAborted), target));
-    }
+    private static Task ImportAsync(HttpContext http, FlywheelStore store, Archives archives) =>
+        ImportIntoAsync(Caller.WorkspaceOf(http.User), http, store, archives);
 
     private static async Task<IResult> ExportWorkspaceAsync(HttpContext http, string id, FlywheelStore store, Workspaces workspaces,
         Archives archives)
     {
         if (await workspaces.FindAsync(id, http.RequestAborted) is not { } row) throw WorkspaceEndpoints.Missing(id);
-        return await ZipAsync(http, store, $"flywheel-{row.Id}.zip",
+        return await WholeFile.AnswerAsync(http, store, Zip, $"flywheel-{row.Id}.zip",
             zip => archives.ExportWorkspaceAsync(row.Id, zip, http.RequestAborted));
     }
 
@@ -92,10 +57,15 @@ internal static class ArchiveEndpoints
         Archives archives)
     {
         if (await workspaces.FindAsync(id, http.RequestAborted) is not { } row) throw WorkspaceEndpoints.Missing(id);
-        await using FileStream file = TemporaryFile(store);
+        await ImportIntoAsync(row.Id, http, store, archives);
+    }
+
+    private static async Task ImportIntoAsync(string workspace, HttpContext http, FlywheelStore store, Archives archives)
+    {
+        await using FileStream file = WholeFile.Temporary(store);
         UploadForm form = await UploadForm.ReadAsync(http, file, ArchiveFile.MaxBytes, ["may_teach", "user"]);
         file.Position = 0;
-        var target = new ArchiveTarget(await PersonAsync(http, store, Text(form, "user")), row.Id) { MayTeach = MayTeach(form) };
+        var target = new ArchiveTarget(await PersonAsync(http, store, Text(form, "user")), workspace) { MayTeach = MayTeach(form) };
         await Answers.Json(http, ToJson(await archives.ImportAsync(file, form.FileName, target, http.RequestAborted), target));
     }
 

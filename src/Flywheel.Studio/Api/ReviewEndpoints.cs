@@ -119,32 +119,16 @@ internal static class ReviewEndpoints
             ["gone"] = new JsonArray([.. gone.Select(why => JsonValue.Create(why))]) });
     }
 
-    /// <summary><c>GET /admin/export</c>: answers with their feedback; the file is whole before the first byte is sent.</summary>
+    /// <summary><c>GET /admin/export</c>: answers with their feedback.</summary>
     private static async Task<IResult> RecordAsync(HttpContext http, FlywheelStore store)
     {
         string format = RecordExport.FormatOf(Query(http, "format") ?? RecordExport.JsonLines, "field 'format'");
         string? person = Query(http, "user") is { } typed
             ? await PersonName.ResolveAsync(store, typed, "field 'user'", http.RequestAborted) : null;
         var filter = new ExportFilter { App = Query(http, "app"), Person = person, Since = TimeOf("since"), Until = TimeOf("until") };
-        string path = System.IO.Path.Combine(store.Home.Cache, $"export-{Guid.NewGuid():N}");
-        var options = new FileStreamOptions { Mode = FileMode.CreateNew, Access = FileAccess.ReadWrite,
-            Options = FileOptions.DeleteOnClose | FileOptions.Asynchronous };
-        if (!OperatingSystem.IsWindows()) options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        var file = new FileStream(path, options);
-        try
-        {
-            await RecordExport.WriteAsync(store, filter, format, file, http.RequestAborted);
-            file.Position = 0;
-            http.Response.Headers.XContentTypeOptions = "nosniff";
-            // closes it
-            return Results.File(file, format == RecordExport.Parquet ? "application/vnd.apache.parquet" : "application/jsonl",
-                $"record.{format}");
-        }
-        catch
-        {
-            await file.DisposeAsync();
-            throw;
-        }
+        return await WholeFile.AnswerAsync(http, store,
+            format == RecordExport.Parquet ? "application/vnd.apache.parquet" : "application/jsonl", $"record.{format}",
+            file => RecordExport.WriteAsync(store, filter, format, file, http.RequestAborted));
 
         DateTimeOffset? TimeOf(string field) => Query(http, field) is not { } text ? null
             : RecordExport.TimeOf(text)

@@ -30,18 +30,17 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
 
     /// <summary>Everything of one person.</summary>
     public Task ExportAsync(string person, Stream zip, CancellationToken cancellation = default) =>
-        ArchiveExport.WriteAsync(store, person, zip, archive => AddRecordingsAsync(archive, row => row.User == person, null, cancellation),
-            cancellation);
+        ArchiveExport.WriteAsync(store, person, zip, archive => AddRecordingsAsync(archive, person, null, cancellation), cancellation);
 
     /// <summary>What one person has in one workspace.</summary>
     public Task ExportAsync(string person, string workspace, Stream zip, CancellationToken cancellation = default) =>
         ArchiveExport.WriteInWorkspaceAsync(store, person, workspace, zip,
-            archive => AddRecordingsAsync(archive, row => row.User == person, workspace, cancellation), cancellation);
+            archive => AddRecordingsAsync(archive, person, workspace, cancellation), cancellation);
 
     /// <summary>Everything of everybody in one workspace.</summary>
     public Task ExportWorkspaceAsync(string workspace, Stream zip, CancellationToken cancellation = default) =>
-        ArchiveExport.WriteWorkspaceAsync(store, workspace, zip,
-            archive => AddRecordingsAsync(archive, row => true, workspace, cancellation), cancellation);
+        ArchiveExport.WriteWorkspaceAsync(store, workspace, zip, archive => AddRecordingsAsync(archive, null, workspace, cancellation),
+            cancellation);
 
     /// <summary>Puts an archive into the record, all of it or nothing.</summary>
     /// <param name="zip">From which one can read anywhere.</param>
@@ -54,7 +53,7 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
     {
         Actor.Enter(target.Workspace); // ids that follow from the workspace are those of this one
         using ArchiveFile file = await ArchiveFile.OpenAsync(zip, name, cancellation);
-        var made = new List<string>();
+        var made = new HashSet<string>(StringComparer.Ordinal);
         IReadOnlySet<string> before = _recordings.Names();
         try
         {
@@ -70,18 +69,15 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
                 {
                     string here = await AddRecordingAsync(file, recording, owner, cancellation);
                     if (before.Contains(here)) count.Known++;
-                    else if (!made.Contains(here))
-                    {
-                        made.Add(here);
-                        count.Imported++;
-                    }
+                    else if (made.Add(here)) count.Imported++;
                     if (old == here) continue;
                     if (!hashes.TryGetValue(owner, out Dictionary<string, string>? theirs)) hashes[owner] = theirs = [];
                     theirs[old] = here;
                 }
             }
             IReadOnlyList<ArchiveCount> counts = await new ArchiveImport(store, time).RunAsync(file, target,
-                (app, kind, body, person) => RuleOf(app, kind, body, person, file.IsOfAWorkspace), hashes, cancellation);
+                (app, kind, body, person) => Stored.Read(body, text => RuleOf(app, kind, text, person, file.IsOfAWorkspace)), hashes,
+                cancellation);
             memory?.Reload();
             glossary?.Reload();
             return count.Imported + count.Known + count.LeftOut > 0 ? [.. counts, count] : counts;
@@ -111,13 +107,13 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
         return recorded;
     }
 
-    private async Task AddRecordingsAsync(ZipArchive archive, System.Linq.Expressions.Expression<Func<DocumentRow, bool>> whose,
-        string? workspace, CancellationToken cancellation)
+    private async Task AddRecordingsAsync(ZipArchive archive, string? person, string? workspace, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
         var added = new HashSet<string>(StringComparer.Ordinal);
         IQueryable<DocumentRow> documents =
-            db.Documents.Where(row => row.App == VoiceProjects.App && (workspace == null || row.Workspace == workspace)).Where(whose);
+            db.Documents.Where(row => row.App == VoiceProjects.App && (workspace == null || row.Workspace == workspace)
+                && (person == null || row.User == person));
         await foreach (var said in db.DocumentVersions.AsNoTracking()
             .Join(documents, version => version.DocumentId, document => document.Id,
                 (version, document) => new { version.Body, document.User })

@@ -99,8 +99,7 @@ public static class ArchiveExport
             await AddAsync("keys", rows.Keys.OrderBy(row => row.Created),
                 row => new { id = row.Id, name = row.Name, scopes = row.Scopes, created = row.Created, expires = row.Expires,
                     revoked = row.Revoked, last_used = row.LastUsed });
-            await AddAsync("passkeys",
-                db.Passkeys.Where(row => rows.Accounts.Any(account => account.Id == row.AccountId)).OrderBy(row => row.Created),
+            await AddAsync("passkeys", rows.Passkeys.OrderBy(row => row.Created),
                 row => new { name = row.Name, created = row.Created, last_used = row.LastUsed });
             await AddAsync("audit", db.Audit.Where(row => row.Who == user || row.Whom == user).OrderBy(row => row.Id),
                 row => new { time = row.Time, did = row.Who == user, act = row.Act, about = row.About });

@@ -31,7 +31,7 @@ public sealed partial class ArchiveImport
                 Check(where, line.Upstream is null or { Length: > 0 and <= MaxName } && line.Model is null or { Length: <= MaxName },
                     "model", line.Model ?? line.Upstream, $"at most {MaxName} characters");
                 Check(where, line.Choice >= 0 && line.PromptTokens >= 0 && line.AnswerTokens >= 0, "choice", line.Choice, "numbers from 0");
-                _ = ReadConversation(line, where);
+                CheckConversation(where, line.Conversation);
                 Add(_generations, line.Id, ArchiveText.Fold("", line with { MayTeach = null, User = null }), where);
                 if (!groups.TryGetValue(line.Group, out List<Guid>? of)) groups[line.Group] = of = [];
                 of.Add(line.Id);
@@ -61,11 +61,11 @@ public sealed partial class ArchiveImport
             }
         }
 
-        private static Conversation? ReadConversation(GenerationLine line, string where)
+        private static void CheckConversation(string where, string? conversation)
         {
             try
             {
-                return line.Conversation is { } text ? Conversation.Parse(text) : null;
+                if (conversation is not null) Conversation.Parse(conversation);
             }
             catch (FlywheelException e)
             {
@@ -126,7 +126,8 @@ public sealed partial class ArchiveImport
                         $"{where}: number is {line.Number}, expected versions of a document in their order, more than {before.Last}");
                 DocumentLine document = lines[line.Document].Line;
                 bool isShown = line.Number == document.Version;
-                if (isShown) _rules[line.Document] = (document, RuleOf(document, line.Body));
+                if (isShown && rules(document.App, document.Kind, line.Body, OwnerOf(document)) is { } rule)
+                    _rules[line.Document] = (document, rule);
                 said[line.Document] = (ArchiveText.Fold(before.Said, line), line.Number, isShown || before.HasShown);
             }
             HashSet<string> ones = new(StringComparer.Ordinal);
@@ -134,9 +135,13 @@ public sealed partial class ArchiveImport
             {
                 if (!said[id].HasShown)
                     throw new FlywheelException($"{where}: version is {line.Version}, which is not in document-versions.jsonl");
-                DocumentRule rule = _rules[id].Rule;
-                if (rule == s_damaged) _documents.Count.Damaged++;
-                else if (!rule.IsTaken) _documents.Count.LeftOut++;
+                if (!_rules.TryGetValue(id, out var taken))
+                {
+                    _documents.Count.Damaged++;
+                    continue;
+                }
+                DocumentRule rule = taken.Rule;
+                if (!rule.IsTaken) _documents.Count.LeftOut++;
                 else if (rule.IsOnlyOne && !ones.Add($"{rule.Id}\n{rule.Owner ?? OwnerOf(line)}\n{line.App}\n{line.Kind}"))
                     _documents.Count.Stayed++;
                 else if (!await HasOneAsync(line, rule)) Add(_documents, id, said[id].Said, where);
@@ -152,22 +157,6 @@ public sealed partial class ArchiveImport
                 return found;
             // A kept text has the id of the answer that it is.
             }, id => _rules[id].Rule.Id ?? _generations.Here.GetValueOrDefault(id, id));
-        }
-
-        /// <summary>Of a document that no page can read: it stays where it is, and all others come in.</summary>
-        private static readonly DocumentRule s_damaged = new(IsTaken: false, Owner: "damaged");
-
-        private DocumentRule RuleOf(DocumentLine document, string body)
-        {
-            try
-            {
-                return rules(document.App, document.Kind, body, OwnerOf(document));
-            }
-            catch (Exception e) when (e is FlywheelException or JsonException or InvalidOperationException or FormatException
-                or ArgumentException or NotSupportedException)
-            {
-                return s_damaged;
-            }
         }
 
         /// <summary>Whether there is one already of a kind of which there is but one, or under the id that it must have.</summary>
@@ -344,25 +333,23 @@ public sealed partial class ArchiveImport
 
         /// <summary>Whether what decided how it comes in is as it was: what is here, what is free, and what there is one of.</summary>
         public async Task<bool> StillHoldsAsync() =>
-            await AreAsync(_generations,
-                ids => db.Generations.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
-            && await AreAsync(_feedback, ids => db.Feedback.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
-            && await AreAsync(_documents, ids => db.Documents.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
-            && await AreAsync(_chats, ids => db.Conversations.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
-            && await AreAsync(_translations,
-                ids => db.TranslationUnits.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
-            && await AreAsync(_terms, ids => db.Terms.IgnoreQueryFilters().Where(row => ids.Contains(row.Id)).Select(row => row.Id))
+            await AreAsync(_generations, db.Generations) && await AreAsync(_feedback, db.Feedback)
+            && await AreAsync(_documents, db.Documents) && await AreAsync(_chats, db.Conversations)
+            && await AreAsync(_translations, db.TranslationUnits) && await AreAsync(_terms, db.Terms)
             && await AreFreeAsync(_messages.Values, ids => db.ConversationMessages.Where(row => ids.Contains(row.Id)).Select(row => row.Id))
             && await AreFreeAsync(_freeGroups,
                 ids => db.Generations.IgnoreQueryFilters().Where(row => ids.Contains(row.Group)).Select(row => row.Group))
             && await AreOnlyOnesAsync()
             && (_glossary is null || (await TermsAsync()).SetEquals(_glossary));
 
-        private async Task<bool> AreAsync(Ids ids, Func<Guid[], IQueryable<Guid>> here)
+        private async Task<bool> AreAsync<TRow>(Ids ids, IQueryable<TRow> rows) where TRow : class
         {
             foreach (KeyValuePair<Guid, Guid>[] some in ids.Here.Chunk(Batch))
             {
-                HashSet<Guid> found = [.. await here([.. some.Select(one => one.Value)]).ToListAsync(cancellation)];
+                Guid[] here = [.. some.Select(one => one.Value)];
+                HashSet<Guid> found =
+                    [.. await rows.IgnoreQueryFilters().Select(row => EF.Property<Guid>(row, nameof(DocumentRow.Id)))
+                        .Where(id => here.Contains(id)).ToListAsync(cancellation)];
                 if (some.Any(one => found.Contains(one.Value) == ids.Fresh.Contains(one.Key))) return false;
             }
             return true;

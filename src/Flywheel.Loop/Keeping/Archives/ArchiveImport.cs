@@ -1,8 +1,5 @@
 using System.Runtime.CompilerServices;
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using Flywheel.Engine;
-using Flywheel.Loop.Translation;
 using Flywheel.Model;
 using Microsoft.EntityFrameworkCore;
 
@@ -27,12 +24,12 @@ public sealed record ArchiveTarget(string Person, string Workspace = WorkspaceRo
 /// <param name="Owner">Whose it is where that is no person; null: whoever imports it.</param>
 public sealed record DocumentRule(bool IsTaken, bool IsOnlyOne = false, Guid? Id = null, string? Owner = null);
 
-/// <summary>Says how a document is taken. Throws where it cannot be what it says, so that no page meets it.</summary>
+/// <summary>Says how a document is taken; null where it is damaged: it cannot be what it says, and no page shall meet it.</summary>
 /// <param name="app">The application whose it is.</param>
 /// <param name="kind">What it is to that.</param>
 /// <param name="body">What a version of it says.</param>
 /// <param name="person">Whose it becomes.</param>
-public delegate DocumentRule DocumentRules(string app, string kind, string body, string person);
+public delegate DocumentRule? DocumentRules(string app, string kind, string body, string person);
 
 /// <summary>What became of one kind.</summary>
 /// <param name="Name">Of the file in the archive, without its ending.</param>

@@ -17,12 +17,8 @@ internal static partial class ArchiveText
     }
 
     /// <summary>An id that follows from whose archive it was, so that the same archive once more finds what it brought.</summary>
-    public static Guid DerivedId(ArchiveTarget target, Guid id, string said, int tried)
-    {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"import\0{target.Workspace}\0{target.Person}\0{id}\0{said}\0{tried}"));
-        (hash[6], hash[8]) = ((byte)(hash[6] & 0x0F | 0x80), (byte)(hash[8] & 0x3F | 0x80)); // UUID v8: made by the application's own rule
-        return new Guid(hash.AsSpan(0, 16), bigEndian: true);
-    }
+    public static Guid DerivedId(ArchiveTarget target, Guid id, string said, int tried) =>
+        HashedId.Of($"import\0{target.Workspace}\0{target.Person}\0{id}\0{said}\0{tried}");
 
     /// <summary>The text with the ids and hashes that hold here.</summary>
     public static string Renamed(string text, IReadOnlyDictionary<Guid, Guid> ids, IReadOnlyDictionary<string, string> recordings) =>

@@ -60,7 +60,7 @@ internal static class AccountPages
     /// <summary><c>GET /account/export</c>: everything that is recorded of who calls.</summary>
     private static async Task<IResult> ExportAsync(HttpContext http, Accounts accounts, FlywheelStore store, Archives archives) =>
         await OwnAsync(http, accounts) is { } own
-        ? await ArchiveEndpoints.ZipAsync(http, store, $"flywheel-{own.Name}.zip",
+        ? await WholeFile.AnswerAsync(http, store, ArchiveEndpoints.Zip, $"flywheel-{own.Name}.zip",
             zip => archives.ExportAsync(own.User, zip, http.RequestAborted)) : Results.Unauthorized();
 
     /// <summary><c>POST /account/import</c>: what somebody took along from elsewhere becomes theirs here.</summary>

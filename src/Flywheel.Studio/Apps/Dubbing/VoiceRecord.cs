@@ -41,9 +41,7 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
     {
         // ids in the default one are older than workspaces
         if (Actor.Workspace is not (null or WorkspaceRow.Default)) parts = [.. parts, Actor.Workspace];
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('\0', parts)));
-        (hash[6], hash[8]) = ((byte)(hash[6] & 0x0F | 0x80), (byte)(hash[8] & 0x3F | 0x80)); // UUID v8: made by the application's own rule
-        return new Guid(hash.AsSpan(0, 16), bigEndian: true);
+        return HashedId.Of(string.Join('\0', parts));
     }
 
     /// <summary>The generation of a line's sound.</summary>

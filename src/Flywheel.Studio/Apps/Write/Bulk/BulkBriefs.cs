@@ -1,6 +1,6 @@
-using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
+using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
@@ -114,12 +114,7 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
     }
 
     /// <summary>The document of a row's brief: the same whenever it is asked for, so that a row is written once.</summary>
-    public static Guid RowId(Guid bulk, int index)
-    {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{bulk:N}/{index}"));
-        (hash[6], hash[8]) = ((byte)((hash[6] & 0x0F) | 0x80), (byte)((hash[8] & 0x3F) | 0x80)); // RFC 9562, version 8
-        return new Guid(hash.AsSpan(0, 16), bigEndian: true);
-    }
+    public static Guid RowId(Guid bulk, int index) => HashedId.Of($"{bulk:N}/{index}");
 
     /// <summary>Briefs of the rows from <paramref name="first"/> on; null of one that was not begun.</summary>
     public async Task<IReadOnlyList<(BriefBody? Brief, string Tags)>> RowsAsync(Guid bulk, string person, int first, int count)
