@@ -25,6 +25,15 @@ public class ReservedTokensTests
         Assert.Equal(15 * 3 + 24 + 2, ReservedTokens.Groups["phone"].Count); // CMU: 15 vowels with three stresses, 24 consonants
     }
 
+    /// <summary>The order is that of ids in models that are trained.</summary>
+    [Fact]
+    public void Othello_Tokens_AreSquaresByFileWithoutTheMiddleAndAPass() => Assert.Equal(
+        """
+        a1 a2 a3 a4 a5 a6 a7 a8 b1 b2 b3 b4 b5 b6 b7 b8 c1 c2 c3 c4 c5 c6 c7 c8 d1 d2 d3 d6 d7 d8
+        e1 e2 e3 e6 e7 e8 f1 f2 f3 f4 f5 f6 f7 f8 g1 g2 g3 g4 g5 g6 g7 g8 h1 h2 h3 h4 h5 h6 h7 h8 pass
+        """.Split([' ', '\n', '\r'], StringSplitOptions.RemoveEmptyEntries).Select(name => $"<|ot_{name}|>"),
+        ReservedTokens.Groups["othello"]);
+
     [Fact]
     public void Train_Reserve_PutsTheIdsBehindThoseOfText()
     {

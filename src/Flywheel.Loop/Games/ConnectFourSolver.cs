@@ -27,10 +27,7 @@ public sealed class ConnectFourSolver : IGameOracle
 
     (int Fewest, int Most) IGameOracle.Plies => (12, 32);
 
-    IReadOnlyList<int> IGameOracle.BestMoves(GamePosition position) => BestMoves(((ConnectFourPosition)position).Stones).Best;
-
-    /// <summary>Positions that were looked at so far.</summary>
-    public long NumNodes { get; private set; }
+    IReadOnlyList<int> IGameOracle.BestMoves(GamePosition position) => BestMoves(((ConnectFourPosition)position).Stones);
 
     /// <summary>
     /// What the game is worth to the side to move when both play best: 0 a draw; n > 0 when it wins with its n-th stone from the last (1:
@@ -49,13 +46,12 @@ public sealed class ConnectFourSolver : IGameOracle
         [.. Enumerable.Range(0, ConnectFour.NumColumns)
             .Select(column => position.HasRoom(column) ? (int?)-Outcome(position.Play(column)) : null)];
 
-    /// <summary>Columns that keep what the position is worth as win, draw or loss, and how many may be played at all.</summary>
-    public (IReadOnlyList<int> Best, int NumMoves) BestMoves(ConnectFour position)
+    /// <summary>Columns that keep what the position is worth as win, draw or loss.</summary>
+    public IReadOnlyList<int> BestMoves(ConnectFour position)
     {
         int?[] outcomes = Outcomes(position);
         int most = outcomes.Max()!.Value;
-        return ([.. Enumerable.Range(0, outcomes.Length).Where(column => outcomes[column] == most)],
-            outcomes.Count(outcome => outcome is not null));
+        return [.. Enumerable.Range(0, outcomes.Length).Where(column => outcomes[column] == most)];
     }
 
     private int Solve(ConnectFour position, int low, int high)
@@ -79,7 +75,6 @@ public sealed class ConnectFourSolver : IGameOracle
     /// <summary>The score where it lies between alpha and beta, else a bound beyond them. The side to move cannot win at once.</summary>
     private int Search(ulong own, ulong stones, int plies, int alpha, int beta)
     {
-        NumNodes++;
         ulong moves = Playable(stones), theirs = Threats(own ^ stones, stones), forced = moves & theirs;
         if (forced != 0)
         {

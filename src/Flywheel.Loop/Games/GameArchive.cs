@@ -53,7 +53,7 @@ public static class GameArchive
         var rows = await GameRecord.RowsSince(db, task.Name, before, through).Where(row => row.Choice == 0).ToListAsync(cancellation);
         return [.. rows.Where(row => row.User == GameRecord.SelfPlayUser).Select(row =>
         {
-            JsonNode search = SearchOf(row.Conversation!);
+            JsonNode search = GameRecord.SearchOf(row.Conversation!);
             int forMover = (int)Math.Round(2 * double.Parse(row.Value, CultureInfo.InvariantCulture) - 1);
             return new ArchivedGame(row.Group, search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>(),
                 game.After(GameRecord.HistoryOf(game, search)).IsFirstToMove ? forMover : -forMover);
@@ -72,7 +72,7 @@ public static class GameArchive
         var moves = new List<ArchivedMove>();
         foreach (var row in rows)
         {
-            JsonNode search = SearchOf(row.Conversation!);
+            JsonNode search = GameRecord.SearchOf(row.Conversation!);
             if (moves.Count == 0) moves.AddRange(GameRecord.HistoryOf(game, search).Select(move => new ArchivedMove(move, null, null)));
             moves.Add(new ArchivedMove(game.FindMove(row.Text)!.Value,
                 GameRecord.MovesOf(game, search).Zip(search["shares"]!.AsArray())
@@ -80,6 +80,4 @@ public static class GameArchive
         }
         return moves;
     }
-
-    private static JsonNode SearchOf(Conversation conversation) => JsonNode.Parse(conversation.Messages[^1].Fields["search"])!;
 }

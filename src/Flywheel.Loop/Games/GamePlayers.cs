@@ -40,15 +40,6 @@ internal sealed class RulePlayer(string name, Func<GamePosition, IReadOnlyList<i
         })]);
 }
 
-/// <summary>A model's likeliest legal move, without any search.</summary>
-internal sealed class PolicyPlayer(GameModel model) : IGamePlayer
-{
-    public string Name => model.Folder.ShortHash;
-
-    public async Task<int[]> ChooseAsync(IReadOnlyList<GamePosition> positions, IReadOnlyList<int> seeds, CancellationToken cancellation) =>
-        [.. (await model.EvaluateAsync(positions, cancellation)).Zip(positions, (evaluation, position) => position.Moves[evaluation.Best])];
-}
-
 /// <summary>A model with a search: the most visited move; without noise, so that it draws nothing.</summary>
 internal sealed class SearchPlayer(GameModel model, SearchSettings settings) : IGamePlayer
 {

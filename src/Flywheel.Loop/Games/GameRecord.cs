@@ -113,7 +113,7 @@ internal static class GameRecord
             (int turn, int index, int result, int next) = (0, 0, 0, 0);
             foreach (RecordedRow row in group.OrderBy(row => row.Choice))
             {
-                JsonNode search = JsonNode.Parse(row.Conversation!.Messages[^1].Fields["search"])!;
+                JsonNode search = SearchOf(row.Conversation!);
                 (turn, index) = (search["turn"]!.GetValue<int>(), search["game"]!.GetValue<int>());
                 if (!turns.Contains(turn)) break;
                 // Move by move, where none is missing: a game from its start for each move would take the square of its length.
@@ -175,6 +175,9 @@ internal static class GameRecord
 
         public required string Value { get; init; }
     }
+
+    /// <summary>What the search found, as the request of a recorded move says it.</summary>
+    internal static JsonNode SearchOf(Conversation conversation) => JsonNode.Parse(conversation.Messages[^1].Fields["search"])!;
 
     /// <summary>Moves before a recorded one; the first records wrote columns of Connect Four without spaces.</summary>
     internal static IReadOnlyList<int> HistoryOf(Game game, JsonNode search)

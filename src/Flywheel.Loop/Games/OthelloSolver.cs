@@ -11,13 +11,11 @@ internal sealed class OthelloSolver : IGameOracle
 
     public (int Fewest, int Most) Plies => (48, 54);
 
-    public IReadOnlyList<int> BestMoves(GamePosition position)
+    public IReadOnlyList<int> BestMoves(GamePosition position) => position.Best(move =>
     {
-        int[] worth =
-            [.. position.Moves.Select(move => (OthelloPosition)position.Play(move))
-                .Select(after => -Search(after.Own, after.Other, -1, 1, hasPassed: false))];
-        return [.. position.Moves.Where((_, i) => worth[i] == worth.Max())];
-    }
+        var after = (OthelloPosition)position.Play(move);
+        return -Search(after.Own, after.Other, -1, 1, hasPassed: false);
+    });
 
     /// <summary>Alpha-beta on the sign of the result; moves that leave the other side the fewest are tried first.</summary>
     private static int Search(ulong own, ulong other, int alpha, int beta, bool hasPassed)

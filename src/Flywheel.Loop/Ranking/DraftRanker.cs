@@ -107,12 +107,13 @@ public static partial class DraftRanker
             ["likelihood"] = double.IsFinite(draft.MeanLogProb) ? Math.Clamp(draft.MeanLogProb, -2, 0) : -2,
         };
         if (string.IsNullOrWhiteSpace(draft.Text)) parts["empty"] = -20;
-        parts["agreement"] = -Math.Min(2, WrongArticle().Count(brief is null ? draft.Text : PlainName.In(brief, draft).Draft.Text));
+        (Brief? plainBrief, Draft plainDraft) = brief is null ? (null, draft) : PlainName.In(brief, draft);
+        parts["agreement"] = -Math.Min(2, WrongArticle().Count(plainDraft.Text));
         if (brief is null) return parts;
         CopyMetrics metrics = CopyMetrics.Of(brief, draft.Text, taught);
         parts["name"] = !metrics.NameExact ? 0 : brief.Kind switch { Brief.Features => 0, Brief.Tagline => 2, _ => 4 };
         parts["unlikely"] = -Math.Min(4.5, Unlikely(brief, draft));
-        (brief, draft) = PlainName.In(brief, draft);
+        (brief, draft) = (plainBrief!, plainDraft);
         parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : brief.Kind == Brief.Tagline
             ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;

@@ -20,7 +20,7 @@ public sealed class FactCorrections
 
     private const float Rate = 0.05f;
 
-    private readonly Dictionary<string, FactWay> _ways = [];
+    private readonly OrderedDictionary<string, FactCorrection> _known = [];
     private readonly Lazy<Own?> _own;
     private readonly ConcurrentDictionary<string, ((FactForm Form, bool Left) Class, double Odds)> _asked = [];
 
@@ -31,17 +31,8 @@ public sealed class FactCorrections
 
     internal FactCorrections(IEnumerable<FactCorrection> corrections, Lazy<float[][]>? from, int rounds = Rounds, float rate = Rate)
     {
-        List<FactCorrection> known = [];
-        foreach (FactCorrection correction in corrections)
-        {
-            if (_ways.TryAdd(KeyOf(correction.Fact), correction.Way)) known.Add(correction);
-            else
-            {
-                _ways[KeyOf(correction.Fact)] = correction.Way;
-                known[known.FindIndex(one => KeyOf(one.Fact) == KeyOf(correction.Fact))] = correction;
-            }
-        }
-        _own = new(() => from is null ? null : Own.Learn(known, from.Value, rounds, rate));
+        foreach (FactCorrection correction in corrections) _known[KeyOf(correction.Fact)] = correction;
+        _own = new(() => from is null ? null : Own.Learn(_known.Values, from.Value, rounds, rate));
     }
 
     /// <summary>Of somebody who corrected nothing.</summary>
@@ -49,7 +40,7 @@ public sealed class FactCorrections
 
     /// <summary>How somebody wants this fact said; null where they did not say.</summary>
     /// <param name="fact">As it was typed.</param>
-    public FactWay? Of(string fact) => _ways.TryGetValue(KeyOf(fact), out FactWay way) ? way : null;
+    public FactWay? Of(string fact) => _known.GetValueOrDefault(KeyOf(fact))?.Way;
 
     /// <summary>The likeliest form by what was learnt from the corrections; null where nothing was.</summary>
     internal ((FactForm Form, bool Left) Class, double Odds)? Guess(string fact)

@@ -80,7 +80,7 @@ internal static partial class FactFrames
                 StringComparer.OrdinalIgnoreCase);
         return TextCleaner.Sentences(text.ReplaceLineEndings(" "))
             .Count(sentence => things.Contains(LeadingArticle().Replace(sentence.TrimEnd('.', '!', '?'), "")))
-            + SmallBeginning().Count(brief.Name.Length > 0 ? text.Replace(brief.Name, "It", StringComparison.Ordinal) : text)
+            + SmallBeginning().Count(text)
             + brief.Facts.Select(Bare)
                 .Count(fact => fact.Length > 0 && char.IsLower(fact[0])
                     && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
@@ -245,7 +245,7 @@ internal static partial class FactFrames
     [GeneratedRegex("^(of|with|from|that|who|without|at|in|on|to)$", RegexOptions.IgnoreCase)]
     private static partial Regex Which();
 
-    private static readonly HashSet<string> Prepositions =
+    public static readonly HashSet<string> Prepositions =
         [.. "about above at behind below beside between by for from in inside near next on opposite outside under with without".Split(' ')];
 
     /// <summary>"has walled gardens" has them, "has belonged to a family" does something.</summary>

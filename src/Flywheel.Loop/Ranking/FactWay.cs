@@ -98,7 +98,8 @@ public static partial class FactWays
         string bare = FactFrames.Bare(fact), first = bare.Split(' ')[0].ToLowerInvariant();
         bool determined = EnglishNouns.IsDetermined(bare);
         EnglishNouns.Number number = EnglishNouns.NumberOf(bare);
-        bool mayAct = !determined && !Preposition().IsMatch(first), hasS = first.Length > 2 && first[^1] == 's' && first[^2] != 's';
+        bool mayAct = !determined && !FactFrames.Prepositions.Contains(first) && first is not ("no" or "not" or "nothing");
+        bool hasS = first.Length > 2 && first[^1] == 's' && first[^2] != 's';
         bool one = !determined && number != EnglishNouns.Number.Plural;
         FactWay[] open = [.. Enum.GetValues<FactWay>().Where(way => way == now || way switch
         {
@@ -194,9 +195,6 @@ public static partial class FactWays
     [GeneratedRegex(@"^(?<adverb>((never|always|also|still|often|just|only|even|easily|quickly) )*)(?<verb>\p{L}+)(?=$|[ ,])",
         RegexOptions.IgnoreCase)]
     private static partial Regex ThirdPerson();
-
-    [GeneratedRegex("^(about|above|at|behind|below|beside|between|by|for|from|in|inside|near|next|on|opposite|outside|under|with|without|no|not|nothing)$")]
-    private static partial Regex Preposition();
 
     [GeneratedRegex("(ed|built|begun|laid|made|grown|won|woven|first|once)$")]
     private static partial Regex FirstPast();

@@ -57,14 +57,11 @@ public sealed partial class ChessGame : Game
     public override IReadOnlyList<int> OnePly(GamePosition position)
     {
         var one = (ChessPosition)position;
-        int[] worth = [.. position.Moves.Select(Worth)];
-        return [.. position.Moves.Where((_, i) => worth[i] == worth.Max())];
-
-        int Worth(int move)
+        return position.Best(move =>
         {
             (int _, int to, int promotion) = ChessMoves.All[move];
             return one.Play(move).Result == -1 ? 100 : s_values[one[to].Kind] + s_values[promotion];
-        }
+        });
     }
 
     [GeneratedRegex(@"(?<!\S)\d+\.+")]

@@ -44,6 +44,9 @@ public abstract class Game
     /// <summary>A move on the board that <see cref="GamePosition.Transformed"/> gives.</summary>
     public virtual int Transform(int move, int symmetry) => move;
 
+    /// <summary>Whether a move is to make none.</summary>
+    public virtual bool IsPass(int move) => false;
+
     /// <summary>Reads a position.</summary>
     /// <param name="text">As <see cref="GamePosition"/> writes it.</param>
     /// <param name="what">Begins the message about a wrong one, such as <c>field 'position'</c>.</param>
@@ -91,6 +94,9 @@ public abstract class GamePosition
     /// <summary>The side that began the game is to move.</summary>
     public abstract bool IsFirstToMove { get; }
 
+    /// <summary>What the side to move is called.</summary>
+    public string Side => IsFirstToMove ? Game.Sides.First : Game.Sides.Second;
+
     /// <summary>Moves that were played, as far as the position shows it.</summary>
     public abstract int NumPlies { get; }
 
@@ -101,6 +107,14 @@ public abstract class GamePosition
 
     /// <summary>Legal moves in a fixed order; none when the game is over.</summary>
     public IReadOnlyList<int> Moves => _moves ??= IsOver ? [] : FindMoves();
+
+    /// <summary>Legal moves that are worth the most, in their order; the game is not over.</summary>
+    public IReadOnlyList<int> Best(Func<int, int> worth)
+    {
+        int[] all = [.. Moves.Select(worth)];
+        int most = all.Max();
+        return [.. Moves.Where((_, i) => all[i] == most)];
+    }
 
     /// <summary>After a legal move, seen by the other side.</summary>
     public abstract GamePosition Play(int move);

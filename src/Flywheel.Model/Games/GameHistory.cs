@@ -22,7 +22,7 @@ internal static class GameHistory
                 throw new FlywheelException($"{what} has '{word}' as move {moves.Count + 1}, expected {form}");
             if (!position.Moves.Contains(move))
                 throw new FlywheelException(
-                    $"{what} plays {word} as move {moves.Count + 1}, where {(position.IsFirstToMove ? game.Sides.First : game.Sides.Second)} is to move; expected {legal(position, word)}");
+                    $"{what} plays {word} as move {moves.Count + 1}, where {position.Side} is to move; expected {legal(position, word)}");
             moves.Add(move);
             position = position.Play(move);
         }

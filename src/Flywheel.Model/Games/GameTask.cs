@@ -28,19 +28,15 @@ public static class GameTask
         if (read is not null && !game.Says(given, read, position))
             throw new FlywheelException(
                 $"field '{Position}' is '{given}', expected '{position}', to which the history leads, or only one of the two");
-        string side = position.IsFirstToMove ? game.Sides.First : game.Sides.Second;
-        if (toMove.Length > 0 && toMove != side)
+        if (toMove.Length > 0 && toMove != position.Side)
             throw new FlywheelException(
-                $"field '{ToMove}' is '{toMove}', expected '{side}', which is to move {(history.Length > 0 ? "after this history" : "in this position")}");
-        return new Dictionary<string, string>(values) { [Position] = $"{position}", [ToMove] = side };
+                $"field '{ToMove}' is '{toMove}', expected '{position.Side}', which is to move {(history.Length > 0 ? "after this history" : "in this position")}");
+        return new Dictionary<string, string>(values) { [Position] = $"{position}", [ToMove] = position.Side };
     }
 
     /// <summary>Fields that mean a position.</summary>
-    public static Dictionary<string, string> FieldsOf(GamePosition position) => new()
-    {
-        [History] = "", [Position] = $"{position}",
-        [ToMove] = position.IsFirstToMove ? position.Game.Sides.First : position.Game.Sides.Second,
-    };
+    public static Dictionary<string, string> FieldsOf(GamePosition position) =>
+        new() { [History] = "", [Position] = $"{position}", [ToMove] = position.Side };
 
     /// <summary>The position that checked fields mean.</summary>
     public static GamePosition PositionOf(Game game, IReadOnlyDictionary<string, string> values) =>

@@ -33,6 +33,8 @@ public sealed class OthelloGame : Game
 
     internal static int PassMove => SquareOf.Length;
 
+    public override bool IsPass(int move) => move == PassMove;
+
     public override int Transform(int move, int symmetry) => move == PassMove ? move : MoveOf[Squares.Transform(SquareOf[move], symmetry)];
 
     public override GamePosition Read(string text, string what)
@@ -78,12 +80,7 @@ public sealed class OthelloGame : Game
             ? "a move: who can move must" : "a square where a disc encloses some of the other side");
 
     /// <summary>Turns as many discs as it can.</summary>
-    public override IReadOnlyList<int> OnePly(GamePosition position)
-    {
-        var one = (OthelloPosition)position;
-        int most = position.Moves.Max(one.NumTurned);
-        return [.. position.Moves.Where(move => one.NumTurned(move) == most)];
-    }
+    public override IReadOnlyList<int> OnePly(GamePosition position) => position.Best(((OthelloPosition)position).NumTurned);
 
     private static int[] Moves()
     {

@@ -36,7 +36,7 @@ public static class ReservedTokens
         ["duration"] = Numbered("du", 32),
         ["pitch"] = Numbered("pi", 32),
         ["connect-four"] = Numbered("c4_", 7),
-        ["othello"] = Named("ot_", [.. Squares.ByFile.Where(square => square is not ("d4" or "d5" or "e4" or "e5")), "pass"]),
+        ["othello"] = Named("ot_", [.. OthelloGame.SquareOf.Select(square => Squares.Names[square]), OthelloGame.Pass]),
         ["chess-from"] = Named("cf_", Squares.ByFile),
         ["chess-to"] = Named("ct_", Squares.ByFile),
         ["chess-promotion"] = Named("cp_", ["q", "r", "b", "n"]),

@@ -22,14 +22,7 @@ public sealed class BoardPageTests : IAsyncLifetime
     private readonly TempFolder _folder = new();
     private StudioBrowser _studio = null!;
 
-    public async ValueTask InitializeAsync()
-    {
-        await File.WriteAllTextAsync(_folder["mini.yaml"], Recipe);
-        (int code, string output) = await ServerProcess.RunAsync(_folder["made"], "play", "--task", "othello", "--games", "1", "--threads",
-            "1", "--recipe", _folder["mini.yaml"]);
-        Assert.True(code == 0, output);
-        _studio = await StudioBrowser.StartAsync("--model", Directory.GetDirectories(Path.Combine(_folder["made"], "models")).Single());
-    }
+    public async ValueTask InitializeAsync() => _studio = await StudioBrowser.StartPlayedAsync(_folder, "othello", Recipe);
 
     public async ValueTask DisposeAsync()
     {

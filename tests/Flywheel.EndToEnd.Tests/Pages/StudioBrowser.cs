@@ -54,6 +54,19 @@ internal sealed class StudioBrowser : IAsyncDisposable
         return studio;
     }
 
+    /// <summary>With a model of a game, which one game of self-play has taught.</summary>
+    /// <param name="folder">Where it is made; the recipe lies there as <c>mini.yaml</c>.</param>
+    /// <param name="task">Of the game.</param>
+    /// <param name="recipe">Of a model that is made in seconds.</param>
+    public static async Task<StudioBrowser> StartPlayedAsync(TempFolder folder, string task, string recipe)
+    {
+        await File.WriteAllTextAsync(folder["mini.yaml"], recipe);
+        (int code, string output) = await ServerProcess.RunAsync(folder["made"], "play", "--task", task, "--games", "1", "--threads", "1",
+            "--recipe", folder["mini.yaml"]);
+        Assert.True(code == 0, output);
+        return await StartAsync("--model", Directory.GetDirectories(Path.Combine(folder["made"], "models")).Single());
+    }
+
     private static async Task<IBrowser> LaunchAsync() => await (await Driver.Value).Chromium.LaunchAsync(new()
     {
         ExecutablePath = Chromium,

@@ -36,7 +36,7 @@ public sealed class GameTreeTests
             if (tree.Value is not (1 or 0 or -1)) continue;
             proven++;
             Assert.Equal(solver.Outcome(position), tree.Value);
-            IReadOnlyList<int> best = solver.BestMoves(position).Best;
+            IReadOnlyList<int> best = solver.BestMoves(position);
             Assert.All(Columns(tree, tree.Shares()).Index().Where(share => share.Item > 0), share => Assert.Contains(share.Index, best));
         }
         Assert.True(proven > 20, $"{proven} were proven");

@@ -21,8 +21,6 @@ public sealed partial class GameBoard
     /// <summary>As many as the recipe's measure has.</summary>
     private const int Simulations = 64;
 
-    private const string BeginsField = "to_move";
-
     /// <summary>The model's moves of this game, each by the moves before it.</summary>
     private Dictionary<int, Guid> _generations = [];
 
@@ -66,11 +64,9 @@ public sealed partial class GameBoard
     {
         1 => "game.won", -1 => "game.lost", 0 => "game.drawn",
         _ => _busy ? "game.thinking"
-            : Position.Moves is [var only] && IsPass(only) ? "game.must-pass"
-            : _history is [.., var last] && IsPass(last) ? "game.model-passed" : "game.your-move",
+            : Position.Moves is [var only] && Rules.IsPass(only) ? "game.must-pass"
+            : _history is [.., var last] && Rules.IsPass(last) ? "game.model-passed" : "game.your-move",
     }];
-
-    private bool IsPass(int move) => Rules is OthelloGame && Rules.Symbol(move) == OthelloGame.Pass;
 
     /// <summary>Nothing of the person's is played yet, and a game before was left.</summary>
     private bool IsFormerNext => _former is not null && _history.Count <= (_begins ? 0 : 1);
@@ -82,7 +78,7 @@ public sealed partial class GameBoard
     protected override async Task OnInitializedAsync()
     {
         TaskSheet sheet = await Sheets.ReadAsync(Visit.Person, Folder.Name);
-        _begins = sheet.Fields.GetValueOrDefault(BeginsField) != Rules.Sides.Second;
+        _begins = sheet.Fields.GetValueOrDefault(GameTask.ToMove) != Rules.Sides.Second;
         _history = Legal(sheet.Fields.GetValueOrDefault(GameTask.History) ?? "");
         if (!RendererInfo.IsInteractive) return;
         _loaded = true;
@@ -202,7 +198,7 @@ public sealed partial class GameBoard
         (_shares, _value) = (null, null);
         StateHasChanged();
         await SaveAsync(GameTask.History, Rules.Spell(_history));
-        await SaveAsync(BeginsField, _begins ? Rules.Sides.First : Rules.Sides.Second);
+        await SaveAsync(GameTask.ToMove, _begins ? Rules.Sides.First : Rules.Sides.Second);
     }
 
     private async Task SaveAsync(string field, string value)

@@ -33,6 +33,7 @@ public sealed partial class WritePage
     private ServedModel _model = null!;
     private BrandVoice _voice = new();
     private FactCorrections _forms = FactCorrections.None;
+    private (BriefFields? Fields, FactCorrections? Forms, IReadOnlyList<(string Fact, FactWay Way)> Facts) _said = (null, null, []);
     private IReadOnlyList<CopyWay> _ways = [];
     private IReadOnlyList<KeptText> _examples = [];
     private List<(Guid Id, string Title, DateTimeOffset Updated)> _recent = [];
@@ -137,7 +138,15 @@ public sealed partial class WritePage
     }
 
     /// <summary>How facts are said, for a model that is asked with their forms.</summary>
-    private IReadOnlyList<(string Fact, FactWay Way)> Said => _knowsForms && CopyAbilities.IsRanked(_model) ? _fields.Said(_forms) : [];
+    private IReadOnlyList<(string Fact, FactWay Way)> Said
+    {
+        get
+        {
+            if (!_knowsForms || !CopyAbilities.IsRanked(_model)) return [];
+            if (_said.Fields != _fields || _said.Forms != _forms) _said = (_fields, _forms, _fields.Said(_forms));
+            return _said.Facts;
+        }
+    }
 
     /// <summary>The first time takes about a second, in which nobody waits for the page.</summary>
     private async Task LearnFormsAsync()
