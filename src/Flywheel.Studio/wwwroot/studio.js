@@ -48,6 +48,12 @@
 
   // A document that is begun here gets its id from the tab before it is first saved, so that a reload in the middle goes on with that one.
   const loadedAt = location.pathname, reloaded = performance.getEntriesByType("navigation")[0]?.type === "reload", begun = new Set();
+  const begunAs = name => {
+    try {
+      return Object.keys(sessionStorage).filter(key => key.startsWith("flywheel.new.")).map(key => [key, JSON.parse(sessionStorage.getItem(key))])
+        .filter(([, entry]) => entry.id.replaceAll("-", "") === name && !entry.named);
+    } catch { return []; } // forbidden
+  };
 
   // Keys. An element with data-key="k" is clicked by that key: the nearest to the focus first, then any on the page.
   // data-keys keeps those of a part of the page to the focus within it; those of data-keys="only", of which one is open at a time, also hear
@@ -189,8 +195,20 @@
       } catch { /* forbidden: the id lasts as long as the page */ }
       return proposed;
     },
+    // A document that was begun in this tab lies on the server under its name: what was typed into it, and what is typed before the next
+    // drawing, is kept under that.
+    named(name) {
+      for (const { field } of window.flywheel.unsaved("new")) {
+        const old = `${journal}new:${field}`, key = `${journal}${name}:${field}`, entry = read(old);
+        if (!(read(key)?.time > entry.time)) write(key, entry);
+        localStorage.removeItem(old);
+      }
+      for (const field of document.querySelectorAll('[data-keep^="new:"]')) field.dataset.keep = field.dataset.keep.replace("new", name);
+      for (const [key, entry] of begunAs(name)) sessionStorage.setItem(key, JSON.stringify({ ...entry, named: true }));
+    },
     // What this browser holds of a document and the server has not confirmed.
     unsaved(document_) {
+      if (begunAs(document_).length > 0) window.flywheel.named(document_); // a server that ended could not say so
       const found = [];
       for (let i = 0; i < localStorage.length; i++) {
         const key = localStorage.key(i);

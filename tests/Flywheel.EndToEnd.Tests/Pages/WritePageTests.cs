@@ -87,6 +87,7 @@ public sealed class WritePageTests : IAsyncLifetime
             .ToHaveValueAsync("writes novels\nchecks spelling\ntyped while the server was down");
 
         // It is on disk, not only in this browser: the same person elsewhere sees it.
+        await page.WaitForFunctionAsync("() => !Object.keys(localStorage).some(key => key.startsWith('flywheel.unsaved.'))");
         IBrowserContext elsewhere = await _studio.NewPersonAsync();
         await elsewhere.AddCookiesAsync((await page.Context.CookiesAsync()).Where(cookie => cookie.Name == "flywheel_person")
             .Select(cookie => new Cookie { Name = cookie.Name, Value = cookie.Value, Url = _studio.Server.Url }));
@@ -107,7 +108,7 @@ public sealed class WritePageTests : IAsyncLifetime
             await page.GetByLabel(label, new() { Exact = label == "Name" }).FocusAsync();
             await page.Keyboard.TypeAsync(text);
         }
-        await page.WaitForURLAsync(url => Guid.TryParse(new Uri(url).Segments[^1], out _));
+        await page.WaitForURLAsync(IsBrief);
         await page.ReloadAsync();
         await StudioBrowser.LiveAsync(page);
         await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync("forty kinds of tea\nopen on Sundays");
@@ -481,6 +482,8 @@ public sealed class WritePageTests : IAsyncLifetime
     }
 
     private Task<IPage> OpenAsync(string address = "/write") => _studio.OpenAsync(address);
+
+    private static bool IsBrief(string url) => Guid.TryParse(new Uri(url).Segments[^1], out _);
 
     private Task<FlywheelStore> StoreAsync() => FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
 

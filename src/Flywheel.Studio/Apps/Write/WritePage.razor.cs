@@ -17,9 +17,6 @@ public sealed partial class WritePage
 {
     private const int NumRecent = 5;
 
-    /// <summary>Typing went on for at most so long while a brief got its id.</summary>
-    private static readonly TimeSpan Young = TimeSpan.FromMinutes(2);
-
     /// <summary>As the model reads them, and as the task's training data says them.</summary>
     internal static readonly string[] Tones = ["friendly", "playful", "formal"],
         Lengths = ["short", "medium", "long", "one sentence", "two sentences", "three sentences"];
@@ -43,7 +40,7 @@ public sealed partial class WritePage
     private long _numFeedback;
     private string? _problem;
     private string _announcement = "";
-    private bool _isFirstVisit, _young, _missing, _deleted, _starting, _useExamples = true, _loaded, _knowsForms;
+    private bool _isFirstVisit, _missing, _deleted, _starting, _useExamples = true, _loaded, _knowsForms;
     private ElementReference _drafts;
     private Task<Guid>? _creating, _newId;
 
@@ -77,7 +74,9 @@ public sealed partial class WritePage
     private string Person => Visit.Person;
 
     /// <summary>What the browser's own store calls this brief; a brief that nothing was typed into yet has no id.</summary>
-    private string DocumentKey => _id?.ToString("N") ?? "new";
+    private string DocumentKey => _id is { } id ? KeyOf(id) : KeptField.New;
+
+    private static string KeyOf(Guid id) => id.ToString("N");
 
     private IReadOnlyList<string> Kinds => CopyAbilities.Kinds(_model);
 
@@ -99,7 +98,7 @@ public sealed partial class WritePage
         var briefs = await Briefs.ListAsync(Person);
         Guid? id = Id ?? (isNew || briefs.Count == 0 ? null : briefs[0].Document.Id);
         (_id, _creating, _newId, _body, _fields, _saved) = (id, null, null, new(), new(), new());
-        (_young, _missing, _deleted, _error, _problem, _template) = (false, false, false, null, null, null);
+        (_missing, _deleted, _error, _problem, _template) = (false, false, null, null, null);
         if (!Kinds.Contains(_fields.Kind)) _fields = _fields with { Kind = Kinds[0] };
         if (id is not null) await LoadAsync();
         _isFirstVisit = id is null && briefs.Count == 0 && await Briefs.IsFirstVisitAsync(Person);
@@ -120,7 +119,7 @@ public sealed partial class WritePage
         {
             // The page was loaded again before its address had the id of what was begun on it.
             Guid begun = await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow()));
-            if (_id is null && await Briefs.FindAsync(begun, Person) is not null) Navigation.NavigateTo($"write/{begun}", replace: true);
+            if (_id is null && await Briefs.FindAsync(begun, Person) is not null) await NameAsync(begun);
             return;
         }
         Guid id = _id.Value;
@@ -183,7 +182,7 @@ public sealed partial class WritePage
         // What is being typed here stays; the fields that it is typed into compare for themselves.
         foreach (string name in (string[])[.. BriefFields.Names, "order", "forms"])
             if (_fields[name] == _saved[name]) _fields = _fields.With(name, body.Fields[name]);
-        (_body, _saved, _deleted, _young) = (body, body.Fields, document.Deleted is not null, Time.GetUtcNow() - document.Created < Young);
+        (_body, _saved, _deleted) = (body, body.Fields, document.Deleted is not null);
         _live = Writer.Find(id);
     }
 
@@ -227,8 +226,24 @@ public sealed partial class WritePage
             Guid id = await Briefs.CreateAsync(await (_newId ??= NewDocument.IdAsync(Js, Briefs.App, Time.GetUtcNow())), Person, chosen);
             (_id, _saved) = (id, chosen);
             await LoadAsync(); // what lay there already, saved just before a reload
-            Navigation.NavigateTo($"write/{id}", replace: true);
+            StateHasChanged(); // its fields know their document before they say that it is saved
+            _ = NameAsync(id); // saving waits for no browser
             return id;
+        }
+    }
+
+    /// <summary>What the browser holds of the new brief is this one's, and so is the page's address.</summary>
+    private async Task NameAsync(Guid id)
+    {
+        ValueTask named = Js.InvokeVoidAsync("flywheel.named", KeyOf(id));
+        Navigation.NavigateTo($"write/{id}", replace: true);
+        try
+        {
+            await named;
+        }
+        catch (Exception e) when (e is JSDisconnectedException or OperationCanceledException)
+        {
+            // Nobody is there any more. Loaded again, the page finds the brief by the id that the tab keeps.
         }
     }
 
