@@ -1,5 +1,7 @@
 using System.CommandLine;
+using Flywheel.Data;
 using Flywheel.Loop;
+using Flywheel.Loop.Runs;
 using Flywheel.Model;
 using Spectre.Console;
 
@@ -14,7 +16,38 @@ internal static class ModelsCommand
             "List models and adapters: imported, trained and merged ones, what each came from, and the champion. Name or hash go wherever a model is asked for: up --model, export, a recipe's base.\nExample: ./flywheel models");
         command.SetAction((_, cancellation) => ListAsync(cancellation));
         command.Add(CreateRollback());
+        command.Add(CreateRespell());
         return command;
+    }
+
+    /// <summary><c>flywheel models respell</c>: a model that spells what its training hardly saw.</summary>
+    private static Command CreateRespell()
+    {
+        var model = new Argument<string>("model") { Description = $"Model: {ModelCatalog.Names}" };
+        var recipe = new Option<string>("--data") { Description = "Recipe whose data the model learnt from", Required = true };
+        var fewest = new Option<long>("--fewest") { Description = "Tokens seen less often in that data are spelt by shorter ones",
+            DefaultValueFactory = _ => 300 };
+        var command = new Command("respell",
+            "Make a model whose tokenizer spells by shorter tokens what its training hardly saw, such as the beginning of a rare name: it copies what it knows the look of. The weights stay as they are.\nExample: ./flywheel models respell first --data recipes/first-noted.yaml") { model, recipe, fewest };
+        command.SetAction(parse => Respell(parse.GetValue(model)!, parse.GetValue(recipe)!, parse.GetValue(fewest)));
+        return command;
+    }
+
+    private static void Respell(string named, string recipe, long fewest)
+    {
+        if (fewest < 1) throw new FlywheelException($"option --fewest is {fewest}, expected a whole number from 1 on");
+        var home = new FlywheelHome();
+        ModelFolder model = new ModelCatalog(home).FindModel(named);
+        BuiltData data = new RecipeRunner(home) { Status = Console.Error.WriteLine }.Data(recipe, model: model).Built!;
+        using TokenDataset dataset = TokenDataset.Open(data.TrainPath);
+        (Tokenizer tokenizer, IReadOnlyList<string> dropped) = RareTokens.Drop(model.Tokenizer, dataset.CountTokens(), fewest);
+        if (dropped.Count == 0)
+        {
+            Console.WriteLine($"Nothing to do: {dataset.Manifest.NumTokens:N0} tokens of {recipe} hold each merged token {fewest} times.");
+            return;
+        }
+        ModelFolder made = model.WithTokenizer(home.Models, tokenizer, $"{model.Manifest.Name}-respelled", DateTimeOffset.UtcNow);
+        Console.WriteLine($"{made.ShortHash} {made.Path}: of {dataset.Manifest.NumTokens:N0} tokens of {recipe}, {dropped.Count:N0} that were seen fewer than {fewest} times are spelt by shorter ones.");
     }
 
     private static Command CreateRollback()

@@ -39,6 +39,27 @@ public class WordGrammarTests
         Assert.Equal(allowed, GrammarReader.Accepts(grammar, text));
     }
 
+    /// <summary>A point says one of what is given for points, and nothing beside it; sentences may stand before a list and after it.</summary>
+    [Theory]
+    [InlineData("It has tea.\n\nThe tea:\n- Opens at six\n- iPhone only", true)]
+    [InlineData("- Opens at six\n- Opens at six\n\nIt has the tea!", true)]
+    [InlineData("It has tea.", true)]
+    [InlineData("It has tea.\n- It has", false)]
+    [InlineData("It has tea.\n- opens at six", false)]
+    [InlineData("It has tea.\n- IPhone only", false)]
+    [InlineData("- Opens at six, it has", false)]
+    [InlineData("- Opens at six\nIt has", false)]
+    [InlineData("- ", false)]
+    public void Write_Points_AllowsThoseAloneInAList(string text, bool allowed)
+    {
+        Grammar grammar =
+            Grammar.Parse(WordGrammar.Write(["it", "has", "the", "tea"], ["opens at six"], ["Roo"], ["opens at six", "iPhone only"]));
+        Assert.Equal(allowed, GrammarReader.Accepts(grammar, text));
+        // without any point there is no list
+        Assert.Equal(allowed && !text.Contains("- ", StringComparison.Ordinal),
+            GrammarReader.Accepts(Grammar.Parse(WordGrammar.Write(["it", "has", "the", "tea"], ["opens at six"], ["Roo"], [])), text));
+    }
+
     [Theory]
     [InlineData("\"quoted\" \\ back]slash [x^-]", "quoted")]
     [InlineData("a\u0001b", "control character")]

@@ -12,7 +12,9 @@ namespace Flywheel.Engine.Grammars;
 public static class WordGrammar
 {
     /// <summary>Between words: marks that close, a space or new line, marks that open. A hyphen or slash may also stand alone.</summary>
-    private const string Gap = """shut? ([ ] open{0,2} | "\n"{1,2} ("- " | "• " | " ")? open{0,2} | " " [–—-] " ") | [-/]""";
+    /// <param name="point">What a point of a list begins with.</param>
+    private static string Gap(string point) =>
+        $$"""shut? ([ ] open{0,2} | "\n"{1,2} ({{point}}"• " | " ")? open{0,2} | " " [–—-] " ") | [-/]""";
 
     /// <summary>Characters by which spellings are told apart, as a grammar nests no deeper.</summary>
     private const int MaxDepth = 120;
@@ -21,7 +23,9 @@ public static class WordGrammar
     /// <param name="words">Known words; each may begin with a capital. A letter's case else counts.</param>
     /// <param name="phrases">What is said word for word, with spaces and marks in it; see <see cref="Forms"/> for how it may begin.</param>
     /// <param name="names">Said as they are, and may have a possessive ending.</param>
-    public static string Write(IEnumerable<string> words, IEnumerable<string> phrases, IEnumerable<string> names)
+    /// <param name="points">All that a point of a list may say, from a capital on; null where it says what a sentence does.</param>
+    public static string Write(
+        IEnumerable<string> words, IEnumerable<string> phrases, IEnumerable<string> names, IEnumerable<string>? points = null)
     {
         string all = Trie([.. words.Concat(phrases).SelectMany(Forms)]), own = Trie([.. names.Where(name => name.Length > 0)]);
         string unit = (all.Length, own.Length) switch
@@ -31,9 +35,18 @@ public static class WordGrammar
             (0, > 0) => "name",
             _ => throw new ArgumentException("no word is known"),
         };
-        var text = new StringBuilder("root ::= (\"- \" | open{0,2}) unit (gap unit)* shut? \"\\n\"?\n");
+        var text = new StringBuilder();
+        if (points is null) text.Append("root ::= (\"- \" | open{0,2}) unit (gap unit)* shut? \"\\n\"?\n");
+        else if (Trie([.. points.Select(Capitalised)]) is { Length: > 0 } point)
+        {
+            text.Append("root ::= (said | list) \"\\n\"?\n");
+            text.Append("said ::= open{0,2} unit (gap unit)* shut? (\"\\n\"{1,2} list)?\n");
+            text.Append("list ::= \"- \" point (\"\\n- \" point)* (\"\\n\\n\" said)?\n");
+            text.Append($"point ::= {point}\n");
+        }
+        else text.Append("root ::= open{0,2} unit (gap unit)* shut? \"\\n\"?\n");
+        text.Append($"gap ::= {Gap(points is null ? "\"- \" | " : "")}\n");
         text.Append($"unit ::= {unit}\n");
-        text.Append($"gap ::= {Gap}\n");
         text.Append("shut ::= [)\\\"'”’]? [.,:;!?…] [)\\\"'”’]? | [)\\\"'”’]\nopen ::= [(\\\"'“‘]\n");
         if (all.Length > 0) text.Append($"word ::= {all}\n");
         if (own.Length > 0) text.Append($"name ::= ({own}) ([’'] \"s\"?)?\n");
@@ -45,8 +58,13 @@ public static class WordGrammar
     {
         if (text.Length == 0) yield break;
         yield return text;
-        if (char.IsLower(text[0])) yield return char.ToUpperInvariant(text[0]) + text[1..];
+        if (Capitalised(text) is var capital && capital != text) yield return capital;
     }
+
+    /// <summary>With a capital, unless its first word has one inside, as "iPhone" has.</summary>
+    private static string Capitalised(string text) =>
+        text.Length > 0 && char.IsLower(text[0]) && !text.TakeWhile(c => c != ' ').Any(char.IsUpper)
+            ? char.ToUpperInvariant(text[0]) + text[1..] : text;
 
     /// <summary>Alternatives as groups by what they begin with; empty without any. Equal branches of a capital and its small letter are
     /// written once.</summary>

@@ -59,7 +59,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>unsupported: up to -2, the share of content words that the brief does not have</item>
 /// <item>agreement: -1 for each "a" or "an" that stands before a plural, or before the other's sound; at most -2</item>
 /// <item>complete: -3 for a text that was cut or ends in mid-air</item>
-/// <item>repetition: up to -3, the share of three-word stretches and -1 for each sentence that occurred before</item>
+/// <item>repetition: up to -6, the share of three-word stretches and -3 for each sentence or point that occurred before</item>
 /// <item>likelihood: nats a token, at least -2</item>
 /// <item>diversity: up to -1.5, the largest resemblance to a draft that is placed before it</item>
 /// <item>opening: -0.5 when a draft that is placed before it begins with the same words</item>
@@ -231,7 +231,7 @@ public static partial class DraftRanker
             || text[(text.LastIndexOf('\n') + 1)..].StartsWith("- ", StringComparison.Ordinal);
     }
 
-    /// <summary>Share of three-word stretches that occurred before, and 1 for each sentence that did; at most 3.</summary>
+    /// <summary>Share of three-word stretches that occurred before, and 3 for each sentence or point that did; at most 6.</summary>
     private static double Repetition(string text)
     {
         string[] words = TextCleaner.Normalise(text).Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -240,8 +240,8 @@ public static partial class DraftRanker
             [.. text.Split('\n').SelectMany(TextCleaner.Sentences).Select(TextCleaner.Normalise)
                 .Where(sentence => sentence.Contains(' ', StringComparison.Ordinal))];
         double share = triples.Length == 0 ? 0 : 1 - triples.Distinct().Count() / (double)triples.Length;
-        return Math.Min(3,
-            2 * share + sentences.Length - sentences.Distinct().Count()
+        return Math.Min(6,
+            2 * share + 3 * (sentences.Length - sentences.Distinct().Count())
                 + (words.Zip(words.Skip(1)).Any(pair => pair.First == pair.Second) ? 0.5 : 0));
     }
 

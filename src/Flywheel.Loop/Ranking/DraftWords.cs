@@ -67,8 +67,13 @@ public static partial class DraftWords
                 word.Replace("{name}", brief.Name, StringComparison.Ordinal).Replace("{audience}", brief.Audience, StringComparison.Ordinal)
                     .Trim());
         return WordGrammar.Write(entries.Where(IsWhole), Phrases(brief, own.Any(word => Article().IsMatch(word))).Where(IsWhole),
-            IsWhole(brief.Name) ? [brief.Name] : []);
+            IsWhole(brief.Name) ? [brief.Name] : [], own.Length > 0 ? null : Points(brief).Where(IsWhole));
     }
+
+    /// <summary>A point is a fact or says for whom; of people whose texts were learnt from, nobody knows what points they write.</summary>
+    private static IEnumerable<string> Points(Brief brief) => brief.Facts.SelectMany(fact =>
+            FactFrames.IsNote(fact) ? [Plain(FactFrames.Bare(fact))] : FactPhrases(Plain(fact)))
+        .Concat(Plain(brief.Audience) is { Length: > 0 } audience ? [$"for {audience}"] : []);
 
     /// <summary>
     /// Words of the answers to briefs in a conversation that neither those briefs nor the list have: how somebody writes. Only small

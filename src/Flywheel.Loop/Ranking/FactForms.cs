@@ -118,12 +118,13 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
-        if (Loose().IsMatch(bare)) return FactWay.Note;
+        if (Loose().IsMatch(bare) || Dated().IsMatch(bare) || Priced().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
             return FactWay.Are;
         string inner = Inner(bare);
+        if (Did().IsMatch(inner)) return FactWay.Does;
         return Sure(inner, own?.Guess(inner) ?? (weights is null ? Ask(inner) : Guess(inner, weights))) switch
         {
             (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner)
@@ -146,9 +147,12 @@ public static partial class FactForms
     private static bool IsCapitalised(string word) => word.Length > 1 && char.IsUpper(word[0]) && word.Skip(1).All(char.IsLower);
 
     /// <summary>As it stands inside a sentence: without a capital that it only has because it was typed first.</summary>
-    internal static string Inner(string bare) =>
-        bare.Length > 1 && char.IsUpper(bare[0]) && char.IsLower(bare[1]) && Small.Contains(Words(bare).First())
-            ? char.ToLowerInvariant(bare[0]) + bare[1..] : bare;
+    internal static string Inner(string bare)
+    {
+        if (bare.Length < 2 || !char.IsUpper(bare[0]) || !char.IsLower(bare[1])) return bare;
+        string small = char.ToLowerInvariant(bare[0]) + bare[1..], first = Words(bare).First();
+        return Small.Contains(first) || Participle().IsMatch(first) || Did().IsMatch(small) ? small : bare;
+    }
 
     /// <summary>"telescopes provided" as "telescopes are provided"; null where no word of it is a state.</summary>
     internal static FactSentence? WithVerb(string fact)
@@ -335,6 +339,14 @@ public static partial class FactForms
     [GeneratedRegex(@"[?!;]|: |,(?!\d)(?!.*\b(and|or)\b)|\bsince \d")]
     private static partial Regex Loose();
 
+    /// <summary>When something is: "19-21 September 2025", "Saturday 14 June".</summary>
+    [GeneratedRegex(@"^((Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?,? )?\d{1,2}(st|nd|rd|th)?( ?[-–] ?\d{1,2}(st|nd|rd|th)?)? (January|February|March|April|May|June|July|August|September|October|November|December)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Dated();
+
+    /// <summary>A thing and its price, with nothing between: "350g jar £8.50".</summary>
+    [GeneratedRegex(@"^\S.*(?<!\b(is|are|from|for|at|of|under|over|to|than|and|or|only|just|costs?|between|by|about|around|every|up to)) [£€$]\d", RegexOptions.IgnoreCase)]
+    private static partial Regex Priced();
+
     [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
     private static partial Regex Participle();
 
@@ -348,6 +360,11 @@ public static partial class FactForms
     /// <summary>"built in 1786" was done once.</summary>
     [GeneratedRegex(@"^(first |once )?(\w{3,}ed|built|begun|laid|cut|made|grown|drawn|sunk|won|woven) (in|around|about|by .+ in|on .+ in) (\w+ )?(1[0-9]{3}|20[0-2][0-9])$", RegexOptions.IgnoreCase)]
     private static partial Regex Past();
+
+    /// <summary>"took bronze in 2023", "won the county cup"; what may also be said of a thing that something was done to, as "won in 2019"
+    /// and "built by hand", only before what it was done to.</summary>
+    [GeneratedRegex(@"^((took|gave|began|came|went|sang|wrote|grew|became|ran|spoke|swam|threw|woke|wore|drew|drove|flew|knew|rose|shook|chose|broke|ate|fell|did)\b|(won|taught|brought|bought|caught|found|led|lost|paid|sent|told|sold|built|kept|left|met|made|held) (the|an?|its|our|his|her|their|every|each|all|over|more than|us|you|people|\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|many|some|most)\b)")]
+    private static partial Regex Did();
 
     /// <summary>"no booking needed".</summary>
     [GeneratedRegex(@"^no [\w'’ -]+ (needed|required|accepted|charged|allowed)$", RegexOptions.IgnoreCase)]

@@ -207,14 +207,17 @@ public sealed class RecipeRunner(FlywheelHome home)
     /// What a recipe's sources give, without training: tokenised for a new model and for one that starts from a model; of a recipe
     /// that starts from another recipe the items only, since its tokenizer comes with that one's model.
     /// </summary>
+    /// <param name="path">The recipe.</param>
+    /// <param name="refresh">Fetch again what was fetched before.</param>
+    /// <param name="model">Tokenise for this one, in the place of the recipe's base.</param>
     /// <exception cref="FlywheelException">The recipe, its base or its data is not usable.</exception>
-    public (DataCollection Collection, BuiltData? Built) Data(string path, bool refresh = false)
+    public (DataCollection Collection, BuiltData? Built) Data(string path, bool refresh = false, ModelFolder? model = null)
     {
         Recipe recipe = RecipeFile.Load(path);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
-        bool startsFromRecipe = recipe.Base is { } name && File.Exists(Path.Combine(folder, name));
-        ModelFolder? parent = recipe.Base is { } model && !startsFromRecipe
-            ? ResolveBase(model, recipe, folder, [], (_, _) => throw new InvalidOperationException("no recipe")) : null;
+        bool startsFromRecipe = model is null && recipe.Base is { } name && File.Exists(Path.Combine(folder, name));
+        ModelFolder? parent = model ?? (recipe.Base is { } from && !startsFromRecipe
+            ? ResolveBase(from, recipe, folder, [], (_, _) => throw new InvalidOperationException("no recipe")) : null);
         DataCollection collection = DataCollection.Collect(recipe, folder, home, Status, refresh);
         if (startsFromRecipe) return (collection, null);
         (Tokenizer tokenizer, ModelConfig config) = parent is null ? Fresh(recipe, collection) : (parent.Tokenizer, parent.Config);

@@ -165,6 +165,20 @@ public sealed class TokenDataset : IDisposable
                 $"{System.IO.Path.Combine(Path, "tokens.bin")}: token {first + outside} is {destination[outside]}, expected an id below {Manifest.VocabSize}; the file is damaged");
     }
 
+    /// <summary>How often each id occurs.</summary>
+    public long[] CountTokens()
+    {
+        long[] counts = new long[Manifest.VocabSize], tokens = [];
+        for (long document = 0; document < NumDocuments; document++)
+        {
+            if (tokens.Length < Length(document)) tokens = new long[2 * Length(document)];
+            Span<long> own = tokens.AsSpan(0, Length(document));
+            ReadTokens(document, 0, own);
+            foreach (long token in own) counts[token]++;
+        }
+        return counts;
+    }
+
     /// <summary>Copies the target marks (1: learn this token) of a document from position <paramref name="start"/>.</summary>
     public void ReadTargets(long document, int start, Span<byte> destination) =>
         _targets.SafeMemoryMappedViewHandle.ReadSpan((ulong)Position(document, start, destination.Length), destination);

@@ -277,6 +277,23 @@ public sealed class ModelFolder
         }));
     }
 
+    /// <summary>The same weights with another tokenizer, of the same ids.</summary>
+    /// <param name="parent">Folder of models.</param>
+    /// <param name="tokenizer">Gives no id that the model has no row for.</param>
+    /// <param name="name">Of the model that is made.</param>
+    /// <param name="created">Now.</param>
+    /// <exception cref="FlywheelException">The tokenizer does not fit, or weights are in blocks.</exception>
+    public ModelFolder WithTokenizer(string parent, Tokenizer tokenizer, string name, DateTimeOffset created)
+    {
+        using IWeightFile weights = OpenWeights();
+        TensorType[] types = [.. weights.Tensors.Values.Select(tensor => tensor.Type).Distinct()];
+        if (types is not [TensorType.F32 or TensorType.BF16])
+            throw new FlywheelException($"{Path}: weights are {string.Join(", ", types)}, expected all F32 or all BF16");
+        return Create(parent, Config, tokenizer, types[0],
+            name => weights.ReadFloats(weights.Require(name, Config.Tensors().Single(tensor => tensor.Name == name).Shape)),
+            (Manifest with { Name = name, Created = created, Source = null }).MadeFrom(this), this);
+    }
+
     /// <summary>The same model under another name.</summary>
     internal ModelFolder Rename(string name)
     {

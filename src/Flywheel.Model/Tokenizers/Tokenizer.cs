@@ -63,6 +63,9 @@ public sealed class Tokenizer
     /// <summary>Number of ids, special tokens included.</summary>
     public int VocabSize => _bytes.Length;
 
+    /// <summary>The tokenizer.json, as it is saved.</summary>
+    internal ReadOnlyMemory<byte> Json => _json;
+
     /// <summary>SHA-256 of the saved tokenizer.json, lower-case hex.</summary>
     public string Hash { get; }
 
