@@ -78,19 +78,35 @@ public sealed class KeptFieldTests : BunitContext
         Assert.Equal("typed before the crash", field.Find("input").GetAttribute("value"));
     }
 
+    /// <summary>A reload in the moment in which a document got its name: the page is drawn as a new one, and is then found to be
+    /// that.</summary>
     [Fact]
-    public async Task Unsaved_FromBeforeTheDocumentHadAnId_IsAdoptedWhileItIsYoung()
+    public async Task Unsaved_OfADocumentThatIsFoundAfterwards_IsAdopted()
     {
-        JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", "document").SetResult([]);
-        JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", "new").SetResult([new UnsavedText("name", "typed at once", "")]);
-        Assert.Equal("", Draw("").Find("input").GetAttribute("value") ?? "");
-        IRenderedComponent<KeptField> young = Render<KeptField>(parameters => parameters
-            .AddCascadingValue(new Visit("ann", Strings.Of("en"), null, TimeSpan.Zero))
-            .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name")
-            .Add(field => field.Value, "")
-            .Add(field => field.Save, Record).Add(field => field.AlsoNew, true));
-        await young.WaitForAssertionAsync(() => Assert.Equal([("typed at once", "")], _saved));
-        Assert.Contains(JSInterop.Invocations, call => call.Identifier == "flywheel.forget" && (string?)call.Arguments[0] == "new");
+        JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", KeptField.New).SetResult([]);
+        JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", "document").SetResult([new UnsavedText("name", "typed at once", "")]);
+        IRenderedComponent<KeptField> field = Draw("", document: KeptField.New);
+        field.Render(parameters => parameters.Add(one => one.Document, "document"));
+        await field.WaitForAssertionAsync(() => Assert.Equal([("typed at once", "")], _saved));
+        Assert.Equal("typed at once", field.Find("input").GetAttribute("value"));
+    }
+
+    /// <summary>Saving names the document: the browser is told under that name, and what is typed on stays as it is.</summary>
+    [Fact]
+    public async Task Typed_IntoADocumentThatSavingNames_IsSavedUnderItsName()
+    {
+        IRenderedComponent<KeptField>? drawn = null;
+        IRenderedComponent<KeptField> field = drawn = Draw("", document: KeptField.New, save: (text, over) =>
+        {
+            drawn!.Render(parameters => parameters.Add(one => one.Document, "document"));
+            return Record(text, over);
+        });
+        await field.Find("input").InputAsync("Quill");
+        await field.Find("input").FocusOutAsync(new());
+        Assert.Equal([("Quill", "")], _saved);
+        Assert.Equal("Quill", field.Find("input").GetAttribute("value"));
+        Assert.Contains(JSInterop.Invocations,
+            call => call.Identifier == "flywheel.saved" && call.Arguments is ["document", "name", "Quill"]);
     }
 
     [Fact]
@@ -108,10 +124,10 @@ public sealed class KeptFieldTests : BunitContext
 
     private void Keep(params UnsavedText[] texts) => JSInterop.Setup<UnsavedText[]>("flywheel.unsaved", _ => true).SetResult(texts);
 
-    private IRenderedComponent<KeptField> Draw(string value, Func<string, string, Task<string?>>? save = null) =>
-        Render<KeptField>(parameters => parameters
+    private IRenderedComponent<KeptField> Draw(
+        string value, Func<string, string, Task<string?>>? save = null, string document = "document") => Render<KeptField>(parameters => parameters
         .AddCascadingValue(new Visit("ann", Strings.Of("en"), null, TimeSpan.Zero))
-        .Add(field => field.Id, "name").Add(field => field.Document, "document").Add(field => field.Field, "name")
+        .Add(field => field.Id, "name").Add(field => field.Document, document).Add(field => field.Field, "name")
         .Add(field => field.Value, value)
         .Add(field => field.Save, save ?? Record));
 
