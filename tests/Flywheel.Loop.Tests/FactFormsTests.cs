@@ -39,6 +39,11 @@ public sealed class FactFormsTests
     [InlineData("19-21 September 2025", "note: 19-21 September 2025")]
     [InlineData("Saturday 14 June", "note: Saturday 14 June")]
     [InlineData("350g jar £8.50", "note: 350g jar £8.50")]
+    [InlineData("Loaf from £4.20", "note: Loaf from £4.20")]
+    [InlineData("set of three 39 EUR", "note: set of three 39 EUR")]
+    [InlineData("Started in 1996 from a garage", "it was started in 1996 from a garage")]
+    [InlineData("instruments lent free", "instruments are lent free")]
+    [InlineData("MIT licence", "has an MIT licence")]
     [InlineData("five minutes' walk from the station", "it is five minutes' walk from the station")]
     [InlineData("swaps need the manager's okay", "swaps need the manager's okay")]
     [InlineData("a person answers the phone until 8pm", "a person answers the phone until 8pm")]
@@ -72,19 +77,25 @@ public sealed class FactFormsTests
     }
 
     /// <summary>One note would hang behind a label, two are points.</summary>
+    [Theory]
+    [InlineData("Furniture maker", FactWay.Note)]
+    [InlineData("Chair", FactWay.Is)]
+    public void WaysOf_HowThingsAreMade_IsSaidOfThingsAlone(string category, FactWay way) =>
+        Assert.Equal(way, FactForms.WaysOf(["made from windfall apples", "opens at seven", "soy wax", "cash only"], [category])[0]);
+
     [Fact]
     public void WaysOf_OneFactThatIsUnsure_IsJoinedByAnother()
     {
         string[] sure = ["opens at six", "a garden", "you can pay by card"];
-        Assert.DoesNotContain(FactWay.Note, FactForms.WaysOf(sure));
-        Assert.Equal([FactWay.Note], FactForms.WaysOf(["5.1% ABV"]));
-        IReadOnlyList<FactWay> ways = FactForms.WaysOf([.. sure, "5.1% ABV"]);
+        Assert.DoesNotContain(FactWay.Note, FactForms.WaysOf(sure, []));
+        Assert.Equal([FactWay.Note], FactForms.WaysOf(["5.1% ABV"], []));
+        IReadOnlyList<FactWay> ways = FactForms.WaysOf([.. sure, "5.1% ABV"], []);
         Assert.Equal((2, FactWay.Note, FactWay.Typed), (ways.Count(way => way == FactWay.Note), ways[3], ways[2]));
-        Assert.Equal(3, FactForms.WaysOf([.. sure, "5.1% ABV", "closed Mondays", "Thursdays 8 to 10"]).Count(way => way == FactWay.Note));
+        Assert.Equal(3, FactForms.WaysOf([.. sure, "5.1% ABV", "closed Mondays", "Thursdays 8 to 10"], []).Count(way => way == FactWay.Note));
         // what somebody said stays
         FactCorrections own = new([new("opens at six", FactWay.Does), new("a garden", FactWay.Has)]);
-        Assert.Equal([FactWay.Does, FactWay.Has, FactWay.Typed, FactWay.Note], FactForms.WaysOf([.. sure, "5.1% ABV"], own));
-        Assert.Equal([FactWay.Does, FactWay.Has, FactWay.Typed, FactWay.Note], FactForms.WaysOf([.. sure, "5.1% ABV"], null, own));
+        Assert.Equal([FactWay.Does, FactWay.Has, FactWay.Typed, FactWay.Note], FactForms.WaysOf([.. sure, "5.1% ABV"], [], own));
+        Assert.Equal([FactWay.Does, FactWay.Has, FactWay.Typed, FactWay.Note], FactForms.WaysOf([.. sure, "5.1% ABV"], [], null, own));
     }
 
     [Theory]

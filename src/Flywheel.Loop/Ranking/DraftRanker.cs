@@ -31,7 +31,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>name: 4 for the exact name, 2 in a tagline (nothing for a feature list, which has no need of it)</item>
 /// <item>facts: up to 4, half for the mean share of each fact's content words (of the best fact for a tagline), half for facts whose words
 /// stand side by side</item>
-/// <item>twice: -2.5 for each fact that one paragraph says twice, at most -5</item>
+/// <item>twice: -2.5 for each fact that one paragraph says twice, or a sentence and a point, at most -5</item>
 /// <item>form: -3 for each fact in a sentence that its form does not fit ("you can opens at six"), at most -9</item>
 /// <item>bare: -1.5 for each fact that is one of several things and stands without an article ("it has rooftop bar"), at most -3</item>
 /// <item>verbless: -2.5 for each sentence that begins with the name and has no verb ("Old Kiln, a bakery in Leeds, never closed."), at most
@@ -51,7 +51,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// -4.5</item>
 /// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a
 /// substance that has guests, at most -3</item>
-/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4</item>
+/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4; -1.5 where it seems to be what the thing is</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9; -1 where
 /// several notes could be points</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>
@@ -62,6 +62,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>repetition: up to -6, the share of three-word stretches and -3 for each sentence or point that occurred before</item>
 /// <item>likelihood: nats a token, at least -2</item>
 /// <item>diversity: up to -1.5, the largest resemblance to a draft that is placed before it</item>
+/// <item>further, question: -1 where the first fact is said as one more, -2 for each question without its mark</item>
 /// <item>opening: -0.5 when a draft that is placed before it begins with the same words</item>
 /// </list>
 /// Rules that look at sentences look at them with a plain name in the place of the brief's (<see cref="PlainName"/>).
@@ -117,7 +118,9 @@ public static partial class DraftRanker
         parts["facts"] = metrics.FactsRestated.Count == 0 ? 0 : brief.Kind == Brief.Tagline
             ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
-        parts["twice"] = -2.5 * Math.Min(2, metrics.Twice);
+        parts["twice"] = -2.5 * Math.Min(2, metrics.Twice + SaidAgain(brief, draft.Text));
+        parts["further"] = SaysMoreFirst(brief, draft.Text) ? -1 : 0;
+        parts["question"] = -2 * Math.Min(2, Unasked().Count(draft.Text));
         parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
         parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline
             ? 0 : -1.5 * Math.Min(2, FactFrames.MissingArticles(brief.Facts, draft.Text));
@@ -135,7 +138,8 @@ public static partial class DraftRanker
         parts["capitals"] = -1.5 * Math.Min(2, Capitals(brief, draft.Text));
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
         parts["audience"] =
-            -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)));
+            -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)))
+            - 1.5 * Math.Min(2, Misled(brief.Audience, draft.Text));
         // one note has no other place; several stand better as points
         int labels = draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences)
             .Count(sentence => Label().IsMatch(sentence));
@@ -171,6 +175,22 @@ public static partial class DraftRanker
         }
         return sum;
     }
+
+    /// <summary>How many facts a point says that are said elsewhere too.</summary>
+    private static int SaidAgain(Brief brief, string text) => PointsOf(text) is { Length: > 0 } points
+        ? brief.Facts.Select(FactFrames.Bare).Count(fact => Times(fact, points) > 0 && Times(fact, text) > 1) : 0;
+
+    /// <summary>Whether the first fact is said as one more: "Here is Old Kiln. It also opens at six."</summary>
+    private static bool SaysMoreFirst(Brief brief, string text)
+    {
+        int first = brief.Facts.Select(FactFrames.Bare).Where(fact => fact.Length > 0)
+            .Select(fact => text.IndexOf(fact, StringComparison.OrdinalIgnoreCase)).Where(at => at >= 0).DefaultIfEmpty(0).Min();
+        return first > 0 && Further().IsMatch(text[(text.LastIndexOfAny(['.', '!', '?', '\n'], first - 1) + 1)..first]);
+    }
+
+    /// <summary>How often people seem to be what the thing is: "for parents that takes back shoes".</summary>
+    private static int Misled(string audience, string text) => audience.Length == 0 ? 0
+        : Regex.Count(text, $@"(?<!\w){Regex.Escape(audience)} (that|with|where) ", RegexOptions.IgnoreCase);
 
     private static string PointsOf(string text) =>
         string.Join('\n', text.Split('\n').Where(line => line.StartsWith("- ", StringComparison.Ordinal)));
@@ -281,6 +301,13 @@ public static partial class DraftRanker
 
     [GeneratedRegex(@"^(?!Subject)\p{L}[\p{L} ,]{0,24}: ")]
     private static partial Regex Label();
+
+    [GeneratedRegex(@"\b(also|what is more|on top of that|in addition|furthermore|plus|better still|besides|even more)\b|^\s*And\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Further();
+
+    /// <summary>A question without its mark.</summary>
+    [GeneratedRegex(@"(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
+    private static partial Regex Unasked();
 
     /// <summary>What a place has, and a packet of coffee does not.</summary>
     [GeneratedRegex(@"\bguests\b", RegexOptions.IgnoreCase)]

@@ -71,8 +71,9 @@ public static partial class DraftWords
     }
 
     /// <summary>A point is a fact or says for whom; of people whose texts were learnt from, nobody knows what points they write.</summary>
-    private static IEnumerable<string> Points(Brief brief) => brief.Facts.SelectMany(fact =>
-            FactFrames.IsNote(fact) ? [Plain(FactFrames.Bare(fact))] : FactPhrases(Plain(fact)))
+    private static IEnumerable<string> Points(Brief brief) => brief.Facts.Select(Plain).SelectMany(fact =>
+            FactFrames.IsNote(fact) ? [FactFrames.Bare(fact)]
+            : FactPhrases(fact).Where(phrase => FactFrames.Bare(fact) == fact || !phrase.Equals(fact, StringComparison.OrdinalIgnoreCase)))
         .Concat(Plain(brief.Audience) is { Length: > 0 } audience ? [$"for {audience}"] : []);
 
     /// <summary>

@@ -63,7 +63,7 @@ internal static partial class EnglishNouns
         || noun.Length > 3 && noun[^1] == 's' && noun[^2] is not ('s' or 'u' or 'i') && !Singular.Contains(noun.ToLowerInvariant());
 
     /// <summary>"a" or "an", as it is spoken.</summary>
-    public static string Article(string text) => Vowel().IsMatch(text) ? "an" : "a";
+    public static string Article(string text) => Vowel().IsMatch(text) || Spelt().IsMatch(text) ? "an" : "a";
 
     private static readonly HashSet<string> Irregular = [.. "people children men women teeth feet mice geese dice ads apps".Split(' ')];
 
@@ -102,4 +102,8 @@ internal static partial class EnglishNouns
 
     [GeneratedRegex(@"^(?!uni[^nm]|use|eu|one\b|once)[aeiou]|^(hour|honest|heir|8|11\b|18\b)", RegexOptions.IgnoreCase)]
     private static partial Regex Vowel();
+
+    /// <summary>Letters that are said one by one, the first beginning with a vowel: "MIT", "LED", "RSS".</summary>
+    [GeneratedRegex(@"^(?!(NASA|NATO|LEGO|RAM|ROM|SIM|LAN|MIDI|FIFA|FAQ|SCUBA|HALAL)\b)[FHLMNRSX][A-Z0-9]+s?\b")]
+    private static partial Regex Spelt();
 }

@@ -78,19 +78,22 @@ public static partial class FactForms
             [.. brief.Categories.Select(category =>
                 string.Join(' ',
                     category.Split(' ').Select((word, at) => at == 0 ? Category(word) : IsCapitalised(word) ? Inner(word) : word)))];
-        string[] facts = [.. brief.Facts.Zip(WaysOf(brief.Facts, own), FactWays.Say).Where(fact => fact.Length > 0)];
+        string[] facts = [.. brief.Facts.Zip(WaysOf(brief.Facts, brief.Categories, own), FactWays.Say).Where(fact => fact.Length > 0)];
         return brief with { Facts = facts, Categories = categories };
     }
 
     /// <summary>How each of a brief's facts is said. Two notes are points, one alone would hang behind a label: so the fact whose form is
     /// least sure of the others joins it.</summary>
     /// <param name="facts">As they were typed.</param>
+    /// <param name="categories">Of whom or what: a maker is not made.</param>
     /// <param name="own">What somebody corrected.</param>
     /// <param name="chosen">What was chosen for this brief, which counts before.</param>
     public static IReadOnlyList<FactWay> WaysOf(
-        IReadOnlyList<string> facts, FactCorrections? own = null, FactCorrections? chosen = null)
+        IReadOnlyList<string> facts, IReadOnlyList<string> categories, FactCorrections? own = null, FactCorrections? chosen = null)
     {
-        FactWay[] ways = [.. facts.Select(fact => chosen?.Of(fact) ?? WayOf(fact, own))];
+        bool makes = categories.Any(category => Maker().IsMatch(category.Trim()));
+        FactWay[] ways = [.. facts.Select(fact => (chosen?.Of(fact) ?? own?.Of(fact)) is { } corrected ? corrected
+            : WayOf(fact, own) is var way && way == FactWay.Is && makes && Made().IsMatch(fact) ? FactWay.Note : way)];
         if (ways.Count(way => way == FactWay.Note) != 1) return ways;
         int[] guessed = [.. Enumerable.Range(0, ways.Length).Where(at => ways[at] is not (FactWay.Note or FactWay.Nothing)
             && FactFrames.MarkOf(facts[at]) is null && (chosen?.Of(facts[at]) ?? own?.Of(facts[at])) is null)];
@@ -118,7 +121,7 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
-        if (Loose().IsMatch(bare) || Dated().IsMatch(bare) || Priced().IsMatch(bare)) return FactWay.Note;
+        if (Loose().IsMatch(bare) || Dated().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
@@ -127,6 +130,7 @@ public static partial class FactForms
         if (Did().IsMatch(inner)) return FactWay.Does;
         return Sure(inner, own?.Guess(inner) ?? (weights is null ? Ask(inner) : Guess(inner, weights))) switch
         {
+            (FactForm.Has, _) when Priced().IsMatch(bare) => FactWay.Note,
             (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner)
                 && EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => FactWay.HasA,
             (FactForm.Has, _) => FactWay.Has,
@@ -161,7 +165,8 @@ public static partial class FactForms
         if (words.Any(word => word is "is" or "are" or "can" or "has" or "have")) return null;
         for (int at = 1; at < words.Length; at++)
         {
-            if (Words(words[at]).FirstOrDefault() is not { } word || !States.Contains(word) && !Participle().IsMatch(word)
+            if (Words(words[at]).FirstOrDefault() is not { } word
+                || !States.Contains(word) && !Participle().IsMatch(word) && !IrregularParticiple().IsMatch(word)
                 || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a") continue;
             string thing = string.Join(' ', words, 0, at);
             bool several = EnglishNouns.IsPlural(EnglishNouns.Head(thing)) || Array.IndexOf(words, "and", 0, at) > 0;
@@ -343,12 +348,23 @@ public static partial class FactForms
     [GeneratedRegex(@"^((Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?,? )?\d{1,2}(st|nd|rd|th)?( ?[-–] ?\d{1,2}(st|nd|rd|th)?)? (January|February|March|April|May|June|July|August|September|October|November|December)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Dated();
 
-    /// <summary>A thing and its price, with nothing between: "350g jar £8.50".</summary>
-    [GeneratedRegex(@"^\S.*(?<!\b(is|are|from|for|at|of|under|over|to|than|and|or|only|just|costs?|between|by|about|around|every|up to)) [£€$]\d", RegexOptions.IgnoreCase)]
+    /// <summary>A thing and its price is nothing that somebody has: "350g jar £8.50", "four bars for £18".</summary>
+    [GeneratedRegex(@" ([£€$]\d|\d[\d.,]* ?(EUR|USD|GBP|CHF|euros?|dollars?)\b)", RegexOptions.IgnoreCase)]
     private static partial Regex Priced();
+
+    /// <summary>Who makes or does things, and is no thing that is made.</summary>
+    [GeneratedRegex(@"(maker|baker|brewer|roaster|carpenter|joiner|tailor|cobbler|potter|weaver|printer|publisher|jeweller|butcher|grower|distiller|binder|framer|builder|producer|manufacturer|smith|ist|services?|(?<!(cutl|station|jewell|machin|crock|embroid|confection))ery|shop|store|company|studio|workshop|school|course|class|club|farm|mill|firm|agency|business)$", RegexOptions.IgnoreCase)]
+    private static partial Regex Maker();
+
+    /// <summary>"turned by hand from bog oak".</summary>
+    [GeneratedRegex(@"^(hand[- ]?\w+|turned|brewed|baked|printed|made|sewn|cut|roasted|forged|grown|woven|knitted|poured|carved|cast|thrown|fired|distilled|pressed|bottled|cured|smoked|dyed|built|stitched|spun|milled|moulded|blown|dried|picked|pickled|aged|mixed|packed|wrapped|written|assembled|finished|glazed|painted|tanned|shaped)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Made();
 
     [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
     private static partial Regex Participle();
+
+    [GeneratedRegex("^(lent|given|taught|sent|sold|held|shown|drawn|driven|hidden|kept|thrown|worn|woven|written|hung|lit)$")]
+    private static partial Regex IrregularParticiple();
 
     [GeneratedRegex("^(an?) ")]
     private static partial Regex LeadingArticle();
@@ -358,7 +374,7 @@ public static partial class FactForms
     private static partial Regex Done();
 
     /// <summary>"built in 1786" was done once.</summary>
-    [GeneratedRegex(@"^(first |once )?(\w{3,}ed|built|begun|laid|cut|made|grown|drawn|sunk|won|woven) (in|around|about|by .+ in|on .+ in) (\w+ )?(1[0-9]{3}|20[0-2][0-9])$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(first |once )?(\w{3,}ed|built|begun|laid|cut|made|grown|drawn|sunk|won|woven) (in|around|about|by .+ in|on .+ in) (\w+ )?(1[0-9]{3}|20[0-2][0-9])\b", RegexOptions.IgnoreCase)]
     private static partial Regex Past();
 
     /// <summary>"took bronze in 2023", "won the county cup"; what may also be said of a thing that something was done to, as "won in 2019"

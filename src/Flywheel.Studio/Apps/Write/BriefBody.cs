@@ -121,14 +121,14 @@ public sealed partial record BriefFields
     {
         if (Order.Trim().Length > 0 || !FactForms.AreSaid(AsTyped())) return [];
         string[] facts = [.. FactList.Distinct()];
-        return [.. facts.Zip(FactForms.WaysOf(facts, own, Chosen()))];
+        return [.. facts.Zip(FactForms.WaysOf(facts, AsTyped().Categories, own, Chosen()))];
     }
 
     /// <summary>The brief with a person's corrections written into it: what it is asked with stays, whatever is corrected later.</summary>
     /// <param name="own">Of the person.</param>
     public BriefFields SaidBy(FactCorrections own) =>
         this with {
-            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()])).Where(said => said.First.Way != said.Second)
+            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()], AsTyped().Categories)).Where(said => said.First.Way != said.Second)
                 .Select(said => new FactCorrection(said.First.Fact, said.First.Way))) };
 
     private FactCorrections Chosen() => Forms.Length == 0 ? FactCorrections.None : new(FactChoices.Parse(Forms), learns: false);
