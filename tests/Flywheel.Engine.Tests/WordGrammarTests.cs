@@ -39,7 +39,8 @@ public class WordGrammarTests
         Assert.Equal(allowed, GrammarReader.Accepts(grammar, text));
     }
 
-    /// <summary>A point says one of what is given for points, and nothing beside it; sentences may stand before a list and after it.</summary>
+    /// <summary>A point says one of what is given for points, and nothing beside it; sentences may stand before a list and after
+    /// it.</summary>
     [Theory]
     [InlineData("It has tea.\n\nThe tea:\n- Opens at six\n- iPhone only", true)]
     [InlineData("- Opens at six\n- Opens at six\n\nIt has the tea!", true)]

@@ -51,7 +51,8 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// -4.5</item>
 /// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a
 /// substance that has guests, at most -3</item>
-/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4; -1.5 where it seems to be what the thing is</item>
+/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4; -1.5
+/// where it seems to be what the thing is</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9; -1 where
 /// several notes could be points</item>
 /// <item>strange: -0.75 for each word that is neither the brief's nor one that sentences need, at most -3</item>

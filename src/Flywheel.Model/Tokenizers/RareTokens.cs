@@ -11,7 +11,8 @@ namespace Flywheel.Model;
 /// </summary>
 public static class RareTokens
 {
-    /// <summary>A tokenizer without the merges whose token was seen too seldom. One that a token which is seen often is made of stays.</summary>
+    /// <summary>A tokenizer without the merges whose token was seen too seldom. One that a frequent token is made of
+    /// stays.</summary>
     /// <param name="tokenizer">Byte pair encoding by merges.</param>
     /// <param name="counts">How often each id occurs in what the model learnt from.</param>
     /// <param name="fewest">A token that was seen less often goes.</param>
@@ -31,7 +32,8 @@ public static class RareTokens
         List<JsonNode> kept = [];
         foreach (JsonNode merge in merges.Reverse().OfType<JsonNode>()) // what a token is made of comes before it
         {
-            string[] parts = merge is JsonArray pair ? [.. pair.Select(part => part!.GetValue<string>())] : merge.GetValue<string>().Split(' ');
+            string[] parts = merge is JsonArray pair
+                ? [.. pair.Select(part => part!.GetValue<string>())] : merge.GetValue<string>().Split(' ');
             string token = string.Concat(parts);
             long count = counts[vocab[token]!.GetValue<int>()];
             if (count >= fewest || needed.Contains(token))

@@ -128,7 +128,8 @@ public sealed partial record BriefFields
     /// <param name="own">Of the person.</param>
     public BriefFields SaidBy(FactCorrections own) =>
         this with {
-            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()], AsTyped().Categories)).Where(said => said.First.Way != said.Second)
+            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()], AsTyped().Categories))
+                .Where(said => said.First.Way != said.Second)
                 .Select(said => new FactCorrection(said.First.Fact, said.First.Way))) };
 
     private FactCorrections Chosen() => Forms.Length == 0 ? FactCorrections.None : new(FactChoices.Parse(Forms), learns: false);
