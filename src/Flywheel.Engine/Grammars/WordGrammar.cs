@@ -12,9 +12,9 @@ namespace Flywheel.Engine.Grammars;
 public static class WordGrammar
 {
     /// <summary>Between words: marks that close, a space or new line, marks that open. A hyphen or slash may also stand alone.</summary>
-    /// <param name="point">What a point of a list begins with.</param>
-    private static string Gap(string point) =>
-        $$"""shut? ([ ] open{0,2} | "\n"{1,2} ({{point}}"• " | " ")? open{0,2} | " " [–—-] " ") | [-/]""";
+    /// <param name="dash">Before a point of a list that says what a sentence does, as an alternative; else empty.</param>
+    private static string Gap(string dash) =>
+        $$"""shut? ([ ] open{0,2} | "\n"{1,2} ({{dash}}"• " | " ")? open{0,2} | " " [–—-] " ") | [-/]""";
 
     /// <summary>Characters by which spellings are told apart, as a grammar nests no deeper.</summary>
     private const int MaxDepth = 120;
@@ -35,17 +35,17 @@ public static class WordGrammar
             (0, > 0) => "name",
             _ => throw new ArgumentException("no word is known"),
         };
+        string point = Trie([.. points?.Select(Capitalised) ?? []]), dash = points is null ? "\"- \" | " : "";
         var text = new StringBuilder();
-        if (points is null) text.Append("root ::= (\"- \" | open{0,2}) unit (gap unit)* shut? \"\\n\"?\n");
-        else if (Trie([.. points.Select(Capitalised)]) is { Length: > 0 } point)
+        if (point.Length == 0) text.Append($"root ::= ({dash}open{{0,2}}) unit (gap unit)* shut? \"\\n\"?\n");
+        else
         {
             text.Append("root ::= (said | list) \"\\n\"?\n");
             text.Append("said ::= open{0,2} unit (gap unit)* shut? (\"\\n\"{1,2} list)?\n");
             text.Append("list ::= \"- \" point (\"\\n- \" point)* (\"\\n\\n\" said)?\n");
             text.Append($"point ::= {point}\n");
         }
-        else text.Append("root ::= open{0,2} unit (gap unit)* shut? \"\\n\"?\n");
-        text.Append($"gap ::= {Gap(points is null ? "\"- \" | " : "")}\n");
+        text.Append($"gap ::= {Gap(dash)}\n");
         text.Append($"unit ::= {unit}\n");
         text.Append("shut ::= [)\\\"'”’]? [.,:;!?…] [)\\\"'”’]? | [)\\\"'”’]\nopen ::= [(\\\"'“‘]\n");
         if (all.Length > 0) text.Append($"word ::= {all}\n");

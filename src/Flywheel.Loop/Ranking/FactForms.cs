@@ -92,11 +92,12 @@ public static partial class FactForms
         IReadOnlyList<string> facts, IReadOnlyList<string> categories, FactCorrections? own = null, FactCorrections? chosen = null)
     {
         bool makes = categories.Any(category => Maker().IsMatch(category.Trim()));
-        FactWay[] ways = [.. facts.Select(fact => (chosen?.Of(fact) ?? own?.Of(fact)) is { } corrected ? corrected
-            : WayOf(fact, own) is var way && way == FactWay.Is && makes && Made().IsMatch(fact) ? FactWay.Note : way)];
+        FactWay?[] corrected = [.. facts.Select(fact => chosen?.Of(fact) ?? own?.Of(fact))];
+        FactWay[] ways = [.. facts.Zip(corrected, (fact, said) =>
+            said ?? (WayOf(fact, own) is var way && way == FactWay.Is && makes && Made().IsMatch(fact) ? FactWay.Note : way))];
         if (ways.Count(way => way == FactWay.Note) != 1) return ways;
         int[] guessed = [.. Enumerable.Range(0, ways.Length).Where(at => ways[at] is not (FactWay.Note or FactWay.Nothing)
-            && FactFrames.MarkOf(facts[at]) is null && (chosen?.Of(facts[at]) ?? own?.Of(facts[at])) is null)];
+            && FactFrames.MarkOf(facts[at]) is null && corrected[at] is null)];
         if (guessed.Length > 0) ways[guessed.MinBy(at => Ask(Inner(FactFrames.Bare(facts[at]))).Odds)] = FactWay.Note;
         return ways;
     }

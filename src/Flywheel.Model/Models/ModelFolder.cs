@@ -289,8 +289,8 @@ public sealed class ModelFolder
         TensorType[] types = [.. weights.Tensors.Values.Select(tensor => tensor.Type).Distinct()];
         if (types is not [TensorType.F32 or TensorType.BF16])
             throw new FlywheelException($"{Path}: weights are {string.Join(", ", types)}, expected all F32 or all BF16");
-        return Create(parent, Config, tokenizer, types[0],
-            name => weights.ReadFloats(weights.Require(name, Config.Tensors().Single(tensor => tensor.Name == name).Shape)),
+        Dictionary<string, long[]> shapes = Config.Tensors().ToDictionary(tensor => tensor.Name, tensor => tensor.Shape);
+        return Create(parent, Config, tokenizer, types[0], tensor => weights.ReadFloats(weights.Require(tensor, shapes[tensor])),
             (Manifest with { Name = name, Created = created, Source = null }).MadeFrom(this), this);
     }
 

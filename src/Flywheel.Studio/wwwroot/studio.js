@@ -200,8 +200,8 @@
     named(name) {
       for (const { field } of window.flywheel.unsaved("new")) {
         const old = `${journal}new:${field}`, key = `${journal}${name}:${field}`, entry = read(old);
+        localStorage.removeItem(old); // first: a full store has no room for both
         if (!(read(key)?.time > entry.time)) write(key, entry);
-        localStorage.removeItem(old);
       }
       for (const field of document.querySelectorAll('[data-keep^="new:"]')) field.dataset.keep = field.dataset.keep.replace("new", name);
       for (const [key, entry] of begunAs(name)) sessionStorage.setItem(key, JSON.stringify({ ...entry, named: true }));

@@ -108,7 +108,7 @@ public sealed class WritePageTests : IAsyncLifetime
             await page.GetByLabel(label, new() { Exact = label == "Name" }).FocusAsync();
             await page.Keyboard.TypeAsync(text);
         }
-        await page.WaitForURLAsync(IsBrief);
+        await page.WaitForURLAsync(url => Guid.TryParse(new Uri(url).Segments[^1], out _));
         await page.ReloadAsync();
         await StudioBrowser.LiveAsync(page);
         await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync("forty kinds of tea\nopen on Sundays");
@@ -482,8 +482,6 @@ public sealed class WritePageTests : IAsyncLifetime
     }
 
     private Task<IPage> OpenAsync(string address = "/write") => _studio.OpenAsync(address);
-
-    private static bool IsBrief(string url) => Guid.TryParse(new Uri(url).Segments[^1], out _);
 
     private Task<FlywheelStore> StoreAsync() => FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home));
 

@@ -119,9 +119,10 @@ public sealed partial record BriefFields
     /// <param name="own">Of the person.</param>
     public IReadOnlyList<(string Fact, FactWay Way)> Said(FactCorrections own)
     {
-        if (Order.Trim().Length > 0 || !FactForms.AreSaid(AsTyped())) return [];
+        Brief brief = AsTyped();
+        if (Order.Trim().Length > 0 || !FactForms.AreSaid(brief)) return [];
         string[] facts = [.. FactList.Distinct()];
-        return [.. facts.Zip(FactForms.WaysOf(facts, AsTyped().Categories, own, Chosen()))];
+        return [.. facts.Zip(FactForms.WaysOf(facts, brief.Categories, own, Chosen()))];
     }
 
     /// <summary>The brief with a person's corrections written into it: what it is asked with stays, whatever is corrected later.</summary>
