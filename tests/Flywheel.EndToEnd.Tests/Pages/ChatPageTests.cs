@@ -90,6 +90,9 @@ public sealed class ChatPageTests : IAsyncLifetime
         await page.Keyboard.PressAsync("Enter");
         await page.GetByRole(AriaRole.Button, new() { Name = "Stop" }).ClickAsync();
         await AnsweredAsync(page);
+        // However long the answer is, the talk scrolls and the message stays at the foot of the page.
+        await Assertions.Expect(page.GetByLabel("Write a message")).ToBeInViewportAsync();
+        Assert.Equal(0, await page.EvaluateAsync<int>("() => document.documentElement.scrollHeight - innerHeight"));
         await page.GetByLabel("Write a message").FillAsync("half a mess");
         await page.ReloadAsync();
         await Assertions.Expect(page.GetByLabel("Write a message")).ToHaveValueAsync("half a mess");
