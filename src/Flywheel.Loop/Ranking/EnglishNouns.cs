@@ -24,12 +24,17 @@ internal static partial class EnglishNouns
     /// <summary>Of a thing such as "heated pool for children": its noun stands before the first preposition.</summary>
     public static Number NumberOf(string thing)
     {
-        if (Determined().IsMatch(thing) || Joined().IsMatch(thing)) return Number.Open;
-        return NumberOfNoun(Head(thing));
+        bool measured = IsMeasured(thing);
+        if (!measured && Determined().IsMatch(thing) || Joined().IsMatch(thing)) return Number.Open;
+        Number number = NumberOfNoun(Head(thing));
+        return measured && number == Number.Open ? Number.Count : number;
     }
 
     /// <summary>Whether something stands before it that says which or how many.</summary>
-    public static bool IsDetermined(string thing) => Determined().IsMatch(thing);
+    public static bool IsDetermined(string thing) => Determined().IsMatch(thing) && !IsMeasured(thing);
+
+    /// <summary>One of a stated size, not several: "2 year warranty", "24 hour dispatch line".</summary>
+    public static bool IsMeasured(string thing) => Measured().IsMatch(thing) && !Units.Contains(Head(thing).ToLowerInvariant());
 
     /// <summary>Whether its noun is one of the lists, in singular or plural.</summary>
     public static bool IsKnown(string thing)
@@ -48,7 +53,7 @@ internal static partial class EnglishNouns
         if (head.Length == 0) return Number.Open;
         if (IsPlural(head)) return Number.Plural;
         head = head.ToLowerInvariant();
-        return Countable.Contains(head) ? Number.Count : Uncountable.Contains(head) ? Number.Mass : Number.Open;
+        return Countable.Contains(head) ? Number.Count : Uncountable.Contains(head) || Doing().IsMatch(head) ? Number.Mass : Number.Open;
     }
 
     /// <summary>The noun that the others belong to; empty of an empty text.</summary>
@@ -79,8 +84,9 @@ internal static partial class EnglishNouns
         + "nursery observatory office orchard orchestra organ oven owner package pad paddock page painting pan panel parade park partner party passage path patio pen pencil person phone photo photograph photographer piano picture pier pillow pit planner plate platform player playground playlist plug pocket podcast pond pool porch portrait pouch practice pram preview printer prize programme project projector pub pump "
         + "purse puzzle quarry quiz quote rack radio raft ramp ranger rate reader reception receipt recipe recorder reel reminder report reserve restaurant rhythm ride ring river road roast robot roof room rope rota router rowing-boat rucksack rug ruler saddle salon sandpit sauna saw scanner scarf scent school scooter scorecard screen sculpture search seat seminar sensor set shed sheet shelf shelter shield ship shirt shop shower shrine shuttle "
         + "sign singer sink site skirt sleeve slide slope socket sofa song soundtrack spa speaker spire spoon sprinkler square stable stadium staircase stage stall stand station statue step stool store stove strap stream street studio suit suitcase summary swim surface swing switch table tablet tag tailor tank tap tea-room teacher team teapot telescope template tent terminal terrace theatre theme thermometer thermostat ticket tie tile "
-        + "timeline timer toaster tool toothbrush topping torch tour towel tower toy track trail trailer train tram trampoline tray treehouse tripod truck tub tuner tunnel tutor umbrella valley van vault vehicle veranda vet viewer viewpoint village villa vineyard visit voice volcano waistband waiter walk wall wallet wardrobe warehouse watch waterfall wheel whistle widget wiki window wing workbench workshop yard yacht zip zoo "
-        + "area armchair axle balm banner bark beam berth bistro bolt booth boot bouquet branch brooch buckle bun bunk buoy buyer cake calorie canoe cap caravan carriage catalog chimney chip chisel circle cloak cloister cloth coach coaster code colour column comet conference consultation cookie costume course crate crayon crown cube curtain cyclist daybed den diagram dome doorbell dough draft dragon duvet e-bike e-reader egg emblem exercise eye fabric fee fig firework flask fleece flute footbath footpath forecast fork fort gap garment gem glider goat grower gutter half hammam hatch hedge helmet herb hoop hood hotplate imprint index infusion inlet itinerary ivy jet jigsaw joint key kiln lace lagoon leaf ledge leg letter litre loaf lobby locket logbook loom marina mask mast mat medal meeting member melody mezzanine moat mountain mural nail neck needle net niche oar oasis omelette option outlet overview pane patch pattern pavilion peak peg picnic pie pin pipe pistachio pizza plan plant plaque pole portion post pot potter price print promise puppet push-button quay queue quilt quince rail rake raincoat rating refill refund rehearsal ribbon rim ritual robe rooftop routine row salad sample sandwich scale scene screw seal season segment series session shade shore shortcut shoulder shrub sieve signature silo skin skylight sleeper slice slot snack span spice spout spring squad stair star steamer stem stick stitch stopover storey story strand stretcher string student style subscription summit sunset supper tail tandem tart task taxi tea-house tea-set test thread throne thumb time tin tip title toolbox tortilla tractor translation trap treatment tree trial trick triangle trolley trophy trunk tube tulip turntable tutorial twin tyre unit upgrade urn variant vase velodrome vent vine violin waffle waistcoat walkway warning watchtower waterwheel weaver week weekend whisk wingspan woodland word workbook world wreath year").Split(' ')];
+        + "timeline timer toaster tool toothbrush topping torch tour towel tower toy track trail trailer train tram trampoline tray treehouse tripod truck tub tuner tunnel tutor umbrella valley van vault vehicle veranda vet viewer viewpoint village villa vineyard visit voice wait volcano waistband waiter walk wall wallet wardrobe warehouse watch waterfall wheel whistle widget wiki window wing workbench workshop yard yacht zip zoo "
+        + "awning beginning show talk walk blessing booking carving clearing crossing drawing dressing duckling dumpling dwelling earring engraving etching evening filling fitting gathering greeting helping king landing mooring morning offering opening outing pairing planting pudding railing reading recording screening serving setting sibling sitting sling tasting viewing wedding "
+        + "area armchair axle balm banner bark beam berth bistro bolt booth boot bouquet branch brooch buckle bun bunk buoy buyer cake calorie canoe cap caravan carriage catalog chimney chip chisel circle cloak cloister cloth coach coaster code colour column comet conference consultation cookie costume course crate crayon crown cube curtain cyclist daybed den diagram dome doorbell dough draft dragon duvet e-bike e-reader egg emblem exercise eye fabric fee fig firework flask fleece flute footbath footpath forecast fork fort gap garment gem glider goat grower gutter half hammam hatch hedge helmet herb hoop hood hotplate imprint index infusion inlet itinerary ivy jet jigsaw joint key kiln lace lagoon leaf ledge leg letter licence litre loaf lobby locket logbook loom marina mask mast mat medal meeting member melody mezzanine moat mountain mural nail neck needle net niche oar oasis omelette option outlet overview pane patch pattern pavilion peak peg picnic pie pin pipe pistachio pizza plan plant plaque pole portion post pot potter price print promise puppet push-button quay queue quilt quince rail rake raincoat rating refill refund rehearsal ribbon rim ritual robe rooftop routine row salad sample sandwich scale scene screw seal season segment series session shade shore shortcut shoulder shrub sieve signature silo skin skylight sleeper slice slot snack span spice spout spring squad stair star steamer stem stick stitch stopover storey story strand stretcher string student style subscription summit sunset supper tail tandem tart task taxi tea-house tea-set test thread throne thumb time tin tip title toolbox tortilla tractor translation trap treatment tree trial trick triangle trolley trophy trunk tube tulip turntable tutorial twin tyre unit upgrade urn variant vase velodrome vent vine violin waffle waistcoat walkway warning warranty watchtower waterwheel weaver week weekend whisk wingspan woodland word workbook world wreath year").Split(' ')];
 
     private static readonly HashSet<string> Uncountable =
         [.. ("samphire sourdough wax access accounting advice air aluminium artwork ash assembly baggage bamboo beech beef beer birch brass bread breakfast butter canvas cargo cash catering cedar ceramic charcoal charging cheese chocolate cider cinnamon cleaning clothing coffee copper cork cotton cream crockery curry "
@@ -88,6 +94,19 @@ internal static partial class EnglishNouns
         + "juice kombucha leather lemonade lighting linen literature lotion luck luggage lunch machinery maple marble marmalade meat merchandise milk mint money mud muesli music mustard nougat oak oil olive-oil packaging paper paprika parking pasta pasture peat pepper pesto photography physiotherapy plaster plastic plumbing popcorn porcelain porridge postage pottery poultry processing protection publicity "
         + "rain recycling research rice room-service rope-making rubber rust safety salt sand sawdust seafood seating shade shampoo shipping silk silver sleet snow soap software soil soup spinach staff stationery steam steel stoneware sugar sunlight sunshine support syrup tea technology thyme timber tofu traffic training transport tuition tutoring underwear vanilla velvet vinegar walnut watching water weather wheat whisky wi-fi wildlife wine wood wool work wrapping yarn yoghurt yogurt "
         + "admission aftercare alcohol algebra amber asparagus aspirin assistance attention availability balance bedding beeswax beetroot caffeine calm care carpentry clay climbing coaching comfort compost content cooking coriander courage crochet dancing design dill drainage driftwood earth edging elderflower enamel energy engineering etiquette exercise fabric fennel fish flooring fog fruit fun gauze gin glazing granite grass grease grooming gymnastics hail hay heather horseradish housework hygiene ice independence ink innovation joinery kale kindness kindling knitting knowledge lace landscaping lavender lead legwork leisure light limestone liquorice loam maintenance manga manure mead mercury mohair mortar moss nutmeg nylon oatmeal organisation painting parchment parsley peace permission petrol pine poetry polish polyester privacy produce pumpkin quartz quiet ramen raw-milk ribboning rooibos rye sailing sage seaweed sewing shelter silence silicone sledging slate smoke snorkelling soya spelt straw street-food suede sunscreen swimming tar tarragon tartan tenancy theatre therapy tin tobacco tomato translation travel turf turmeric twine upkeep varnish veneer venison viscose vocabulary warmth waste wax willow yeast").Split(' ')];
+
+    /// <summary>What sizes are counted in.</summary>
+    private const string Unit =
+        "year|month|week|day|night|hour|minute|second|mile|metre|meter|kilometre|litre|liter|page|piece|seat|room|bedroom|bed|person|part|course|kilo|gram|inch|foot|watt|storey|volume|speed|point";
+
+    private static readonly HashSet<string> Units = [.. Unit.Split('|')];
+
+    [GeneratedRegex($@"^(\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty)[ -]({Unit})[ -](?!(an?|per|each|ago|away|later|old|long|and|or|to|of|in|on|at|by|from|with|for|before|after|until)\b)\w", RegexOptions.IgnoreCase)]
+    private static partial Regex Measured();
+
+    /// <summary>What one does, which nobody counts: "plaiting", "steering".</summary>
+    [GeneratedRegex(@"^\w{3,}ing$")]
+    private static partial Regex Doing();
 
     /// <summary>Something stands before it that says which or how many.</summary>
     [GeneratedRegex(@"^(an?|the|this|that|these|those|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|fifteen|twenty|thirty|forty|fifty|\d[\d.,]*|no|your|our|my|its|their|his|her|every|each|all|any|some|many|most|several|more|few|half|both|another|plenty|lots)\b(?!-)", RegexOptions.IgnoreCase)]

@@ -122,16 +122,21 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
-        if (Loose().IsMatch(bare) || Dated().IsMatch(bare)) return FactWay.Note;
+        if (Loose().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
             return FactWay.Are;
         string inner = Inner(bare);
+        if (Member().IsMatch(inner)) return FactWay.IsA;
         if (Did().IsMatch(inner)) return FactWay.Does;
+        if (EnglishNouns.IsMeasured(inner))
+            return FactFrames.FormOf(inner) == FactFrames.Form.Said ? FactWay.IsA
+                : EnglishNouns.NumberOf(inner) == EnglishNouns.Number.Count ? FactWay.HasA : FactWay.Has;
         return Sure(inner, own?.Guess(inner) ?? (weights is null ? Ask(inner) : Guess(inner, weights))) switch
         {
-            (FactForm.Has, _) when Priced().IsMatch(bare) => FactWay.Note,
+            (FactForm.Has, _) or (FactForm.Does, false) when Priced().IsMatch(bare) => FactWay.Note,
+            (FactForm.Does, false) when IsTimed(bare) => FactWay.Note,
             (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner)
                 && EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => FactWay.HasA,
             (FactForm.Has, _) => FactWay.Has,
@@ -146,6 +151,10 @@ public static partial class FactForms
         };
     }
 
+    /// <summary>Things and when they are, which could be what is done then: "shows at 11", "tastings Saturdays 12 to 4".</summary>
+    private static bool IsTimed(string bare) => bare.Split(' ', 3) is [var things, var when, ..] && EnglishNouns.IsPlural(things)
+        && (EnglishNouns.IsKnown(things) || things.EndsWith("ings", StringComparison.OrdinalIgnoreCase)) && When().IsMatch(bare[(things.Length + 1)..]);
+
     private static string Category(string word) =>
         word.Length > 1 && char.IsLower(word[1]) ? char.ToUpperInvariant(word[0]) + word[1..] : word;
 
@@ -156,7 +165,9 @@ public static partial class FactForms
     {
         if (bare.Length < 2 || !char.IsUpper(bare[0]) || !char.IsLower(bare[1])) return bare;
         string small = char.ToLowerInvariant(bare[0]) + bare[1..], first = Words(bare).First();
-        return Small.Contains(first) || Participle().IsMatch(first) || Did().IsMatch(small) ? small : bare;
+        return Small.Contains(first) || Participle().IsMatch(first) || Did().IsMatch(small) || EnglishNouns.IsKnown(first)
+            || FactFrames.IsThirdPerson(first) || Doing().Match(first) is { Success: true } doing && FactFrames.IsAct(doing.Groups["act"].Value)
+            ? small : bare;
     }
 
     /// <summary>"telescopes provided" as "telescopes are provided"; null where no word of it is a state.</summary>
@@ -345,6 +356,22 @@ public static partial class FactForms
     [GeneratedRegex(@"[?!;]|: |,(?!\d)(?!.*\b(and|or)\b)|\bsince \d")]
     private static partial Regex Loose();
 
+    /// <summary>A clause that hangs on ("no mess or you don't pay"), what is being done ("covering Hexham and Wylam"), and "same midwife
+    /// throughout", of which no verb can be said.</summary>
+    [GeneratedRegex(@"\b(or|so|but|and|because) (you|we|they|it|i|any|nobody|no one|there)\b|^(covering|serving|specialising|specializing|celebrating|supporting|including|featuring|offering|using|looking for|helping|working|bringing|now \w+ing) |^(same|max|maximum|min|minimum|up to|from \d|at least|at most|only) |^(?!(an?|the|our|each|every) )[\w'’-]+ (seats|sleeps|holds|fits) \d", RegexOptions.IgnoreCase)]
+    private static partial Regex Unfit();
+
+    /// <summary>What a member or a winner is.</summary>
+    [GeneratedRegex(@"^(proud )?(member|winner|finalist|supplier|sponsor|founding member|registered charity|family business|social enterprise|living wage employer|B Corp|co-operative|cooperative|non-profit|not-for-profit)( (of|at|in|to|for) .+)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Member();
+
+    /// <summary>Behind a thing, when it is.</summary>
+    [GeneratedRegex(@"^((at|on|from|every|each|most|all) )?(\d|noon|midnight|dawn|dusk|daily|weekly|monthly|nightly|weekdays|weekends|(Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?\b|(Mon|Tue|Wed|Thu|Fri|Sat|Sun)\b|£|€|\$)", RegexOptions.IgnoreCase)]
+    private static partial Regex When();
+
+    [GeneratedRegex("^(?<act>\\w{3,}?)(ing)$")]
+    private static partial Regex Doing();
+
     /// <summary>When something is: "19-21 September 2025", "Saturday 14 June".</summary>
     [GeneratedRegex(@"^((Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)days?,? )?\d{1,2}(st|nd|rd|th)?( ?[-–] ?\d{1,2}(st|nd|rd|th)?)? (January|February|March|April|May|June|July|August|September|October|November|December)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Dated();
@@ -358,7 +385,7 @@ public static partial class FactForms
     private static partial Regex Maker();
 
     /// <summary>"turned by hand from bog oak".</summary>
-    [GeneratedRegex(@"^(hand[- ]?\w+|turned|brewed|baked|printed|made|sewn|cut|roasted|forged|grown|woven|knitted|poured|carved|cast|thrown|fired|distilled|pressed|bottled|cured|smoked|dyed|built|stitched|spun|milled|moulded|blown|dried|picked|pickled|aged|mixed|packed|wrapped|written|assembled|finished|glazed|painted|tanned|shaped)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(hand[- ]?\w+|turned|brewed|baked|printed|made|sewn|cut|roasted|forged|grown|woven|knitted|poured|carved|cast|thrown|fired|distilled|pressed|bottled|cured|smoked|toasted|churned|kiln[- ]dried|dyed|built|stitched|spun|milled|moulded|blown|dried|picked|pickled|aged|mixed|packed|wrapped|written|assembled|finished|glazed|painted|tanned|shaped)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Made();
 
     [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
@@ -380,7 +407,7 @@ public static partial class FactForms
 
     /// <summary>"took bronze in 2023", "won the county cup"; what may also be said of a thing that something was done to, as "won in 2019"
     /// and "built by hand", only before what it was done to.</summary>
-    [GeneratedRegex(@"^((took|gave|began|came|went|sang|wrote|grew|became|ran|spoke|swam|threw|woke|wore|drew|drove|flew|knew|rose|shook|chose|broke|ate|fell|did)\b|(won|taught|brought|bought|caught|found|led|lost|paid|sent|told|sold|built|kept|left|met|made|held) (the|an?|its|our|his|her|their|every|each|all|over|more than|us|you|people|\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|many|some|most)\b)")]
+    [GeneratedRegex(@"^((appeared|competed|existed|belonged|performed|survived|sold out in|worked (for|with|on|in|at)|took|gave|began|came|went|sang|wrote|grew|became|ran|spoke|swam|threw|woke|wore|drew|drove|flew|knew|rose|shook|chose|broke|ate|fell|did)\b|(won|taught|brought|bought|caught|found|led|lost|paid|sent|told|sold|built|kept|left|met|made|held) (the|an?|its|our|his|her|their|every|each|all|over|more than|us|you|people|\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|many|some|most)\b)")]
     private static partial Regex Did();
 
     /// <summary>"no booking needed".</summary>

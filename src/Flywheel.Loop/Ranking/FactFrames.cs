@@ -90,7 +90,7 @@ internal static partial class FactFrames
     public static int RunOns(Brief brief, string text) =>
         brief.Name.Length == 0
             ? 0 : Regex.Matches(text,
-                $@"\b(?<!(you|is|will|can) )(that is|this is|come to|welcome to|discover|meet|try|visit|choose|call) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase)
+                $@"\b(?<!(you|is|will|can) )(that is|this is|there is|here is|here comes|come to|welcome to|discover|meet|try|visit|choose|call) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase)
         .Count(at => Finite.Contains(at.Groups["next"].Value) || IsThirdPerson(at.Groups["next"].Value));
 
     private static readonly HashSet<string> Finite =

@@ -94,13 +94,11 @@ public sealed class MpiTests : IDisposable
         TrainingJob[] jobs = [.. from objective in new[] { "next-token", "preference", "kto" } from lora in new[] { null,
             new LoraRecipe { Rank = 4, Alpha = 8 } } select Large(wide, objective, lora)];
         string[] expected = [.. jobs.Select(job => TrainingRun.Run(job).Hash)];
-        foreach (int ranks in new[] { 2, 4 })
-        {
-            TrainingJob[] shared = [.. jobs.Select(job => job with { RunFolder = $"{job.RunFolder}-{ranks}" })];
-            await Ranks.RunAsync(Child(launcher, ranks, nameof(Run_JobsAsARank), [.. shared.Select(TrainingJobFile.Save)]));
-            Assert.Equal(expected, shared.Select(job => TrainingResult.Read(job.RunFolder)!.Model));
-            Assert.All(jobs.Zip(shared), pair => Assert.Equal(Curve(pair.First.RunFolder), Curve(pair.Second.RunFolder)));
-        }
+        int ranks = launcher.EndsWith("mpich", StringComparison.Ordinal) ? 3 : 4;
+        TrainingJob[] shared = [.. jobs.Select(job => job with { RunFolder = $"{job.RunFolder}-{ranks}" })];
+        await Ranks.RunAsync(Child(launcher, ranks, nameof(Run_JobsAsARank), [.. shared.Select(TrainingJobFile.Save)]));
+        Assert.Equal(expected, shared.Select(job => TrainingResult.Read(job.RunFolder)!.Model));
+        Assert.All(jobs.Zip(shared), pair => Assert.Equal(Curve(pair.First.RunFolder), Curve(pair.Second.RunFolder)));
     }
 
     [Fact]
