@@ -39,11 +39,13 @@ public class WordGrammarTests
         Assert.Equal(allowed, GrammarReader.Accepts(grammar, text));
     }
 
-    /// <summary>A point says one of what is given for points, and nothing beside it; sentences may stand before a list and after
+    /// <summary>A point says one of what is given for points, once, and nothing beside it; sentences may stand before a list and after
     /// it.</summary>
     [Theory]
     [InlineData("It has tea.\n\nThe tea:\n- Opens at six\n- iPhone only", true)]
-    [InlineData("- Opens at six\n- Opens at six\n\nIt has the tea!", true)]
+    [InlineData("- Opens at six\n\nIt has the tea!", true)]
+    [InlineData("- Opens at six\n- Opens at six\n\nIt has the tea!", false)]
+    [InlineData("- iPhone only", false)]
     [InlineData("It has tea.", true)]
     [InlineData("It has tea.\n- It has", false)]
     [InlineData("It has tea.\n- opens at six", false)]
@@ -54,12 +56,26 @@ public class WordGrammarTests
     public void Write_Points_AllowsThoseAloneInAList(string text, bool allowed)
     {
         Grammar grammar =
-            Grammar.Parse(WordGrammar.Write(["it", "has", "the", "tea"], ["opens at six"], ["Roo"], ["opens at six", "iPhone only"]));
+            Grammar.Parse(WordGrammar.Write(["it", "has", "the", "tea"], ["opens at six"], ["Roo"],
+                [new(["opens at six"], true), new(["iPhone only"], false)]));
         Assert.Equal(allowed, GrammarReader.Accepts(grammar, text));
         // without any point there is no list
         Assert.Equal(allowed && !text.Contains("- ", StringComparison.Ordinal),
             GrammarReader.Accepts(Grammar.Parse(WordGrammar.Write(["it", "has", "the", "tea"], ["opens at six"], ["Roo"], [])), text));
     }
+
+    /// <summary>Any points: a list is said exactly where none of it stands twice and none that is needed is left out.</summary>
+    [Fact]
+    public void Write_AnyPoints_AllowsEachOnceAndLeavesOutNoneThatIsNeeded() =>
+        Gen.Select(Gen.Bool.Array[1, 5], Gen.Int[0, 4].Array[1, 6]).Sample((needed, list) =>
+        {
+            WordPoint[] points = [.. needed.Select((must, at) => new WordPoint([$"tea {at}", $"cup {at}"], must))];
+            list = [.. list.Where(at => at < points.Length)];
+            if (list.Length == 0) return;
+            string text = string.Join('\n', list.Select((at, place) => place % 2 == 0 ? $"- Tea {at}" : $"- Cup {at}"));
+            bool allowed = list.Distinct().Count() == list.Length && Enumerable.Range(0, points.Length).All(at => !needed[at] || list.Contains(at));
+            Assert.Equal(allowed, GrammarReader.Accepts(Grammar.Parse(WordGrammar.Write(["it"], [], [], points)), text));
+        }, iter: 300);
 
     [Theory]
     [InlineData("\"quoted\" \\ back]slash [x^-]", "quoted")]

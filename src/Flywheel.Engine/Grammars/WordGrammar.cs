@@ -3,6 +3,11 @@ using System.Text;
 
 namespace Flywheel.Engine.Grammars;
 
+/// <summary>What a point of a list may say.</summary>
+/// <param name="Forms">One of these, from a capital on.</param>
+/// <param name="Needed">No list leaves it out.</param>
+public sealed record WordPoint(IReadOnlyList<string> Forms, bool Needed);
+
 /// <summary>
 /// Text of words that are known: a grammar under which an answer may say the words of a list and the phrases that its request says, and
 /// between
@@ -19,13 +24,16 @@ public static class WordGrammar
     /// <summary>Characters by which spellings are told apart, as a grammar nests no deeper.</summary>
     private const int MaxDepth = 120;
 
+    /// <summary>Of so many points a list says each once at most: its states are what it has said, and double with each of them.</summary>
+    private const int MaxPoints = 7;
+
     /// <summary>The grammar, as <see cref="SamplerOptions.Grammar"/> takes it.</summary>
     /// <param name="words">Known words; each may begin with a capital. A letter's case else counts.</param>
     /// <param name="phrases">What is said word for word, with spaces and marks in it; see <see cref="Forms"/> for how it may begin.</param>
     /// <param name="names">Said as they are, and may have a possessive ending.</param>
-    /// <param name="points">All that a point of a list may say, from a capital on; null where it says what a sentence does.</param>
+    /// <param name="points">All that a list may say; null where its points say what sentences do.</param>
     public static string Write(
-        IEnumerable<string> words, IEnumerable<string> phrases, IEnumerable<string> names, IEnumerable<string>? points = null)
+        IEnumerable<string> words, IEnumerable<string> phrases, IEnumerable<string> names, IReadOnlyList<WordPoint>? points = null)
     {
         string all = Trie([.. words.Concat(phrases).SelectMany(Forms)]), own = Trie([.. names.Where(name => name.Length > 0)]);
         string unit = (all.Length, own.Length) switch
@@ -35,15 +43,15 @@ public static class WordGrammar
             (0, > 0) => "name",
             _ => throw new ArgumentException("no word is known"),
         };
-        string point = Trie([.. points?.Select(Capitalised) ?? []]), dash = points is null ? "\"- \" | " : "";
+        string dash = points is null ? "\"- \" | " : "";
         var text = new StringBuilder();
-        if (point.Length == 0) text.Append($"root ::= ({dash}open{{0,2}}) unit (gap unit)* shut? \"\\n\"?\n");
+        if (points is not { Count: > 0 }) text.Append($"root ::= ({dash}open{{0,2}}) unit (gap unit)* shut? \"\\n\"?\n");
         else
         {
             text.Append("root ::= (said | list) \"\\n\"?\n");
             text.Append("said ::= open{0,2} unit (gap unit)* shut? (\"\\n\"{1,2} list)?\n");
-            text.Append("list ::= \"- \" point (\"\\n- \" point)* (\"\\n\\n\" said)?\n");
-            text.Append($"point ::= {point}\n");
+            text.Append("list ::= \"- \" after0 (\"\\n\\n\" said)?\n");
+            WritePoints(text, points);
         }
         text.Append($"gap ::= {Gap(dash)}\n");
         text.Append($"unit ::= {unit}\n");
@@ -51,6 +59,30 @@ public static class WordGrammar
         if (all.Length > 0) text.Append($"word ::= {all}\n");
         if (own.Length > 0) text.Append($"name ::= ({own}) ([’'] \"s\"?)?\n");
         return text.ToString();
+    }
+
+    /// <summary>Rules <c>afterN</c>: the points that may follow those whose bits are set in N. Of more than <see cref="MaxPoints"/>, any at
+    /// any time.</summary>
+    private static void WritePoints(StringBuilder text, IReadOnlyList<WordPoint> points)
+    {
+        string[] said = [.. points.Select(point => Trie([.. point.Forms.Select(Capitalised)]))];
+        if (points.Count > MaxPoints)
+        {
+            text.Append($"after0 ::= point (\"\\n- \" point)*\npoint ::= {string.Join(" | ", said)}\n");
+            return;
+        }
+        int all = (1 << points.Count) - 1, needed = Enumerable.Range(0, points.Count).Where(at => points[at].Needed).Sum(at => 1 << at);
+        for (int at = 0; at < points.Count; at++) text.Append($"point{at} ::= {said[at]}\n");
+        for (int before = 0; before < all; before++)
+        {
+            IEnumerable<string> next = Enumerable.Range(0, points.Count).Where(at => (before >> at & 1) == 0).Select(at =>
+            {
+                int now = before | 1 << at;
+                string more = now == all ? "" : $" \"\\n- \" after{now}";
+                return $"point{at}" + ((now & needed) == needed && more.Length > 0 ? $" ({more[1..]})?" : more);
+            });
+            text.Append($"after{before} ::= {string.Join(" | ", next)}\n");
+        }
     }
 
     /// <summary>As it is, and with a capital; what has a capital already, as it is.</summary>
