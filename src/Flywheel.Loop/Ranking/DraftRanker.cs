@@ -227,7 +227,7 @@ public static partial class DraftRanker
             count += Math.Max(0, Regex.Count(text, $@"\ban? {Regex.Escape(category)}(?!\w)", RegexOptions.IgnoreCase) - 1);
             if (EnglishNouns.IsPlural(EnglishNouns.Head(category)))
                 count += Regex.Count(text,
-                    $@"\b(an? {Regex.Escape(category)}|(?<! of ){Regex.Escape(category)} that (is|has|\w+[^s\W]s))\b",
+                    $@"\b(an? {Regex.Escape(category)}|is (the|your|our) {Regex.Escape(category)}|(?<! of ){Regex.Escape(category)} that (is|has|\w+[^s\W]s))\b",
                     RegexOptions.IgnoreCase);
         }
         return count;
@@ -306,8 +306,8 @@ public static partial class DraftRanker
     [GeneratedRegex(@"\b(also|what is more|on top of that|in addition|furthermore|plus|better still|besides|even more)\b|^\s*And\b", RegexOptions.IgnoreCase)]
     private static partial Regex Further();
 
-    /// <summary>A question without its mark.</summary>
-    [GeneratedRegex(@"(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
+    /// <summary>A question without its mark, or one for a thing that has a sentence in its place ("Looking for dogs are welcome?").</summary>
+    [GeneratedRegex(@"\b(Looking for|Ready for|Fancy|Hungry for|In need of)\b(?![^?]*\b(that|which|who|where)\b)[^?.!]* (is|are|can|has|have) [^?.!]*\?|(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
     private static partial Regex Unasked();
 
     /// <summary>What a place has, and a packet of coffee does not.</summary>

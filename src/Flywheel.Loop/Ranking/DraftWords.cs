@@ -123,7 +123,7 @@ public static partial class DraftWords
             yield return text;
             if ((form is FactFrames.Form.Thing or FactFrames.Form.Open) && number != EnglishNouns.Number.Plural
                 && !Determined().IsMatch(text) && (number == EnglishNouns.Number.Count || !EnglishNouns.IsPlural(text.Split(' ')[0])))
-                foreach (string phrase in WithArticles(text)) yield return phrase;
+                foreach (string phrase in WithArticles(text).Skip(number == EnglishNouns.Number.Mass ? 1 : 0)) yield return phrase;
             // "you can keep bees" of "keeps bees"; two verbs would have to change together
             if (form == FactFrames.Form.Verb && !SecondVerb().IsMatch(text))
                 yield return Infinitive().Replace(text, match => Stem(match.Value), 1);
@@ -153,6 +153,7 @@ public static partial class DraftWords
                 .Select(part => Inner(part).Last()).Distinct()) yield return $"{EnglishNouns.Article(part)} {part} service";
     }
 
+    /// <summary>The first is "a" or "an", which stands before nothing that is not counted.</summary>
     private static IEnumerable<string> WithArticles(string thing) =>
         new[] { EnglishNouns.Article(thing), "the", "your", "our", "this" }.Select(article => $"{article} {thing}");
 

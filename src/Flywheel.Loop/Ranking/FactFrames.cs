@@ -79,18 +79,19 @@ internal static partial class FactFrames
             new(brief.Facts.Where(fact => FormIn(fact) is Form.Thing or Form.Note).Select(fact => LeadingArticle().Replace(Bare(fact), "")),
                 StringComparer.OrdinalIgnoreCase);
         return TextCleaner.Sentences(text.ReplaceLineEndings(" "))
-            .Count(sentence => things.Contains(LeadingArticle().Replace(sentence.TrimEnd('.', '!', '?'), "")))
+            .Count(sentence => things.Contains(LeadingArticle().Replace(Introduced().Replace(sentence.TrimEnd('.', '!', '?'), ""), "")))
             + SmallBeginning().Count(text)
             + brief.Facts.Select(Bare)
                 .Count(fact => fact.Length > 0 && char.IsLower(fact[0])
                     && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
     }
 
-    /// <summary>How many sentences end with the name and go on all the same: "That is Old Kiln also has a garden."</summary>
+    /// <summary>How many sentences end with the name and go on all the same: "That is Old Kiln also has a garden", "At Old Kiln is a
+    /// bakery".</summary>
     public static int RunOns(Brief brief, string text) =>
         brief.Name.Length == 0
             ? 0 : Regex.Matches(text,
-                $@"\b(?<!(you|is|will|can) )(that is|this is|there is|here is|here comes|come to|welcome to|discover|meet|try|visit|choose|call) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase)
+                $@"((?<!\b(you|is|will|can) )\b(that is|this is|there is|here is|here comes|come to|welcome to|discover|meet|try|visit|choose|call)|(?<=^|[.!?]\s)(at|with|in|for)) {Regex.Escape(brief.Name)} ((also|even|always|never) )*(?<next>[\w-]+)", RegexOptions.IgnoreCase | RegexOptions.Multiline)
         .Count(at => Finite.Contains(at.Groups["next"].Value) || IsThirdPerson(at.Groups["next"].Value));
 
     private static readonly HashSet<string> Finite =
@@ -264,6 +265,10 @@ internal static partial class FactFrames
 
     [GeneratedRegex("^(an?|the|and) ", RegexOptions.IgnoreCase)]
     private static partial Regex LeadingArticle();
+
+    /// <summary>"Here, an upfront price.", "And a garden."</summary>
+    [GeneratedRegex("^(here|there|and|also|plus),? ", RegexOptions.IgnoreCase)]
+    private static partial Regex Introduced();
 
     /// <summary>A verb after a subject, and no relative clause.</summary>
     [GeneratedRegex(@"^(?!.*\b(who|which|that|where|what|while|as)\b)[\w'’-]+( [\w'’-]+){0,3} (is|are|was|were|may|can|must|costs?|has|have|lasts?|pays?|stays?) [\w£€$]|^(we|you|it|there) \w", RegexOptions.IgnoreCase)]
