@@ -137,7 +137,7 @@ public static partial class DraftWords
             foreach (string text in new[] { whole, Software().Replace(whole, "program"), Software().Replace(whole, "tool"),
                 Singular(whole) }.Distinct())
             {
-                EnglishNouns.Number number = Activity().IsMatch(text) ? EnglishNouns.Number.Mass : EnglishNouns.NumberOf(text);
+                EnglishNouns.Number number = IsActivity(text) ? EnglishNouns.Number.Mass : EnglishNouns.NumberOf(text);
                 if (bare || number != EnglishNouns.Number.Count) yield return text;
                 if (number is EnglishNouns.Number.Count or EnglishNouns.Number.Open)
                     foreach (string phrase in WithArticles(text)) yield return phrase;
@@ -147,11 +147,15 @@ public static partial class DraftWords
         if (EnglishNouns.NumberOf(category) == EnglishNouns.Number.Plural && !AlwaysCapital().IsMatch(category))
             foreach (string of in new[] { "a brand of", "a box of", "a pair of", "a set of" })
                 yield return $"{of} {Inner(category).Last()}";
+        // "a brand of bedding"
+        if (EnglishNouns.NumberOf(category) == EnglishNouns.Number.Mass && !IsActivity(category)) yield return $"a brand of {Inner(category).Last()}";
         // "a dog walking service", "a care service" of "Home care"
         if (EnglishNouns.NumberOf(category) != EnglishNouns.Number.Plural)
-            foreach (string part in new[] { category, category.Split(' ')[^1] }.Where(part => Activity().IsMatch(part))
+            foreach (string part in new[] { category, category.Split(' ')[^1] }.Where(IsActivity)
                 .Select(part => Inner(part).Last()).Distinct()) yield return $"{EnglishNouns.Article(part)} {part} service";
     }
+
+    private static bool IsActivity(string category) => Activity().IsMatch(category) && EnglishNouns.NumberOf(category) != EnglishNouns.Number.Count;
 
     /// <summary>The first is "a" or "an", which stands before nothing that is not counted.</summary>
     private static IEnumerable<string> WithArticles(string thing) =>
@@ -221,8 +225,8 @@ public static partial class DraftWords
     [GeneratedRegex("^(Christmas|Easter|Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday|African|American|Arab|Asian|Bavarian|Brazilian|British|Chinese|Danish|Dutch|English|Ethiopian|European|French|Georgian|German|Greek|Indian|Irish|Italian|Japanese|Korean|Lebanese|Mexican|Moroccan|Nordic|Persian|Peruvian|Polish|Portuguese|Russian|Scottish|Spanish|Swedish|Swiss|Thai|Turkish|Vietnamese|Welsh)\\b")]
     private static partial Regex AlwaysCapital();
 
-    /// <summary>Is done for people rather than sold to them.</summary>
-    [GeneratedRegex("(ing|care|control|advice|delivery|repair|help|hire|transport)$")]
+    /// <summary>Is done for people rather than sold to them, as bedding is.</summary>
+    [GeneratedRegex("((?<!\\b(bedd|cloth|light|floor|seat|bunt|ic|stuff|season|lin|upholster|furnish))ing|care|control|advice|delivery|repair|help|hire|transport)$", RegexOptions.IgnoreCase)]
     private static partial Regex Activity();
 
     [GeneratedRegex("software$", RegexOptions.IgnoreCase)]

@@ -125,6 +125,8 @@ public static partial class FactForms
         if (Loose().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
+        if (Free().IsMatch(bare)) return FactWay.Typed;
+        if (Ordinal().IsMatch(bare) && WithVerb(bare) is { Verb: "is" }) return FactWay.Are;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
             return FactWay.Are;
         string inner = Inner(bare);
@@ -174,6 +176,8 @@ public static partial class FactForms
     internal static FactSentence? WithVerb(string fact)
     {
         string[] words = fact.Split(' ');
+        if (Ordinal().IsMatch(fact) && Array.IndexOf(words, "is") is > 1 and var verb && verb < words.Length - 1)
+            return new("the " + Inner(string.Join(' ', words, 0, verb)), "is", string.Join(' ', words, verb + 1, words.Length - verb - 1));
         if (words.Any(word => word is "is" or "are" or "can" or "has" or "have")) return null;
         for (int at = 1; at < words.Length; at++)
         {
@@ -381,11 +385,11 @@ public static partial class FactForms
     private static partial Regex Priced();
 
     /// <summary>Who makes or does things, and is no thing that is made.</summary>
-    [GeneratedRegex(@"(maker|baker|brewer|roaster|carpenter|joiner|tailor|cobbler|potter|weaver|printer|publisher|jeweller|butcher|grower|distiller|binder|framer|builder|producer|manufacturer|smith|ist|services?|(?<!(cutl|station|jewell|machin|crock|embroid|confection))ery|shop|store|company|studio|workshop|school|course|class|club|farm|mill|firm|agency|business)$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"(maker|baker|brewer|roaster|carpenter|joiner|tailor|cobbler|potter|weaver|printer|publisher|(smoke|brew|bake|roast)house|jeweller|butcher|grower|distiller|binder|framer|builder|producer|manufacturer|smith|installer|fitter|roofer|plumber|glazier|thatcher|repairs?|ist|services?|(?<!(cutl|station|jewell|machin|crock|embroid|confection))ery|shop|store|company|studio|workshop|school|course|class|club|farm|mill|firm|agency|business)$", RegexOptions.IgnoreCase)]
     private static partial Regex Maker();
 
     /// <summary>"turned by hand from bog oak".</summary>
-    [GeneratedRegex(@"^(hand[- ]?\w+|turned|brewed|baked|printed|made|sewn|cut|roasted|forged|grown|woven|knitted|poured|carved|cast|thrown|fired|distilled|pressed|bottled|cured|smoked|toasted|churned|kiln[- ]dried|dyed|built|stitched|spun|milled|moulded|blown|dried|picked|pickled|aged|mixed|packed|wrapped|written|assembled|finished|glazed|painted|tanned|shaped)\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(hand[- ]?\w+|turned|brewed|baked|printed|made|sewn|cut|roasted|forged|grown|woven|knitted|poured|carved|cast|thrown|fired|distilled|pressed|bottled|cured|smoked|toasted|churned|kiln[- ]dried|dyed|built|stitched|spun|milled|moulded|blown|dried|picked|pickled|aged|mixed|packed|wrapped|written|assembled|finished|glazed|painted|tanned|shaped|installed|fitted|repaired|fixed)\b", RegexOptions.IgnoreCase)]
     private static partial Regex Made();
 
     [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
@@ -409,6 +413,10 @@ public static partial class FactForms
     /// and "built by hand", only before what it was done to.</summary>
     [GeneratedRegex(@"^((appeared|competed|existed|belonged|performed|survived|sold out in|worked (for|with|on|in|at)|took|gave|began|came|went|sang|wrote|grew|became|ran|spoke|swam|threw|woke|wore|drew|drove|flew|knew|rose|shook|chose|broke|ate|fell|did)\b|(won|taught|brought|bought|caught|found|led|lost|paid|sent|told|sold|built|kept|left|met|made|held) (the|an?|its|our|his|her|their|every|each|all|over|more than|us|you|people|\d[\d,.]*|two|three|four|five|six|seven|eight|nine|ten|many|some|most)\b)")]
     private static partial Regex Did();
+
+    /// <summary>A sentence whose verb is no state: "kids under 12 go free", "dogs stay free".</summary>
+    [GeneratedRegex(@"^[\w'’-]+s?( [\w'’-]+){0,3} (go|goes|travel|travels|eat|eats|stay|stays|swim|ride|enter|play|get in|come|join)( in)? (free|half[- ]price|at half[- ]price|for (free|nothing|half))\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Free();
 
     /// <summary>"no booking needed".</summary>
     [GeneratedRegex(@"^no [\w'’ -]+ (needed|required|accepted|charged|allowed)$", RegexOptions.IgnoreCase)]

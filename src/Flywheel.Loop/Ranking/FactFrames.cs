@@ -221,12 +221,12 @@ internal static partial class FactFrames
     [GeneratedRegex("^(an?|the|each|every|one|our)$", RegexOptions.IgnoreCase)]
     private static partial Regex Subject();
 
-    /// <summary>"under 12s get in free".</summary>
-    [GeneratedRegex(@"^\d+s$")]
+    /// <summary>"under 12s get in free", "kids under 12 go free", "staff swap shifts".</summary>
+    [GeneratedRegex(@"^(\d+s?|staff)$", RegexOptions.IgnoreCase)]
     private static partial Regex Several();
 
     private static readonly HashSet<string> Acts =
-        [.. "answer arrive bake bark bring brew carry climb close come cook eat fall fit float fly gather get go graze greet grow hang help hunt join land lead lie listen live love meet move open pass pay perform play read ride ring rise roam run sail sell serve shine show sing sit sleep speak stand start stay stop sweep swim take talk teach tell visit wait walk watch welcome work write need make keep hold want use share last cost include leave send collect choose belong feed sign have receive decide arrange vote speak".Split(' ')];
+        [.. "answer arrange arrive bake bark belong brew bring carry choose climb close collect come cook cost decide eat enter fall feed fit float fly gather get go graze greet grow hang have help hold hunt include join keep land last lead leave lie listen live love make meet move need open pass pay perform play read receive ride ring rise roam run sail sell send serve share shine show sign sing sit sleep speak stand start stay stop swap sweep swim take talk teach tell travel use visit vote wait walk want watch welcome work write".Split(' ')];
 
     /// <summary>Whether the noun before the first preposition is a plural.</summary>
     private static bool PluralOf(string fact) => EnglishNouns.NumberOf(fact) == EnglishNouns.Number.Plural && !Measure().IsMatch(fact);
