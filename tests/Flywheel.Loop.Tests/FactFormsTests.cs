@@ -78,6 +78,7 @@ public sealed class FactFormsTests
     [InlineData("staff swap shifts from their phone", "staff swap shifts from their phone")]
     [InlineData("first lesson is free", "the first lesson is free")]
     [InlineData("First assessment takes 45 minutes", "note: First assessment takes 45 minutes")]
+    [InlineData("eggs laid on the farm", "has eggs laid on the farm")]
     [InlineData("first lesson free", "the first lesson is free")]
     [InlineData("own beef and lamb", "has its own beef and lamb")]
     [InlineData("contracts and patents", "has contracts and patents")]

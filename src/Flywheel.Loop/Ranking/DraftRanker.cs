@@ -46,6 +46,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// small letter, at most -4</item>
 /// <item>echo: -1 for an ad or an e-mail whose first sentence says its headline again</item>
 /// <item>reason: -1.5 where a drawback is praised ("Best of all, it is closed on Mondays.")</item>
+/// <item>praise: -1 for each amount or lack that is loved or imagined ("You will love over 40 seats"), at most -2</item>
 /// <item>empty: -20 for no text</item>
 /// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most
 /// -4.5</item>
@@ -133,6 +134,7 @@ public static partial class DraftRanker
         parts["fragment"] = brief.Kind is Brief.Features or Brief.Tagline ? 0 : -1.5 * Math.Min(2, FactFrames.Fragments(brief, draft.Text));
         parts["echo"] = brief.Kind is Brief.Ad or Brief.Email && IsEchoed(draft.Text) ? -1 : 0;
         parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
+        parts["praise"] = -Math.Min(2, Overdone().Count(draft.Text));
         parts["run-on"] = -3 * Math.Min(2, FactFrames.RunOns(brief, draft.Text));
         parts["connectives"] =
             -0.4 * Math.Min(3, Connective().Matches(draft.Text).GroupBy(said => said.Value).Sum(same => same.Count() - 1));
@@ -291,6 +293,10 @@ public static partial class DraftRanker
     [GeneratedRegex(@"^Why [^?]*\? (Because )?it is (not|closed)\b|\b(better still|best of all|and yes|the best part\?),? it is (not|closed)\b", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex Drawback();
 
+    /// <summary>"You will love over 20,000 books", "Imagine no adverts. That is Nightjar."</summary>
+    [GeneratedRegex(@"\b(love|count on|imagine|comes with|say hello to) (over|up to|more than|from|no) |\bImagine (an? )?[\d£$€]", RegexOptions.IgnoreCase)]
+    private static partial Regex Overdone();
+
     [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
     private static partial Regex WrongArticle();
 
@@ -306,8 +312,9 @@ public static partial class DraftRanker
     [GeneratedRegex(@"\b(also|what is more|on top of that|in addition|furthermore|plus|better still|besides|even more)\b|^\s*And\b", RegexOptions.IgnoreCase)]
     private static partial Regex Further();
 
-    /// <summary>A question without its mark, or one for a thing that has a sentence in its place ("Looking for dogs are welcome?").</summary>
-    [GeneratedRegex(@"\b(Looking for|Ready for|Fancy|Hungry for|In need of)\b(?![^?]*\b(that|which|who|where)\b)[^?.!]* (is|are|can|has|have) [^?.!]*\?|(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
+    /// <summary>A question without its mark, one for a thing that has a sentence in its place ("Looking for dogs are welcome?"), and a mark
+    /// behind what asks nothing ("Say hello to Old Kiln, a bakery?").</summary>
+    [GeneratedRegex(@"\b(Say hello to|Meet|Discover|Here is|Here comes|Welcome to|Hello from|This is|Imagine)\b[^.!?:]*\?|\b(Looking for|Ready for|Fancy|Hungry for|In need of)\b(?![^?]*\b(that|which|who|where)\b)[^?.!]* (is|are|can|has|have) [^?.!]*\?|(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
     private static partial Regex Unasked();
 
     /// <summary>What a place has, and a packet of coffee does not.</summary>

@@ -126,6 +126,7 @@ public static partial class FactForms
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Free().IsMatch(bare)) return FactWay.Typed;
+        if (Reduced().IsMatch(bare)) return FactWay.Has;
         if (Ordinal().IsMatch(bare) && WithVerb(bare) is { Verb: "is" }) return FactWay.Are;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
             return FactWay.Are;
@@ -417,6 +418,10 @@ public static partial class FactForms
     /// <summary>A sentence whose verb is no state: "kids under 12 go free", "dogs stay free".</summary>
     [GeneratedRegex(@"^[\w'’-]+s?( [\w'’-]+){0,3} (go|goes|travel|travels|eat|eats|stay|stays|swim|ride|enter|play|get in|come|join)( in)? (free|half[- ]price|at half[- ]price|for (free|nothing|half))\b", RegexOptions.IgnoreCase)]
     private static partial Regex Free();
+
+    /// <summary>What was done says which they are: "eggs laid on the farm", "bread baked in a wood oven".</summary>
+    [GeneratedRegex(@"^((?!no )[\w'’-]+ ){0,2}(?<!ss)[\w'’-]*s (made|laid|grown|baked|brewed|cooked|roasted|smoked|picked|sewn|woven|carved|printed|cured|caught|reared|raised) (on|in|from|by|with|over|to) ", RegexOptions.IgnoreCase)]
+    private static partial Regex Reduced();
 
     /// <summary>"no booking needed".</summary>
     [GeneratedRegex(@"^no [\w'’ -]+ (needed|required|accepted|charged|allowed)$", RegexOptions.IgnoreCase)]

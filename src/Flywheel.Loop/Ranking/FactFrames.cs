@@ -347,7 +347,7 @@ internal static partial class FactFrames
     [GeneratedRegex(@"\ban? thing\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex OfAThing();
 
-    [GeneratedRegex(@"\b\w+ (is|are)( also| even)?\s+$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"[\w,] (is|are)( also| even)?\s+$", RegexOptions.IgnoreCase)]
     private static partial Regex Being();
 
     [GeneratedRegex(@"\b\w+ (is|are)( also| even)? (a|an|the)\s+$", RegexOptions.IgnoreCase)]
