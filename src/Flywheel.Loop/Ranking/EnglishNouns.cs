@@ -33,6 +33,9 @@ internal static partial class EnglishNouns
     /// <summary>Whether something stands before it that says which or how many.</summary>
     public static bool IsDetermined(string thing) => Determined().IsMatch(thing) && !IsMeasured(thing);
 
+    /// <summary>Whether it is several things, each with a number of its own: "proper beds and bedding".</summary>
+    public static bool IsJoined(string thing) => Joined().IsMatch(thing);
+
     /// <summary>One of a stated size, not several: "2 year warranty", "24 hour dispatch line".</summary>
     public static bool IsMeasured(string thing) => Measured().IsMatch(thing) && !Units.Contains(Head(thing).ToLowerInvariant());
 
@@ -75,7 +78,7 @@ internal static partial class EnglishNouns
     private static readonly HashSet<string> Singular = [.. "canvas atlas gas lens bias christmas always news".Split(' ')];
 
     private static readonly HashSet<string> Countable =
-        [.. ("hem trip adviser aftertaste agency album alarm apartment app aquarium arcade atlas atrium attic author backpack badge bag bakery balcony ball band bar barn base basement basket bath bathroom battery beach bed bedroom bell belt bench bicycle "
+        [.. ("sport cafe hem trip adviser aftertaste agency album alarm apartment app aquarium arcade atlas atrium attic author backpack badge bag bakery balcony ball band bar barn base basement basket bath bathroom battery beach bed bedroom bell belt bench bicycle "
         + "bike blanket boardwalk boat book booklet bookshop boutique bottle bowl box bridge browser brush bucket budget builder building button cabin cable café cage calculator calendar camera camp campsite candle car card carousel carpenter cart case castle catalogue ceiling cell cellar centre chair chalet channel charger "
         + "chart checker chef child choir church cinema clasp client clinic clip clock club coat collection collar comb company compartment compass concert container cookbook corner cottage counter couch country courtyard cover cradle crane cup cupboard cushion dashboard day deck delicatessen dentist deposit desk device dial diary dictionary dinghy discount "
         + "display dog doll door dormitory drawer dress drone drum editor elevator ending engine envelope estimate event exhibition export factory fair family fan farm farmhouse feeder fence ferry festival field film filter finish fireplace firm flag flat floor folder forum fountain frame fridge friend gallery game garage garden gate gel gift glossary glove gramophone greenhouse grill group guarantee guesthouse guide "
@@ -99,7 +102,7 @@ internal static partial class EnglishNouns
     private const string Unit =
         "year|month|week|day|night|hour|minute|second|mile|metre|meter|kilometre|litre|liter|page|piece|seat|room|bedroom|bed|person|part|course|kilo|gram|inch|foot|watt|storey|volume|speed|point";
 
-    private static readonly HashSet<string> Units = [.. Unit.Split('|')];
+    private static readonly HashSet<string> Units = [.. Unit.Split('|').Except(["course", "room", "bedroom", "bed", "seat", "piece"])];
 
     [GeneratedRegex($@"^(\d[\d.,]*|two|three|four|five|six|seven|eight|nine|ten|twelve|fifteen|twenty|thirty|forty|fifty)[ -]({Unit})[ -](?!(an?|per|each|ago|away|later|old|long|and|or|to|of|in|on|at|by|from|with|for|before|after|until)\b)\w", RegexOptions.IgnoreCase)]
     private static partial Regex Measured();

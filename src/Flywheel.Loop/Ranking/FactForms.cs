@@ -122,12 +122,13 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
-        if (Loose().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
+        if (Loose().IsMatch(bare) || Size().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Free().IsMatch(bare)) return FactWay.Typed;
+        if (HowMade().IsMatch(bare)) return FactWay.Is;
         if (Reduced().IsMatch(bare)) return FactWay.Has;
-        if (Ordinal().IsMatch(bare) && WithVerb(bare) is { Verb: "is" }) return FactWay.Are;
+        if (Ordinal().IsMatch(bare) && bare.Contains(" is ", StringComparison.Ordinal) && WithVerb(bare) is not null) return FactWay.Are;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
             return FactWay.Are;
         string inner = Inner(bare);
@@ -140,7 +141,7 @@ public static partial class FactForms
         {
             (FactForm.Has, _) or (FactForm.Does, false) when Priced().IsMatch(bare) => FactWay.Note,
             (FactForm.Does, false) when IsTimed(bare) => FactWay.Note,
-            (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner)
+            (FactForm.Has, true) when !EnglishNouns.IsDetermined(inner) && !EnglishNouns.IsJoined(inner)
                 && EnglishNouns.NumberOf(inner) is not (EnglishNouns.Number.Mass or EnglishNouns.Number.Plural) => FactWay.HasA,
             (FactForm.Has, _) => FactWay.Has,
             (FactForm.Does, true) => FactWay.Costs,
@@ -184,7 +185,8 @@ public static partial class FactForms
         {
             if (Words(words[at]).FirstOrDefault() is not { } word
                 || !States.Contains(word) && !Participle().IsMatch(word) && !IrregularParticiple().IsMatch(word)
-                || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a") continue;
+                || words[at - 1] is "and" or "or" or "with" or "of" or "in" or "the" or "a" or "to"
+                || Participle().IsMatch(words[at - 1]) || IrregularParticiple().IsMatch(words[at - 1])) continue;
             string thing = string.Join(' ', words, 0, at);
             bool several = EnglishNouns.IsPlural(EnglishNouns.Head(thing)) || Array.IndexOf(words, "and", 0, at) > 0;
             if (!several && Ordinal().IsMatch(thing)) thing = "the " + Inner(thing);
@@ -357,6 +359,10 @@ public static partial class FactForms
         return [.. TypedFact.Parse(reader.ReadToEnd())];
     }
 
+    /// <summary>"26 cm", "250 ml", of which nobody says that a thing has it.</summary>
+    [GeneratedRegex(@"^[\d.,]+( ?x ?[\d.,]+)* ?(mm|cm|m|km|ml|cl|l|g|kg|W|kW|V|Hz|GB|MB|inches|in)( (wide|long|tall|high|deep|across))?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Size();
+
     /// <summary>More than one part that no "and" joins, a question, or what has gone on since: no sentence takes that up.</summary>
     [GeneratedRegex(@"[?!;]|: |,(?!\d)(?!.*\b(and|or)\b)|\bsince \d")]
     private static partial Regex Loose();
@@ -396,14 +402,14 @@ public static partial class FactForms
     [GeneratedRegex(@"^(?!(need|bed|seed|feed|shed|weed|reed|red|speed)$)\w{2,}ed$")]
     private static partial Regex Participle();
 
-    [GeneratedRegex("^(lent|given|taught|sent|sold|held|shown|drawn|driven|hidden|kept|thrown|worn|woven|written|hung|lit)$")]
+    [GeneratedRegex("^(done|fed|lent|given|taught|sent|sold|held|shown|drawn|driven|hidden|kept|thrown|worn|woven|written|hung|lit)$")]
     private static partial Regex IrregularParticiple();
 
     [GeneratedRegex("^(an?) ")]
     private static partial Regex LeadingArticle();
 
     /// <summary>"knives sharpened in ten minutes".</summary>
-    [GeneratedRegex(@"^(?<thing>[\w'’-]+) (?<state>(?!used )\w{2,}ed (while you wait|within \w.*|overnight|in \w+ (minutes?|hours?|days?|weeks?)))$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"^(?<thing>[\w'’-]+) (?<state>((?!used )\w{2,}ed|done|made|cut) (while you wait|within \w.*|overnight|in \w+ (minutes?|hours?|days?|weeks?)))$", RegexOptions.IgnoreCase)]
     private static partial Regex Done();
 
     /// <summary>"built in 1786" was done once.</summary>
@@ -423,11 +429,15 @@ public static partial class FactForms
     [GeneratedRegex(@"^((?!no )[\w'’-]+ ){0,2}(?<!ss)[\w'’-]*s (made|laid|grown|baked|brewed|cooked|roasted|smoked|picked|sewn|woven|carved|printed|cured|caught|reared|raised) (on|in|from|by|with|over|to) ", RegexOptions.IgnoreCase)]
     private static partial Regex Reduced();
 
+    /// <summary>"grass fed on the Gower", "hand poured".</summary>
+    [GeneratedRegex(@"^(grass|corn|grain|hand|oven|home|machine|family|factory|stone|wood|cold|slow|air|sun)[ -]([\w]+ed|fed|made|sewn|grown|built|run|owned|ground|cut|dyed)( (in|on|at|by|from|near|for|with) .*)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex HowMade();
+
     /// <summary>"no booking needed".</summary>
     [GeneratedRegex(@"^no [\w'’ -]+ (needed|required|accepted|charged|allowed)$", RegexOptions.IgnoreCase)]
     private static partial Regex NotNeeded();
 
-    [GeneratedRegex("^(first|second|third|last|next) ", RegexOptions.IgnoreCase)]
+    [GeneratedRegex("^(first|second|third|last|next) (?!to )", RegexOptions.IgnoreCase)]
     private static partial Regex Ordinal();
 
     /// <summary>"£6 a month" is "it costs £6 a month".</summary>

@@ -80,7 +80,7 @@ internal static partial class FactFrames
                 StringComparer.OrdinalIgnoreCase);
         return TextCleaner.Sentences(text.ReplaceLineEndings(" "))
             .Count(sentence => things.Contains(LeadingArticle().Replace(Introduced().Replace(sentence.TrimEnd('.', '!', '?'), ""), "")))
-            + SmallBeginning().Count(text)
+            + BrokenSentence().Count(text)
             + brief.Facts.Select(Bare)
                 .Count(fact => fact.Length > 0 && char.IsLower(fact[0])
                     && Regex.IsMatch(text, $@"[\w,] {Regex.Escape($"{char.ToUpperInvariant(fact[0])}{fact[1..]}")}"));
@@ -180,8 +180,8 @@ internal static partial class FactFrames
         string[] words = fact.Split(' ', StringSplitOptions.RemoveEmptyEntries);
         string first = words[0].ToLowerInvariant().TrimEnd(',');
         if (first.Length == 0) return Form.Open;
-        if (Clause().IsMatch(fact) || IsClause(words)) return Form.Sentence;
         if (Enough().IsMatch(fact) || Away().IsMatch(fact)) return Form.Said;
+        if (Clause().IsMatch(fact) || IsClause(words)) return Form.Sentence;
         if (AreThings(fact)) return Form.Thing;
         if (Verbs.Contains(first) && words.Length > 1
             && (words[1] != "of" || first is "smells" or "tastes" or "warns" or "reminds" or "consists")) return Form.Verb;
@@ -260,8 +260,9 @@ internal static partial class FactFrames
     [GeneratedRegex(@"(^|[:;.!?]\s+|\n(- )?)$")]
     private static partial Regex Apart();
 
-    [GeneratedRegex(@"[.!?]\s+\p{Ll}")]
-    private static partial Regex SmallBeginning();
+    /// <summary>A sentence that begins small, or ends before it says anything ("Plus, it is.").</summary>
+    [GeneratedRegex(@"[.!?]\s+\p{Ll}|\b(it|that|you|we) (is|are|has|have|also|can|even)[.!?:]")]
+    private static partial Regex BrokenSentence();
 
     [GeneratedRegex("^(an?|the|and) ", RegexOptions.IgnoreCase)]
     private static partial Regex LeadingArticle();
