@@ -118,6 +118,7 @@ public class DraftRankerTests
     [InlineData("Say hello to Old Kiln 2, a bakery? It has sourdough bread from Leeds. It opens at six.", "question")]
     [InlineData("Old Kiln 2 is a bakery that comes with no sourdough bread from Leeds. It opens at six.", "praise")]
     [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six. Plus, it is.", "fragment")]
+    [InlineData("Old Kiln 2 is a bakery with sourdough bread from Leeds. It opens at six. Best of all, it is in Leeds.", "praise")]
     [InlineData("With sourdough bread from Leeds, Old Kiln 2. The bakery opens at six.", "verbless")]
     [InlineData("What makes Old Kiln 2. The bakery has sourdough bread from Leeds. It opens at six.", "verbless")]
     [InlineData("This is Come to Old Kiln 2, a bakery with sourdough bread from Leeds. It opens at six.", "capitals")]

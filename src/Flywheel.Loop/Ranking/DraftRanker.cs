@@ -46,13 +46,14 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// small letter, at most -4</item>
 /// <item>echo: -1 for an ad or an e-mail whose first sentence says its headline again</item>
 /// <item>reason: -1.5 where a drawback is praised ("Best of all, it is closed on Mondays.")</item>
-/// <item>praise: -1 for each amount or lack that is loved or imagined ("You will love over 40 seats"), at most -2</item>
+/// <item>praise: -1 for each amount, lack, place or price that is praised ("You will love over 40 seats", "Best of all, it is in Leeds"), at
+/// most -2</item>
 /// <item>empty: -20 for no text</item>
 /// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most
 /// -4.5</item>
 /// <item>kind: -1.5 for each category with a capital inside a sentence, named twice, a plural one that is taken for a singular, or a
 /// substance that has guests, at most -3</item>
-/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4; -1.5
+/// <item>audience: -2 for each time beyond the first that it is addressed (beyond the second in an ad or an e-mail), at most -4; -2.5
 /// where it seems to be what the thing is</item>
 /// <item>labels: -0.3 for each sentence that is no more than a label and a fact ("Plus: free parking."), at most -0.9; -1 where
 /// several notes could be points</item>
@@ -65,7 +66,7 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>likelihood: nats a token, at least -2</item>
 /// <item>diversity: up to -1.5, the largest resemblance to a draft that is placed before it, and up to -3 more where that is above 0.7, so
 /// that a draft that differs in a label alone gives its place to another; an equal one has -20</item>
-/// <item>further, question: -1 where the first fact is said as one more, -2 for each question without its mark</item>
+/// <item>further, question: -2 where the first fact is said as one more, -2 for each question without its mark</item>
 /// <item>opening: -0.5 when a draft that is placed before it begins with the same words</item>
 /// </list>
 /// Rules that look at sentences look at them with a plain name in the place of the brief's (<see cref="PlainName"/>).
@@ -121,7 +122,7 @@ public static partial class DraftRanker
             ? 2 * metrics.FactsRestated.Max() + (metrics.Whole > 0 ? 2 : 0)
             : 2 * metrics.FactsRestated.Average() + 2 * metrics.Whole;
         parts["twice"] = -2.5 * Math.Min(2, metrics.Twice + SaidAgain(brief, draft.Text));
-        parts["further"] = SaysMoreFirst(brief, draft.Text) ? -1 : 0;
+        parts["further"] = SaysMoreFirst(brief, draft.Text) ? -2 : 0;
         parts["question"] = -2 * Math.Min(2, Unasked().Count(draft.Text));
         parts["form"] = brief.Kind == Brief.Features ? 0 : -3 * Math.Min(3, FactFrames.Misfits(brief, draft.Text));
         parts["bare"] = brief.Kind is Brief.Features or Brief.Tagline
@@ -142,7 +143,7 @@ public static partial class DraftRanker
         parts["kind"] = -1.5 * Math.Min(2, Kinds(brief, draft.Text));
         parts["audience"] =
             -2 * Math.Min(2, Math.Max(0, Times(brief.Audience, draft.Text) - (brief.Kind is Brief.Ad or Brief.Email ? 2 : 1)))
-            - 1.5 * Math.Min(2, Misled(brief.Audience, draft.Text));
+            - 2.5 * Math.Min(2, Misled(brief.Audience, draft.Text));
         // one note has no other place; several stand better as points
         int labels = draft.Text.Replace(brief.Name, "", StringComparison.Ordinal).Split('\n').SelectMany(TextCleaner.Sentences)
             .Count(sentence => Label().IsMatch(sentence));
@@ -294,7 +295,7 @@ public static partial class DraftRanker
     private static partial Regex Drawback();
 
     /// <summary>"You will love over 20,000 books", "Imagine no adverts. That is Nightjar."</summary>
-    [GeneratedRegex(@"\b(love|count on|imagine|comes with|say hello to) (over|up to|more than|from|no) |\bImagine (an? )?[\d£$€]", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(love|count on|imagine|comes with|say hello to) (over|up to|more than|from|no) |\b(Imagine|love|mention) (an? )?[\d£$€]|\blove an? |\beven has [\d£$€]|\b(best of all|better still|plus|on top of that|what is more|even more|the best part\?),?:? it (costs|is (in|near|from|at|on|\d))\b", RegexOptions.IgnoreCase)]
     private static partial Regex Overdone();
 
     [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
@@ -309,7 +310,7 @@ public static partial class DraftRanker
     [GeneratedRegex(@"^(?!Subject)\p{L}[\p{L} ,]{0,24}: ")]
     private static partial Regex Label();
 
-    [GeneratedRegex(@"\b(also|what is more|on top of that|in addition|furthermore|plus|better still|besides|even more)\b|^\s*And\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(also|what is more|on top of that|in addition|furthermore|plus|better still|besides|even more|best of all|the best part)\b|^\s*And\b", RegexOptions.IgnoreCase)]
     private static partial Regex Further();
 
     /// <summary>A question without its mark, one for a thing that has a sentence in its place ("Looking for dogs are welcome?"), and a mark

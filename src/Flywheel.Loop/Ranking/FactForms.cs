@@ -122,11 +122,12 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
-        if (Loose().IsMatch(bare) || Size().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
+        if (Loose().IsMatch(bare) || Size().IsMatch(bare) || Pointing().IsMatch(bare) || Material().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Free().IsMatch(bare)) return FactWay.Typed;
         if (HowMade().IsMatch(bare)) return FactWay.Is;
+        if (State().IsMatch(bare) && WithVerb(bare) is not null) return FactWay.Are;
         if (Reduced().IsMatch(bare)) return FactWay.Has;
         if (Ordinal().IsMatch(bare) && bare.Contains(" is ", StringComparison.Ordinal) && WithVerb(bare) is not null) return FactWay.Are;
         if (Done().Match(bare) is { Success: true } done && EnglishNouns.IsPlural(done.Groups["thing"].Value) || NotNeeded().IsMatch(bare))
@@ -359,6 +360,14 @@ public static partial class FactForms
         return [.. TypedFact.Parse(reader.ReadToEnd())];
     }
 
+    /// <summary>"it" that is nothing of the sentence: "bring it in or post it", "volunteers run it".</summary>
+    [GeneratedRegex(@"^(?!.*\b(and|to) \w+ (it|them)$)(?!(it|they)\b).*\w (it|them)( (in|out|up|on|off|back|or|and)\b.*)?$", RegexOptions.IgnoreCase)]
+    private static partial Regex Pointing();
+
+    /// <summary>What a thing is made of, and does not have: "organic cotton", "100% British lambswool".</summary>
+    [GeneratedRegex(@"^(\d+% )?([\w-]+ ){0,2}(cotton|lambswool|merino|wool|linen|silk|leather|suede|felt|denim|hemp|bamboo|oak|ash|beech|walnut|pine|birch|maple|teak|cedar|steel|brass|copper|aluminium|iron|silver|gold|plastic|rubber|cork|wax|beeswax|glass|porcelain|stoneware|clay|paper|card|cardboard|canvas|polyester|nylon)$", RegexOptions.IgnoreCase)]
+    private static partial Regex Material();
+
     /// <summary>"26 cm", "250 ml", of which nobody says that a thing has it.</summary>
     [GeneratedRegex(@"^[\d.,]+( ?x ?[\d.,]+)* ?(mm|cm|m|km|ml|cl|l|g|kg|W|kW|V|Hz|GB|MB|inches|in)( (wide|long|tall|high|deep|across))?$", RegexOptions.IgnoreCase)]
     private static partial Regex Size();
@@ -369,7 +378,7 @@ public static partial class FactForms
 
     /// <summary>A clause that hangs on ("no mess or you don't pay"), what is being done ("covering Hexham and Wylam"), and "same midwife
     /// throughout", of which no verb can be said.</summary>
-    [GeneratedRegex(@"\b(or|so|but|and|because) (you|we|they|it|i|any|nobody|no one|there)\b|^(covering|serving|specialising|specializing|celebrating|supporting|including|featuring|offering|using|looking for|helping|working|bringing|now \w+ing) |^(same|max|maximum|min|minimum|up to|from \d|at least|at most|only) |^(?!(an?|the|our|each|every) )[\w'’-]+ (seats|sleeps|holds|fits) \d", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(or|so|but|and|because) (you|we|they|it|i|any|nobody|no one|there)\b|^(covering|serving|specialising|specializing|celebrating|supporting|including|featuring|offering|using|looking for|helping|working|bringing|now \w+ing) |^(same|next[- ]day|max|maximum|min|minimum|up to|from \d|at least|at most|only) |^(?!(an?|the|our|each|every) )[\w'’-]+ (seats|sleeps|holds|fits) \d", RegexOptions.IgnoreCase)]
     private static partial Regex Unfit();
 
     /// <summary>What a member or a winner is.</summary>
@@ -429,9 +438,13 @@ public static partial class FactForms
     [GeneratedRegex(@"^((?!no )[\w'’-]+ ){0,2}(?<!ss)[\w'’-]*s (made|laid|grown|baked|brewed|cooked|roasted|smoked|picked|sewn|woven|carved|printed|cured|caught|reared|raised) (on|in|from|by|with|over|to) ", RegexOptions.IgnoreCase)]
     private static partial Regex Reduced();
 
-    /// <summary>"grass fed on the Gower", "hand poured".</summary>
-    [GeneratedRegex(@"^(grass|corn|grain|hand|oven|home|machine|family|factory|stone|wood|cold|slow|air|sun)[ -]([\w]+ed|fed|made|sewn|grown|built|run|owned|ground|cut|dyed)( (in|on|at|by|from|near|for|with) .*)?$", RegexOptions.IgnoreCase)]
+    /// <summary>"grass fed on the Gower", "hand poured", "machine washable at 40".</summary>
+    [GeneratedRegex(@"^(grass|corn|grain|hand|oven|home|machine|family|factory|stone|wood|cold|slow|air|sun)[ -]([\w]+ed|fed|made|sewn|grown|built|run|owned|ground|cut|dyed)( (in|on|at|by|from|near|for|with) .*)?$|^(machine|hand|dishwasher|oven|freezer|microwave)[ -](washable|safe|proof)\b", RegexOptions.IgnoreCase)]
     private static partial Regex HowMade();
+
+    /// <summary>"packing service available".</summary>
+    [GeneratedRegex(@"^(?!no ).* (available|included|provided|supplied|accepted|allowed|welcome)$", RegexOptions.IgnoreCase)]
+    private static partial Regex State();
 
     /// <summary>"no booking needed".</summary>
     [GeneratedRegex(@"^no [\w'’ -]+ (needed|required|accepted|charged|allowed)$", RegexOptions.IgnoreCase)]
