@@ -54,10 +54,20 @@ internal static class ModelsCommand
     {
         var to = new Argument<string?>("to") { Description =
             "Hash of a released model, or its beginning; the one before the champion when not given", Arity = ArgumentArity.ZeroOrOne };
+        var workspace = new Option<string?>("--workspace")
+            { Description = "Of a workspace's own: an earlier model of it, or 'shared' for the model that all share" };
         var command = new Command("rollback",
-            "Release an earlier model again, in the running server too.\nExample: ./flywheel models rollback") { to };
-        command.SetAction((parse, cancellation) => RollBackAsync(parse.GetValue(to), cancellation));
+            "Release an earlier model again, in the running server too.\nExample: ./flywheel models rollback") { to, workspace };
+        command.SetAction((parse, cancellation) => parse.GetValue(workspace) is { } id and not WorkspaceRow.Default
+            ? RollBackInAsync(id, parse.GetValue(to), cancellation) : RollBackAsync(parse.GetValue(to), cancellation));
         return command;
+    }
+
+    private static async Task RollBackInAsync(string workspace, string? wanted, CancellationToken cancellation)
+    {
+        await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
+        ModelRow? to = await Rollback.RunInAsync(store, workspace, wanted, $"rolled back by hand by {Environment.UserName}", cancellation);
+        Console.WriteLine($"{(to is null ? "The shared model" : $"{to.Name} {to.ShortHash}")} answers in the workspace '{workspace}' again.");
     }
 
     private static async Task RollBackAsync(string? wanted, CancellationToken cancellation)

@@ -15,7 +15,13 @@ internal static class TurnCommand
 {
     public static Command Create()
     {
-        var recipe = new Option<string?>("--recipe") { Description = "Recipe of the turn; recipes/turn.yaml when not given" };
+        var recipe = new Option<string?>("--recipe")
+            { Description = "Recipe of the turn; recipes/turn.yaml when not given, of a workspace's recipes/workspace.yaml" };
+        var workspace = new Option<string>("--workspace")
+        {
+            Description = "A workspace of the home: learn from what is done there an adapter that answers there alone",
+            DefaultValueFactory = _ => WorkspaceRow.Default,
+        };
         var set = new Option<string[]>("--set") { Description = "Replace a field of the recipe, such as gate.regression_margin=0.1",
             DefaultValueFactory = _ => [] };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only say what would be learnt from; write nothing" };
@@ -25,11 +31,12 @@ internal static class TurnCommand
         var refuse = new Option<string?>("--refuse") { Description = "Reject it; of a turn that cannot be gone on with: give it up" };
         var command = new Command("turn",
             "Curate the feedback since the last turn, train a candidate, test it against the champion, promote or reject it. "
-            + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: ./flywheel turn") { recipe, set, dryRun, force, accept, refuse };
+            + "With fewer than six people a person compares the drafts and decides. A turn that was stopped is gone on with.\nExample: ./flywheel turn") { recipe, workspace, set, dryRun, force, accept, refuse };
         command.SetAction((parse, cancellation) => (parse.GetValue(accept), parse.GetValue(refuse)) switch
         {
             (null, null) => RunAsync(parse.GetValue(recipe)
-                ?? FindRecipe(), parse.GetValue(set)!, parse.GetValue(dryRun), parse.GetValue(force), cancellation),
+                ?? FindRecipe(parse.GetValue(workspace)!), parse.GetValue(workspace)!, parse.GetValue(set)!, parse.GetValue(dryRun),
+                parse.GetValue(force), cancellation),
             ({ } id, null) => AnswerAsync(id, accept: true, cancellation),
             (null, { } id) => AnswerAsync(id, accept: false, cancellation),
             _ => throw new FlywheelException("--accept and --refuse were both given, expected one of them"),
@@ -37,14 +44,15 @@ internal static class TurnCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(string path, string[] overrides, bool dryRun, bool force, CancellationToken cancellation)
+    private static async Task<int> RunAsync(string path, string workspace, string[] overrides, bool dryRun, bool force,
+        CancellationToken cancellation)
     {
         TurnRecipe recipe = RecipeFile.LoadTurn(path, overrides);
         await using FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(), cancellation: cancellation);
         string folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         if (dryRun)
         {
-            TurnPreview preview = await Runner(store).PreviewAsync(recipe, folder, cancellation);
+            TurnPreview preview = await Runner(store, workspace).PreviewAsync(recipe, folder, cancellation);
             WriteTable(preview.Dataset);
             WriteDrops(preview.Dataset);
             AnsiConsole.WriteLine(preview.Missing is { } missing
@@ -57,13 +65,13 @@ internal static class TurnCommand
         if (force) AnsiConsole.MarkupLine("[yellow]--force: the candidate will be promoted whatever the gate says.[/]");
 
         TurnOutcome outcome;
-        if (Console.IsOutputRedirected) outcome = await Runner(store, PlainProgress())
+        if (Console.IsOutputRedirected) outcome = await Runner(store, workspace, PlainProgress())
             .RunAsync(recipe, folder, force, cancellation);
         else
             outcome = await AnsiConsole.Progress()
                 .Columns(new TaskDescriptionColumn { Alignment = Justify.Left }, new ProgressBarColumn(), new PercentageColumn(),
                 new RemainingTimeColumn())
-                .StartAsync(context => Runner(store, LiveProgress(context)).RunAsync(recipe, folder, force, cancellation));
+                .StartAsync(context => Runner(store, workspace, LiveProgress(context)).RunAsync(recipe, folder, force, cancellation));
 
         WriteDrops(outcome.Dataset);
         WriteGate(outcome.Decision);
@@ -118,8 +126,8 @@ internal static class TurnCommand
     }
 
     /// <summary>It also knows the stated rules of the demo's simulated people.</summary>
-    private static TurnRunner Runner(FlywheelStore store, TurnProgress? progress = null) =>
-        new(store, progress) { StatedRules = [.. Taste.All.Select(taste => new TasteJudge(taste))] };
+    private static TurnRunner Runner(FlywheelStore store, string workspace, TurnProgress? progress = null) =>
+        new(store, progress) { Workspace = workspace, StatedRules = [.. Taste.All.Select(taste => new TasteJudge(taste))] };
 
     private static TurnProgress PlainProgress()
     {
@@ -204,15 +212,19 @@ internal static class TurnCommand
         AnsiConsole.Write(table);
     }
 
-    private static string FindRecipe() => TryFindRecipe()
-        ?? throw new FlywheelException("recipes/turn.yaml was not found above this program; give the recipe with --recipe FILE");
+    private static string FindRecipe(string workspace)
+    {
+        string name = TurnRunner.RecipeOf(workspace);
+        return TryFindRecipe(name)
+            ?? throw new FlywheelException($"recipes/{name} was not found above this program; give the recipe with --recipe FILE");
+    }
 
-    /// <summary>recipes/turn.yaml of the project that this program was built in, or null.</summary>
-    internal static string? TryFindRecipe()
+    /// <summary>A turn's recipe, in the folder recipes of the project that this program was built in, or null.</summary>
+    internal static string? TryFindRecipe(string name = "turn.yaml")
     {
         for (DirectoryInfo? folder = new(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
         {
-            string recipe = Path.Combine(folder.FullName, "recipes", "turn.yaml");
+            string recipe = Path.Combine(folder.FullName, "recipes", name);
             if (File.Exists(recipe)) return recipe;
         }
         return null;

@@ -35,6 +35,8 @@ internal static class FirstModel
         name ??= adapter.Manifest.Name is { Length: > 0 } own ? own : adapter.ShortHash;
         if (GenerationFields.IsNamed(model, name))
             throw new FlywheelException($"the name '{name}' is the model's; give the adapter another");
+        if (OwnModel.IsName(name))
+            throw new FlywheelException($"the name '{name}' is kept for what a workspace has learnt; give the adapter another");
         adapter.CheckFits(model.Folder);
         adapter = catalog.Keep(adapter);
         await Task.Run(() => model.Engine.LoadAdapter(name, adapter));

@@ -88,7 +88,7 @@ public sealed class StudioServer : IAsyncDisposable
     public string? ChatFault => _host.Current.ChatFault;
 
     /// <summary>Names of the adapters that are loaded.</summary>
-    public IReadOnlyCollection<string> Adapters => [.. _host.Current.Engine.Adapters.Keys];
+    public IReadOnlyCollection<string> Adapters => [.. _host.Current.Adapters.Keys];
 
     /// <summary>Serves until cancelled; then lets running answers end.</summary>
     /// <param name="options">Where and what.</param>
@@ -133,6 +133,7 @@ public sealed class StudioServer : IAsyncDisposable
             foreach (string adapter in options.Adapters) await FirstModel.LoadAdapterAsync(store, model, adapter);
             await store.RegisterModelAsync(folder, cancellation: cancellation);
             if (reason is not null) await ReleaseAsync(store, folder, reason, champion, options, cancellation);
+            await app.Services.GetRequiredService<OwnModels>().FollowAsync(cancellation);
             await app.Services.GetRequiredService<RolloutHost>().RefreshAsync(); // a rollout goes on before the first request
             await ListenAsync(app, options.Url, cancellation);
             // Only once it can be said: a key that nobody was told would be one that nobody revokes.
@@ -258,6 +259,7 @@ public sealed class StudioServer : IAsyncDisposable
             provider.GetRequiredService<UpstreamClient>()));
         services.AddSingleton(options.Engine).AddSingleton<RolloutHost>().AddSingleton<UpstreamClient>();
         services.AddHostedService<RolloutService>();
+        services.AddSingleton<OwnModels>().AddHostedService(provider => provider.GetRequiredService<OwnModels>());
         services.AddSingleton<ReleaseWatcher>().AddHostedService(provider => provider.GetRequiredService<ReleaseWatcher>());
         services.AddHostedService<RetentionService>().AddSingleton(new ReviewQueue(store, TimeProvider.System));
         services.AddOpenApi(ApiDescription.Describe);
@@ -358,6 +360,7 @@ public sealed class StudioServer : IAsyncDisposable
         app.MapPost("/feedback", FeedbackEndpoint.HandleAsync);
         app.MapPost("/admin/promote", AdminEndpoints.PromoteAsync);
         app.MapGet("/admin/turns", TurnEndpoints.ListAsync);
+        app.MapPost("/admin/turns", TurnEndpoints.StartAsync);
         app.MapGet("/admin/turns/{number:int}", TurnEndpoints.ShowAsync);
         app.MapPost("/admin/turns/{number:int}", TurnEndpoints.AnswerAsync);
         app.MapGet("/admin/adapters", AdminEndpoints.AdaptersAsync);

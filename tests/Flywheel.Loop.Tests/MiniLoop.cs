@@ -38,10 +38,10 @@ internal static class MiniLoop
     }
 
     /// <summary>The same people ask for three more texts each.</summary>
-    public static async Task AskMoreAsync(FlywheelStore store, int people, int without)
+    public static async Task AskMoreAsync(FlywheelStore store, int people, int without, int from = 0)
     {
         string champion = new('c', 64); // ids of models are not learnt from
-        foreach (int person in Enumerable.Range(0, people).Where(person => person != without))
+        foreach (int person in Enumerable.Range(from, people - from).Where(person => person != without))
             for (int request = 10; request < 13; request++) await AskAsync(store, champion, person, request, null);
     }
 

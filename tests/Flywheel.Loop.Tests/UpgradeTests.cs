@@ -82,6 +82,8 @@ public sealed class UpgradeTests : IDisposable
         Assert.Equal(nobody, (await db.Datasets.ToListAsync()).Select(row => (row.Owner, row.Workspace)).Distinct());
         Assert.Equal(WorkspaceRow.Default, (await db.Workspaces.SingleAsync()).Id);
         TurnRow turn = await db.Turns.SingleAsync();
+        Assert.Equal(WorkspaceRow.Default, turn.Workspace);
+        Assert.Equal(turn.Candidate, (await store.ChampionOfAsync(WorkspaceRow.Default))!.Hash);
         Assert.All(await db.Runs.ToListAsync(), run => Assert.Equal(turn.Id, run.TurnId));
         Assert.Equal("model", (await Lineage.TraceAsync(store, turn.Candidate!)).Kind);
         Feedback keyed = await db.Feedback.SingleAsync(row => row.IdempotencyKey == "click-1");

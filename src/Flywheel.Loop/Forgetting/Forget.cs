@@ -87,6 +87,11 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
             await NoteAsync(
                 [await again.TrainOnAsync(model, model.Parent is { } parent ? done.GetValueOrDefault(parent) : null, cancellation)]);
 
+        foreach (PlannedModel adapter in plan.Models.Where(model => model.Merged is not null && !done.ContainsKey(model.Hash)))
+            if (done.TryGetValue(adapter.Merged!, out ForgottenModel? merged))
+                await NoteAsync([(adapter.Hash, merged.After is { } after && await store.FindModelAsync(after, cancellation) is { } made
+                    ? AdapterOf(made) : null, merged.How)]);
+
         await ReleaseAsync(plan, done, cancellation);
         await ForgottenFiles.DeleteAsync(store, plan, done, cancellation);
         await store.Database.CompactAsync(progress.Say, cancellation);
@@ -169,7 +174,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
         List<TurnRow> turns = await db.Turns.AsNoTracking().OrderBy(row => row.Number).ToListAsync(cancellation);
         HashSet<Guid> incomplete = [.. await Retention.Incomplete(db).Select(turn => turn.Id).ToListAsync(cancellation)];
         List<RunRow> runs = await db.Runs.AsNoTracking().ToListAsync(cancellation);
-        HashSet<string> released = [.. await db.Releases.Select(row => row.ModelHash).Distinct().ToListAsync(cancellation)];
+        HashSet<string> released = [.. await db.Releases.Select(row => row.ModelHash).Distinct().ToListAsync(cancellation),
+            .. await db.WorkspaceReleases.Where(row => row.ModelHash != null).Select(row => row.ModelHash!).ToListAsync(cancellation)];
         List<PlannedTurn> planned =
             [.. turns.SkipWhile(turn => !touched.Contains(turn.Id)).Select(turn => new PlannedTurn(turn.Id, turn.Number, turn.Dataset,
             turn.Champion, turn.Candidate, turn.Candidate is { } made && released.Contains(made), [.. RunsOf(turn).Select(run => run.Name)],
@@ -198,10 +204,19 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
                     if (learnt.Contains(row.Parent!)) more |= learnt.Add(row.Hash);
                 }
             }
-            return [.. known.Where(row => all.Contains(row.Hash))
-                .Select(row => new PlannedModel(row.Hash, row.Path, row.Parent, learnt.Contains(row.Hash), ofTurns.Contains(row.Hash)))];
+            Dictionary<string, string> adapters = known.Where(row => ofTurns.Contains(row.Hash))
+                .Select(row => (row.Hash, Adapter: AdapterOf(row))).Where(made => made.Adapter is not null)
+                .DistinctBy(made => made.Adapter).ToDictionary(made => made.Adapter!, made => made.Hash);
+            return [.. known.Where(row => all.Contains(row.Hash) || adapters.ContainsKey(row.Hash))
+                .Select(row => adapters.TryGetValue(row.Hash, out string? merged)
+                    ? new PlannedModel(row.Hash, row.Path, row.Parent, learnt.Contains(merged), true, merged)
+                    : new PlannedModel(row.Hash, row.Path, row.Parent, learnt.Contains(row.Hash), ofTurns.Contains(row.Hash)))];
         }
     }
+
+    /// <summary>Of a model that a turn made by merging: the adapter, which lies beside it and holds what it learnt.</summary>
+    private string? AdapterOf(ModelRow model) => Directory.Exists(store.FolderOf(model))
+        && !AdapterFolder.IsAdapter(store.FolderOf(model)) ? ModelFolder.Open(store.FolderOf(model)).Manifest.Adapter : null;
 
     /// <summary>Releases name what stands in the place of each model now, and the server serves it.</summary>
     private async Task ReleaseAsync(ForgetPlan plan, Dictionary<string, ForgottenModel> done, CancellationToken cancellation)
@@ -216,6 +231,8 @@ public sealed class Forget(FlywheelStore store, TurnProgress? progress = null, T
                 if (model.After is { } after)
                     await releases.ExecuteUpdateAsync(row => row.SetProperty(release => release.ModelHash, after), cancellation);
                 else await releases.ExecuteDeleteAsync(cancellation);
+                await db.WorkspaceReleases.Where(row => row.ModelHash == model.Before)
+                    .ExecuteUpdateAsync(row => row.SetProperty(release => release.ModelHash, model.After), cancellation);
             }
             await transaction.CommitAsync(cancellation);
         }

@@ -21,7 +21,8 @@ internal sealed record PlannedTurn(Guid Id, int Number, string? Dataset, string 
 /// <param name="Parent">From which it was made.</param>
 /// <param name="Learnt">It was trained with acts of the person.</param>
 /// <param name="OfTurn">A turn made it; else a run by itself, or a merge.</param>
-internal sealed record PlannedModel(string Hash, string Path, string? Parent, bool Learnt, bool OfTurn);
+/// <param name="Merged">Of an adapter of a turn: the model that it and its base make, with which it is made again.</param>
+internal sealed record PlannedModel(string Hash, string Path, string? Parent, bool Learnt, bool OfTurn, string? Merged = null);
 
 /// <summary>What is to be done, found before anything is removed: afterwards the record does not tell any more.</summary>
 internal sealed record ForgetPlan(IReadOnlyList<PlannedTurn> Turns, IReadOnlyList<PlannedModel> Models);

@@ -177,6 +177,8 @@ internal sealed class PersonRows(FlywheelDb db, string person)
             turn.Reason = Unnamed(turn.Reason!);
         foreach (ReleaseRow release in await db.Releases.Where(row => row.Reason.Contains(by)).ToListAsync(cancellation))
             release.Reason = Unnamed(release.Reason);
+        foreach (WorkspaceReleaseRow release in await db.WorkspaceReleases.Where(row => row.Reason.Contains(by)).ToListAsync(cancellation))
+            release.Reason = Unnamed(release.Reason);
         foreach (RolloutRow rollout in await db.Rollouts.Where(row => row.Reason.Contains(by)).ToListAsync(cancellation))
             rollout.Reason = Unnamed(rollout.Reason);
         await db.SaveChangesAsync(cancellation);

@@ -26,7 +26,8 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
         ModelFolder model = await OpenAsync(champion, cancellation);
         FeedbackIntake intake = await FeedbackReader.AgainAsync(db, row, TurnCuration.NeedsTokens(recipe), cancellation);
         CuratedDataset dataset = await TurnCuration.CurateAsync(store, recipe, model, intake, cancellation);
-        dataset = dataset.With(await Replay.DrawAsync(store, recipe, model, row.Number, dataset, progress.Say, cancellation));
+        ModelFolder learner = await OpenAsync(await TurnLedger.LearnerOfAsync(store, row.Workspace, champion, cancellation), cancellation);
+        dataset = dataset.With(await Replay.DrawAsync(store, recipe, learner, row.Number, dataset, progress.Say, cancellation));
         // Also where its rows are the same: its report names who gave most.
         if (Directory.Exists(dataset.FolderIn(store.Home))) Directory.Delete(dataset.FolderIn(store.Home), recursive: true);
         dataset.Write(store.Home.Datasets);
@@ -57,10 +58,11 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
         TurnRecipe recipe = RecipeFile.ParseTurn(row.Recipe, $"recipe of turn {row.Number}");
         List<(string Run, string From, ModelFolder Model)> passes = [];
         ModelFolder made;
+        string learner = await TurnLedger.LearnerOfAsync(store, row.Workspace, champion, cancellation);
         try
         {
             made = await new TurnTraining(store.Home, progress, time) { NumThreads = turn.NumThreads }.RunAsync(turn.Number, row.Dataset!,
-                await OpenAsync(champion, cancellation), recipe, (run, from, model) =>
+                await OpenAsync(learner, cancellation), recipe, (run, from, model) =>
                 {
                     passes.Add((run, from, model));
                     return Task.CompletedTask;
@@ -70,13 +72,17 @@ internal sealed class TurnsAgain(FlywheelStore store, TurnProgress progress, Tim
         {
             return await RetireAsync(turn, $"retired: it could not be trained again, because {e.Message}", cancellation);
         }
-        foreach ((_, _, ModelFolder model) in passes) await store.RegisterModelAsync(model, row.Dataset, cancellation);
+        foreach ((_, _, ModelFolder model) in passes)
+        {
+            await store.RegisterModelAsync(model, row.Dataset, cancellation);
+            await TurnLedger.RegisterAdapterAsync(store, model, cancellation);
+        }
         await ReplaceRunsAsync(turn, made.Hash, [.. passes.Select(pass => new RunRow
         {
             Name = pass.Run, TurnId = turn.Id, Dataset = row.Dataset!, Base = pass.From, Model = pass.Model.Hash,
             Created = time.GetUtcNow(),
         })], cancellation);
-        string how = made.Hash == champion ? "nothing of others is left to learn: what it was trained from stands in its place"
+        string how = made.Hash == learner ? "nothing of others is left to learn: what it was trained from stands in its place"
             : $"rebuilt from {passes.Count} {(passes.Count == 1 ? "pass" : "passes")} without them";
         // The last pass made the candidate; those before it are steps on the way.
         return [.. turn.Made.Select((before, i) =>

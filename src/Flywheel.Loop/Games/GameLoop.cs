@@ -124,7 +124,7 @@ public sealed class GameLoop
         return made;
     }
 
-    private async Task<int> NextNumberAsync(CancellationToken cancellation) => ((await _ledger.LastAsync(cancellation))?.Number ?? 0) + 1;
+    private Task<int> NextNumberAsync(CancellationToken cancellation) => _ledger.NextNumberAsync(cancellation);
 
     private async Task<int> PlayAsync(ModelFolder champion, int turn, int games, CancellationToken cancellation)
     {

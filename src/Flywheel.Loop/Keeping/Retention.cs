@@ -116,7 +116,9 @@ public sealed class Retention(FlywheelStore store, TimeProvider? time = null)
         Dictionary<string, string?> parents = await db.Models.AsNoTracking()
             .ToDictionaryAsync(model => model.Hash, model => model.Parent, cancellation);
         HashSet<string> needed = [];
-        foreach (string released in await db.Releases.Select(release => release.ModelHash).Distinct().ToListAsync(cancellation))
+        foreach (string released in await db.Releases.Select(release => release.ModelHash)
+            .Union(db.WorkspaceReleases.Where(release => release.ModelHash != null).Select(release => release.ModelHash!))
+            .ToListAsync(cancellation))
             for (string? hash = released; hash is not null && needed.Add(hash);) hash = parents.GetValueOrDefault(hash);
         return new(turns,
             [.. turns.Where(turn => turn.Ended is null || (turn.Candidate is { } made && needed.Contains(made))).Select(turn => turn.Id)],

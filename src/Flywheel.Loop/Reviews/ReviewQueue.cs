@@ -71,7 +71,8 @@ public sealed record ReviewReceipt(Guid Review, ReviewItem Item);
 public sealed class ReviewGoneException(string message) : FlywheelException(message);
 
 /// <summary>
-/// What people did and no released model has learnt yet, for a reviewer: exactly what the next turn would find. Reviews are feedback about
+/// What people did and no released model has learnt yet, for a reviewer: exactly what the next turn would find, that of the shared model or
+/// of the workspace's own. Reviews are feedback about
 /// the same generation, whose person is the reviewer, so that they are durable, forgotten and exported as feedback is.
 /// </summary>
 public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
@@ -88,13 +89,13 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
     public async Task<ReviewList> ListAsync(ReviewFilter filter, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id)
-            .ToListAsync(cancellation);
+        List<Guid> promoted = await PromotedAsync(db, cancellation);
         // Referees are never wrong, and nobody has to look at what a program played.
         List<Guid> groups = await db.Feedback
             .Where(row => s_acts.Contains(row.Metric) && row.Source != FeedbackSource.Referee
                 && !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
-                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
+                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId)
+                    && example.DropReason != DropReasons.NotShared)))
             .Join(db.Generations.Where(generation => generation.Store == StoreLevel.Full && generation.Consent != Consent.Refused),
                 row => row.GenerationId, generation => generation.Id,
                 (row, generation) => new { row.Sequence, generation.Group })
@@ -117,6 +118,11 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
             cut);
     }
 
+    /// <summary>Turns that settled what they learnt from. A workspace's own settle nothing: each learns from all that is there again.</summary>
+    private static Task<List<Guid>> PromotedAsync(FlywheelDb db, CancellationToken cancellation) =>
+        db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Workspace == WorkspaceRow.Default).Select(turn => turn.Id)
+            .ToListAsync(cancellation);
+
     /// <summary>Whether it is clear what becomes of an item.</summary>
     public static bool IsSettled(ReviewItem item) => item.State.Outcome is not (ReviewOutcome.Open or ReviewOutcome.Disputed);
 
@@ -138,12 +144,12 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         Feedback row = await db.Feedback.AsNoTracking().SingleOrDefaultAsync(found => found.Id == id, cancellation)
             ?? throw new FlywheelException($"field 'item' is '{id}', which is no item of the queue");
         if (!s_acts.Contains(row.Metric)) throw new ReviewGoneException($"field 'item' is '{id}', a {row.Metric}, which is not reviewed");
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id)
-            .ToListAsync(cancellation);
+        List<Guid> promoted = await PromotedAsync(db, cancellation);
         TurnRow? learnt = await db.Turns.AsNoTracking()
-            .Where(turn => turn.State == TurnState.Promoted && db.Examples.Any(example => example.TurnId == turn.Id
-            && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && source.FeedbackId == id))).OrderBy(turn => turn.Number)
-            .FirstOrDefaultAsync(cancellation);
+            .Where(turn => promoted.Contains(turn.Id) && db.Examples.Any(example => example.TurnId == turn.Id
+                && example.DropReason != DropReasons.NotShared
+                && db.ExampleFeedback.Any(source => source.ExampleId == example.Id && source.FeedbackId == id)))
+            .OrderBy(turn => turn.Number).FirstOrDefaultAsync(cancellation);
         if (learnt is not null)
             throw new ReviewGoneException(
                 $"field 'item' is '{id}', which turn {learnt.Number} has settled: a released model was made of that turn");
@@ -311,7 +317,8 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         HashSet<Guid> learnt = [];
         foreach (Guid[] ids in rows.Keys.Chunk(500))
             learnt.UnionWith(await db.ExampleFeedback.Where(source => ids.Contains(source.FeedbackId)
-                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId)))
+                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId)
+                    && example.DropReason != DropReasons.NotShared))
                 .Select(source => source.FeedbackId).ToListAsync(cancellation));
 
         HashSet<Guid> used = [.. curated.Where(row => row.Drop is null).SelectMany(row => row.FeedbackIds)];

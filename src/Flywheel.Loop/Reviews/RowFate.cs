@@ -89,7 +89,9 @@ public static class RowFate
         }
         bool settled = false;
         foreach (ExampleRow example in examples)
-            settled |= await db.Turns.AnyAsync(turn => turn.Id == example.TurnId && turn.State == TurnState.Promoted, cancellation);
+            settled |= example.DropReason != DropReasons.NotShared
+                && await db.Turns.AnyAsync(turn => turn.Id == example.TurnId && turn.State == TurnState.Promoted
+                    && turn.Workspace == WorkspaceRow.Default, cancellation);
         if (settled) return;
         try
         {

@@ -30,7 +30,7 @@ public static class Actor
     public static string? Workspace => s_current.Value?.Workspace;
 
     /// <summary>Where a row belongs that is made now.</summary>
-    internal static string Here => Workspace ?? WorkspaceRow.Default;
+    public static string Here => Workspace ?? WorkspaceRow.Default;
 
     /// <summary>From here on, in this call and what it starts, somebody acts.</summary>
     /// <param name="name">Their user.</param>

@@ -181,6 +181,27 @@ public sealed class ReleaseRow
     public required string Reason { get; set; }
 }
 
+/// <summary>
+/// From this moment a workspace is answered by a model of its own, made by a turn of its own: an adapter on the model that all share. The
+/// last row of a workspace counts while its model's base is the champion.
+/// </summary>
+public sealed class WorkspaceReleaseRow
+{
+    public long Id { get; init; }
+
+    public required string Workspace { get; init; }
+
+    public required DateTimeOffset Time { get; init; }
+
+    /// <summary>Base and adapter as one model, whose manifest names both; null: the model that all share.</summary>
+    public string? ModelHash { get; set; }
+
+    /// <summary>The turn that promoted it; null when a person did.</summary>
+    public Guid? TurnId { get; init; }
+
+    public required string Reason { get; set; }
+}
+
 /// <summary>One revolution: curate, train, gate, promote. Each step that is done is in its row, so that a killed turn goes on.</summary>
 public sealed class TurnRow
 {
@@ -192,6 +213,10 @@ public sealed class TurnRow
     public required DateTimeOffset Started { get; init; }
 
     public DateTimeOffset? Ended { get; set; }
+
+    /// <summary>Whose feedback it learns from and whom its candidate is for: the default one's turns are those of the model that all
+    /// share.</summary>
+    public string Workspace { get; init; } = WorkspaceRow.Default;
 
     public TurnState State { get; set; }
 

@@ -56,6 +56,8 @@ public class FlywheelDb : DbContext
 
     public DbSet<ReleaseRow> Releases => Set<ReleaseRow>();
 
+    public DbSet<WorkspaceReleaseRow> WorkspaceReleases => Set<WorkspaceReleaseRow>();
+
     public DbSet<RolloutRow> Rollouts => Set<RolloutRow>();
 
     public DbSet<TurnRow> Turns => Set<TurnRow>();
@@ -192,6 +194,11 @@ public class FlywheelDb : DbContext
             evaluation.HasIndex(row => row.TurnId);
         });
         modelBuilder.Entity<ReleaseRow>().ToTable("release").HasKey(row => row.Id);
+        modelBuilder.Entity<WorkspaceReleaseRow>(release =>
+        {
+            release.ToTable("workspace_release").HasKey(row => row.Id);
+            release.HasIndex(row => row.Workspace);
+        });
         modelBuilder.Entity<RolloutRow>(rollout =>
         {
             rollout.ToTable("rollout").HasKey(row => row.Id);
@@ -298,6 +305,7 @@ public class FlywheelDb : DbContext
         modelBuilder.Entity<DocumentRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
         modelBuilder.Entity<ConversationRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
         modelBuilder.Entity<TranslationUnit>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
+        modelBuilder.Entity<WorkspaceReleaseRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
         modelBuilder.Entity<TermRow>().HasQueryFilter(row => Workspace == null || row.Workspace == Workspace);
         // What concerns the model that all share is seen from everywhere.
         modelBuilder.Entity<JobRow>()

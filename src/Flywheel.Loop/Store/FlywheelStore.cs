@@ -382,6 +382,76 @@ public sealed class FlywheelStore : IAsyncDisposable
         return await db.Releases.AsNoTracking().OrderByDescending(row => row.Id).ToListAsync(cancellation);
     }
 
+    /// <summary>
+    /// The model that answers in a workspace: its own, while that is an adapter on the champion, else the champion. Null in a new home.
+    /// </summary>
+    public async Task<ModelRow?> ChampionOfAsync(string workspace, CancellationToken cancellation = default)
+    {
+        ModelRow? shared = await ChampionAsync(cancellation);
+        if (shared is null || workspace == WorkspaceRow.Default) return shared;
+        string? hash = await WorkspaceReleasesAsync(workspace, cancellation) is [var last, ..] ? last.ModelHash : null;
+        ModelRow? own = hash is null ? null : await FindModelAsync(hash, cancellation);
+        return own?.Parent == shared.Hash ? own : shared;
+    }
+
+    /// <summary>Makes a registered model the one that answers in a workspace, and there alone. Completes when that is on disk; a server that
+    /// runs finds it there.</summary>
+    /// <param name="workspace">Not the default one, which is answered by the champion.</param>
+    /// <param name="modelHash">Base and adapter as one model; null: the champion answers there, too.</param>
+    /// <param name="reason">Why.</param>
+    /// <param name="turn">The turn that promoted it.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <exception cref="FlywheelException">The model is not registered, or there is no such workspace.</exception>
+    public async Task ReleaseInAsync(string workspace, string? modelHash, string reason, Guid? turn = null,
+        CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = AllTables();
+        await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
+        if (workspace == WorkspaceRow.Default || !await db.Workspaces.AnyAsync(row => row.Id == workspace, cancellation))
+            throw new FlywheelException($"the workspace is '{workspace}', expected one besides '{WorkspaceRow.Default}' that is there");
+        if (modelHash is not null && !await db.Models.AnyAsync(row => row.Hash == modelHash, cancellation))
+            throw new FlywheelException($"model {modelHash} is not known here, expected one that is registered");
+        WorkspaceReleaseRow? last = await db.WorkspaceReleases.Where(row => row.Workspace == workspace).OrderByDescending(row => row.Id)
+            .FirstOrDefaultAsync(cancellation);
+        if (last is null ? modelHash is null : last.ModelHash == modelHash) return;
+        bool again = modelHash is null
+            || await db.WorkspaceReleases.AnyAsync(row => row.Workspace == workspace && row.ModelHash == modelHash, cancellation);
+        DateTimeOffset now = time.GetUtcNow();
+        db.WorkspaceReleases.Add(new WorkspaceReleaseRow { Workspace = workspace, Time = now, ModelHash = modelHash, TurnId = turn,
+            Reason = reason });
+        db.Audit.Add(AuditAct.Row(again ? AuditAct.Rollback : AuditAct.Promote, now,
+            about: $"{modelHash?[..12] ?? "the shared model"} in {workspace}"));
+        await db.SaveChangesAsync(cancellation);
+        await transaction.CommitAsync(cancellation);
+    }
+
+    /// <summary>The last release of each workspace's own.</summary>
+    public async Task<IReadOnlyList<WorkspaceReleaseRow>> LastInWorkspacesAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = AllTables();
+        return await db.WorkspaceReleases.AsNoTracking()
+            .Where(row => row.Id == db.WorkspaceReleases.Where(other => other.Workspace == row.Workspace).Max(other => other.Id))
+            .ToListAsync(cancellation);
+    }
+
+    /// <summary>Models and adapters that turns of workspaces' own have made: whose each is. They are nobody else's to ask.</summary>
+    public async Task<IReadOnlyDictionary<string, string>> OwnModelsAsync(CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = AllTables();
+        var made = await db.Runs.Where(run => run.Model != null)
+            .Join(db.Turns.Where(turn => turn.Workspace != WorkspaceRow.Default), run => run.TurnId, turn => turn.Id,
+                (run, turn) => new { Model = run.Model!, turn.Workspace }).ToListAsync(cancellation);
+        return made.DistinctBy(one => one.Model).ToDictionary(one => one.Model, one => one.Workspace);
+    }
+
+    /// <summary>Releases of a workspace's own, newest first.</summary>
+    public async Task<IReadOnlyList<WorkspaceReleaseRow>> WorkspaceReleasesAsync(string workspace, CancellationToken cancellation = default)
+    {
+        await using FlywheelDb db = AllTables();
+        return await db.WorkspaceReleases.AsNoTracking().Where(row => row.Workspace == workspace).OrderByDescending(row => row.Id)
+            .ToListAsync(cancellation);
+    }
+
     /// <summary>How much is in the record of what was served here.</summary>
     public async Task<StoreCounts> CountAsync(CancellationToken cancellation = default)
     {

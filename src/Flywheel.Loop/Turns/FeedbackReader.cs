@@ -32,23 +32,31 @@ internal static class FeedbackReader
     /// <param name="upstreams">Whose answers may teach.</param>
     /// <param name="withTokens">Read what was served token by token, too.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static async Task<FeedbackIntake> ReadAsync(FlywheelDb db, Upstreams upstreams, bool withTokens, CancellationToken cancellation)
+    /// <param name="workspace">Whose turn. Each of a workspace's own learns from all that is there again, for it starts from the model that
+    /// all share.</param>
+    public static async Task<FeedbackIntake> ReadAsync(FlywheelDb db, Upstreams upstreams, bool withTokens, CancellationToken cancellation,
+        string workspace = WorkspaceRow.Default)
     {
-        long last = await db.Turns.MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
+        long last = await db.Turns.Where(turn => turn.Workspace == workspace)
+            .MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
         // The few turns first, so that each feedback costs two indexed look-ups.
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted).Select(turn => turn.Id)
-            .ToListAsync(cancellation);
-        var open = await db.Feedback.AsNoTracking()
-            .Where(row =>
-                !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
-                    && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
+        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Workspace == WorkspaceRow.Default)
+            .Select(turn => turn.Id).ToListAsync(cancellation);
+        IQueryable<Feedback> rows = db.Feedback.AsNoTracking();
+        rows = workspace == WorkspaceRow.Default
+            ? rows.Where(row => !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
+                && db.Examples.Any(example => example.Id == source.ExampleId && promoted.Contains(example.TurnId))))
+            : rows.Where(row => row.Workspace == workspace
+                && !db.Generations.Any(generation => generation.Id == row.GenerationId && generation.Workspace != workspace));
+        var open = await rows
             .Select(row => new { row.Sequence, row.GenerationId,
                 Group = db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group)
                     .FirstOrDefault() })
             .ToListAsync(cancellation);
 
         (List<Shown> shown, List<Feedback> feedback) =
-            await LoadAsync(db, upstreams, open.Select(row => row.Group), withTokens, cancellation);
+            await LoadAsync(db, upstreams, open.Select(row => row.Group), withTokens, cancellation,
+                await SharingAsync(db, workspace, cancellation));
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) = await SidesAsync(db, feedback, null, cancellation);
         HashSet<string> used = await UsedAsync(db, promoted, cancellation);
         return new(
@@ -84,7 +92,8 @@ internal static class FeedbackReader
                     db.Generations.Where(generation => generation.Id == row.GenerationId).Select(generation => (Guid?)generation.Group)
                         .FirstOrDefault())
                 .ToListAsync(cancellation));
-        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, new(), groups, withTokens, cancellation);
+        (List<Shown> shown, List<Feedback> all) = await LoadAsync(db, new(), groups, withTokens, cancellation,
+            await SharingAsync(db, turn.Workspace, cancellation));
         // What waited for a reviewer is in no row, and stood beside what was learnt all the same.
         List<Feedback> feedback =
             [.. all.Where(row => row.Sequence <= turn.FeedbackThrough || seen.Contains(row.Id)).OrderBy(row => row.Sequence)];
@@ -92,8 +101,8 @@ internal static class FeedbackReader
         List<TurnRow> earlier = await db.Turns.AsNoTracking().Where(row => row.Number < turn.Number).ToListAsync(cancellation);
         (Dictionary<string, Split> people, Dictionary<string, Split> prompts) =
             await SidesAsync(db, feedback, [.. earlier.Select(row => row.Id)], cancellation);
-        HashSet<string> used = await UsedAsync(db, [.. earlier.Where(row => row.State == TurnState.Promoted).Select(row => row.Id)],
-            cancellation);
+        HashSet<string> used = await UsedAsync(db, [.. earlier
+            .Where(row => row.State == TurnState.Promoted && row.Workspace == WorkspaceRow.Default).Select(row => row.Id)], cancellation);
         return new([.. shown.OrderBy(answer => answer.Id)], feedback, feedback.Count, feedback.Count, 0, turn.FeedbackThrough, people,
             prompts, used)
         {
@@ -145,15 +154,25 @@ internal static class FeedbackReader
         [.. await db.Examples.Where(row => row.DropReason == null && promoted.Contains(row.TurnId)).Select(row => row.Hash!).Distinct()
             .ToListAsync(cancellation)];
 
+    /// <summary>Workspaces whose answers the model that all share learns from; null in a turn of a workspace's own, which reads no
+    /// others.</summary>
+    private static async Task<IReadOnlySet<string>?> SharingAsync(FlywheelDb db, string workspace, CancellationToken cancellation) =>
+        workspace != WorkspaceRow.Default ? null
+        : (await db.Workspaces.Where(row => row.TrainsShared).Select(row => row.Id).ToListAsync(cancellation)).ToHashSet();
+
     /// <summary>Every answer of requests, and all feedback about them.</summary>
+    /// <param name="db">The record.</param>
+    /// <param name="upstreams">Whose answers may teach.</param>
+    /// <param name="requests">Ids of requests.</param>
+    /// <param name="withTokens">Read what was served token by token, too.</param>
+    /// <param name="cancellation">Ends it.</param>
+    /// <param name="sharing">Workspaces whose answers may teach; null: each.</param>
     internal static async Task<(List<Shown> Shown, List<Feedback> Feedback)> LoadAsync(FlywheelDb db, Upstreams upstreams,
-        IEnumerable<Guid?> requests, bool withTokens,
-        CancellationToken cancellation)
+        IEnumerable<Guid?> requests, bool withTokens, CancellationToken cancellation, IReadOnlySet<string>? sharing = null)
     {
         List<Shown> shown = [];
         List<Feedback> feedback = [];
         string[] teaching = [.. upstreams.All.Where(upstream => upstream.MayTrain).Select(upstream => upstream.Name)];
-        HashSet<string> sharing = [.. await db.Workspaces.Where(row => row.TrainsShared).Select(row => row.Id).ToListAsync(cancellation)];
         foreach (Guid?[] groups in requests.Where(group => group is not null).Distinct().Chunk(500))
         {
             shown.AddRange(await db.Generations.AsNoTracking().Where(row => groups.Contains(row.Group) && row.Payload != null)
@@ -165,7 +184,7 @@ internal static class FeedbackReader
                     Consent = row.Consent,
                     App = row.App,
                     Workspace = row.Workspace,
-                    IsShared = sharing.Contains(row.Workspace),
+                    IsShared = sharing == null || sharing.Contains(row.Workspace),
                     Upstream = row.Upstream,
                     MayTeach = row.Upstream == null || teaching.Contains(row.Upstream),
                     Served = withTokens ? new ServedTokens(row.Payload.PromptTokens, row.Payload.Tokens,

@@ -40,4 +40,45 @@ public static class Rollback
             cancellation: cancellation);
         return (from, to);
     }
+
+    /// <summary>What <see cref="RunInAsync"/> calls the model that all share.</summary>
+    public const string Shared = "shared";
+
+    /// <summary>Makes a model of a workspace's own the one that answers there again, or the model that all share.</summary>
+    /// <param name="store">Of the home.</param>
+    /// <param name="workspace">Its id.</param>
+    /// <param name="wanted">The beginning of the hash of a model that was released there, or <see cref="Shared"/>; null for what answered
+    /// before the last release.</param>
+    /// <param name="reason">What the release says.</param>
+    /// <param name="cancellation">Stops.</param>
+    /// <returns>The model that answers there now: null where it is the one that all share.</returns>
+    /// <exception cref="FlywheelException">Nothing was released there, or the hash names none that was and still fits the shared
+    /// model.</exception>
+    public static async Task<ModelRow?> RunInAsync(FlywheelStore store, string workspace, string? wanted, string reason,
+        CancellationToken cancellation = default)
+    {
+        Actor.Demand(Scopes.Admin);
+        IReadOnlyList<WorkspaceReleaseRow> releases = await store.WorkspaceReleasesAsync(workspace, cancellation);
+        if (releases.Count == 0)
+            throw new FlywheelException(
+                $"no model of its own was released in the workspace '{workspace}' yet, so there is none to go back to");
+        string? now = releases[0].ModelHash, shared = (await store.ChampionAsync(cancellation))?.Hash;
+        List<ModelRow> fit = [];
+        foreach (string hash in releases.Select(release => release.ModelHash).OfType<string>().Where(hash => hash != now).Distinct())
+            if (await store.FindModelAsync(hash, cancellation) is { } known && known.Parent == shared) fit.Add(known);
+        ModelRow? to = wanted switch
+        {
+            Shared => null,
+            null => releases.Count == 1 ? null : fit.Find(row => row.Hash == releases[1].ModelHash),
+            _ => fit.FindAll(row => row.Hash.StartsWith(wanted, StringComparison.OrdinalIgnoreCase)) is [var one] ? one
+                : throw new FlywheelException(
+                    $"'{wanted}' names no earlier model of the workspace '{workspace}' on the shared model of now, "
+                    + $"expected {string.Join(", ", fit.Select(row => row.ShortHash).Append(Shared))}"),
+        };
+        if (to is null && now is null)
+            throw new FlywheelException($"the shared model answers in the workspace '{workspace}' already");
+        if (to is not null) ModelFolder.Open(store.FolderOf(to)); // whole, before anything is changed
+        await store.ReleaseInAsync(workspace, to?.Hash, reason, cancellation: cancellation);
+        return to;
+    }
 }

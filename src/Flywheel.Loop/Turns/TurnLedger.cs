@@ -13,15 +13,27 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         return await db.Turns.AsNoTracking().Where(turn => turn.Ended == null).SingleOrDefaultAsync(cancellation);
     }
 
-    public async Task<TurnRow?> LastAsync(CancellationToken cancellation)
+    /// <summary>The latest turn of a workspace, or null.</summary>
+    public async Task<TurnRow?> LastAsync(string workspace, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
-        return await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).FirstOrDefaultAsync(cancellation);
+        return await db.Turns.AsNoTracking().Where(turn => turn.Workspace == workspace).OrderByDescending(turn => turn.Number)
+            .FirstOrDefaultAsync(cancellation);
     }
+
+    /// <summary>Number of a turn that begins now; turns of all workspaces are counted together.</summary>
+    public async Task<int> NextNumberAsync(CancellationToken cancellation)
+    {
+        await using FlywheelDb db = store.AllTables();
+        return await NextNumberAsync(db, cancellation);
+    }
+
+    private static async Task<int> NextNumberAsync(FlywheelDb db, CancellationToken cancellation) =>
+        (await db.Turns.MaxAsync(row => (int?)row.Number, cancellation) ?? 0) + 1;
 
     /// <summary>Begins a turn with what curation made of the feedback.</summary>
     public async Task<TurnRow> BeginAsync(ModelRow champion, string recipe, CuratedDataset dataset, FeedbackIntake intake,
-        CancellationToken cancellation)
+        CancellationToken cancellation, string workspace = WorkspaceRow.Default)
     {
         await using FlywheelDb db = store.AllTables();
         await using var transaction = await db.Database.BeginTransactionAsync(cancellation);
@@ -29,8 +41,9 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
         var turn = new TurnRow
         {
             Id = Guid.CreateVersion7(now),
-            Number = (await db.Turns.MaxAsync(row => (int?)row.Number, cancellation) ?? 0) + 1,
+            Number = await NextNumberAsync(db, cancellation),
             Started = now,
+            Workspace = workspace,
             State = TurnState.Training,
             Champion = champion.Hash,
             Recipe = recipe,
@@ -78,11 +91,35 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     public async Task TrainedAsync(TurnRow turn, string run, string from, ModelFolder model, CancellationToken cancellation)
     {
         await store.RegisterModelAsync(model, turn.Dataset, cancellation);
+        await RegisterAdapterAsync(store, model, cancellation);
         await using FlywheelDb db = store.AllTables();
         if (await db.Runs.AnyAsync(row => row.Name == run, cancellation)) return;
         db.Runs.Add(new RunRow { Name = run, TurnId = turn.Id, Dataset = turn.Dataset!, Base = from, Model = model.Hash,
             Created = time.GetUtcNow() });
         await db.SaveChangesAsync(cancellation);
+    }
+
+    /// <summary>Where a pass trained an adapter, which is merged in the model, it is known by itself, too: it may be served, and be
+    /// forgotten.</summary>
+    internal static async Task RegisterAdapterAsync(FlywheelStore store, ModelFolder model, CancellationToken cancellation)
+    {
+        if (model.Manifest.Adapter is { } adapter && Path.Combine(store.Home.Models, adapter[..12]) is var folder
+            && AdapterFolder.IsAdapter(folder))
+            await store.RegisterAdapterAsync(AdapterFolder.Open(folder), cancellation);
+    }
+
+    /// <summary>
+    /// Hash of the model that a turn's passes start from: its champion; in a turn of a workspace's own the model that all share, which is
+    /// beneath that champion or is it.
+    /// </summary>
+    internal static async Task<string> LearnerOfAsync(FlywheelStore store, string workspace, string champion,
+        CancellationToken cancellation)
+    {
+        if (workspace == WorkspaceRow.Default) return champion;
+        await using FlywheelDb db = store.AllTables();
+        return await db.Runs.Where(run => run.Model == champion
+            && db.Turns.Any(turn => turn.Id == run.TurnId && turn.Workspace == workspace)).Select(run => run.Base)
+            .FirstOrDefaultAsync(cancellation) ?? champion;
     }
 
     public Task HasCandidateAsync(TurnRow turn, string candidate, CancellationToken cancellation) => UpdateAsync(turn, row =>
@@ -198,7 +235,9 @@ internal sealed class TurnLedger(FlywheelStore store, TimeProvider time)
     /// <summary>The candidate is the champion: said in the history of releases and in the turn.</summary>
     public async Task PromotedAsync(TurnRow turn, CancellationToken cancellation)
     {
-        await store.ReleaseAsync(turn.Candidate!, $"turn {turn.Number}: {turn.Reason}", turn.Id, cancellation);
+        string reason = $"turn {turn.Number}: {turn.Reason}";
+        if (turn.Workspace == WorkspaceRow.Default) await store.ReleaseAsync(turn.Candidate!, reason, turn.Id, cancellation);
+        else await store.ReleaseInAsync(turn.Workspace, turn.Candidate!, reason, turn.Id, cancellation);
         await UpdateAsync(turn, row =>
         {
             row.State = TurnState.Promoted;

@@ -53,6 +53,17 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     /// </summary>
     public IReadOnlyList<IDraftJudge> StatedRules { get; init; } = [];
 
+    /// <summary>
+    /// Whose turn. One of a workspace besides the default one learns from what is done there, trains an adapter on the model that all share,
+    /// and is decided by the same gate; what it promotes answers in that workspace alone.
+    /// </summary>
+    public string Workspace { get; init; } = WorkspaceRow.Default;
+
+    private bool IsOwn => Workspace != WorkspaceRow.Default;
+
+    /// <summary>Name of the recipe, in the folder recipes, by which a workspace's turns run where nothing else is said.</summary>
+    public static string RecipeOf(string workspace) => workspace == WorkspaceRow.Default ? "turn.yaml" : "workspace.yaml";
+
     /// <param name="recipe">How; a turn that is gone on with keeps the recipe with which it began.</param>
     /// <param name="folder">Where the recipe's relative paths start.</param>
     /// <param name="force">Promote even what the gate rejects; the release says so.</param>
@@ -66,6 +77,10 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         if (await ledger.UnfinishedAsync(cancellation) is { } unfinished)
         {
             turn = unfinished;
+            if (turn.Workspace != Workspace)
+                throw new FlywheelException(
+                    $"turn {turn.Number} of the workspace '{turn.Workspace}' is not ended; go on with it first: "
+                    + $"./flywheel turn --workspace {turn.Workspace}");
             progress.Say($"Turn {turn.Number} was interrupted; it goes on with {turn.State.ToString().ToLowerInvariant()}.");
             if (PlayRecipe.IsOne(turn.Recipe))
                 throw new FlywheelException(
@@ -76,19 +91,20 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         else
         {
             recipe = Rooted(recipe, folder);
-            CheckJudge(recipe);
+            CheckRecipe(recipe);
+            await CheckWorkspaceAsync(cancellation);
             if (!File.Exists(recipe.Gate.Regression))
                 throw new FlywheelException(
                     $"{recipe.Gate.Regression}: no such file; field 'gate.regression' of the turn's recipe expects JSON lines of conversations");
-            ModelRow champion = await store.ChampionAsync(cancellation) ?? throw new FlywheelException(NoChampion);
+            ModelRow champion = await store.ChampionOfAsync(Workspace, cancellation) ?? throw new FlywheelException(NoChampion);
             (dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
-            TurnRow? last = await ledger.LastAsync(cancellation);
-            if (Missing(dataset, intake, recipe, last) is { } missing) throw new FlywheelException(missing);
-            dataset =
-                dataset.With(await Replay.DrawAsync(store, recipe, await OpenAsync(champion.Hash, cancellation), (last?.Number ?? 0) + 1,
-                dataset, progress.Say, cancellation));
+            TurnRow? last = await ledger.LastAsync(Workspace, cancellation);
+            if (await MissingAsync(dataset, intake, recipe, last, cancellation) is { } missing) throw new FlywheelException(missing);
+            string learner = await TurnLedger.LearnerOfAsync(store, Workspace, champion.Hash, cancellation);
+            dataset = dataset.With(await Replay.DrawAsync(store, recipe, await OpenAsync(learner, cancellation),
+                await ledger.NextNumberAsync(cancellation), dataset, progress.Say, cancellation));
             dataset.Write(store.Home.Datasets);
-            turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation);
+            turn = await ledger.BeginAsync(champion, RecipeFile.ToYaml(recipe), dataset, intake, cancellation, Workspace);
             progress.Say($"Turn {turn.Number}: {dataset.Summary}");
             if (dataset.Replayed.Count > 0) progress.Say($"Replay: {dataset.Replayed.Count} texts that {champion.Name} learnt before.");
             progress.Say($"Power: {(await PowerAsync(turn.Champion, dataset, recipe, turn.Number, cancellation)).Text}.");
@@ -129,7 +145,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
             await ledger.RejectedAsync(turn, $"given up{by} before the gate had spoken", cancellation);
             return turn;
         }
-        string? champion = (await store.ChampionAsync(cancellation))?.Hash;
+        string? champion = (await store.ChampionOfAsync(turn.Workspace, cancellation))?.Hash;
         if (!accept) await ledger.RejectedAsync(turn, $"refused{by} after a comparison side by side; {turn.Reason}", cancellation);
         else if (champion != turn.Champion) await ledger.RejectedAsync(turn, ChampionChanged(turn, champion), cancellation);
         else
@@ -180,10 +196,12 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     public async Task<TurnPreview> PreviewAsync(TurnRecipe recipe, string folder, CancellationToken cancellation = default)
     {
         recipe = Rooted(recipe, folder);
-        CheckJudge(recipe);
-        ModelRow? champion = await store.ChampionAsync(cancellation);
+        CheckRecipe(recipe);
+        await CheckWorkspaceAsync(cancellation);
+        ModelRow? champion = await store.ChampionOfAsync(Workspace, cancellation);
         (CuratedDataset dataset, FeedbackIntake intake) = await CurateAsync(recipe, champion, cancellation);
-        string? missing = champion is null ? NoChampion : Missing(dataset, intake, recipe, await ledger.LastAsync(cancellation));
+        string? missing = champion is null ? NoChampion
+            : await MissingAsync(dataset, intake, recipe, await ledger.LastAsync(Workspace, cancellation), cancellation);
         return new(dataset, missing, NeedsOf(dataset, recipe), await PowerAsync(champion?.Hash ?? "", dataset, recipe, int.MaxValue,
             cancellation));
     }
@@ -191,8 +209,28 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private string NoChampion =>
         $"{store.Home.Path} has no champion yet: start the Studio once (./flywheel up), it makes the starter model the champion";
 
-    private void CheckJudge(TurnRecipe recipe)
+    /// <summary>There is the workspace whose turn it is.</summary>
+    private async Task CheckWorkspaceAsync(CancellationToken cancellation)
     {
+        if (!IsOwn) return;
+        var workspaces = new Workspaces(store, time);
+        if (await workspaces.FindAsync(Workspace, cancellation) is not { Archived: null })
+        {
+            IReadOnlyList<WorkspaceRow> all = await workspaces.ListAsync(cancellation);
+            string open = NearestName.List([.. all.Where(row => row.Archived is null).Select(row => row.Id)]);
+            throw new FlywheelException($"the workspace is '{Workspace}', expected {open}");
+        }
+    }
+
+    private void CheckRecipe(TurnRecipe recipe)
+    {
+        // Adapters of two passes would have to be served as one.
+        if (IsOwn && recipe.Stages is not [{ Train.Lora: not null }])
+        {
+            string has = recipe.Stages.Count == 1 ? "one stage, which trains all weights" : $"{recipe.Stages.Count} stages";
+            throw new FlywheelException($"the recipe '{recipe.Name}' has {has}, expected one with train.lora, as in recipes/workspace.yaml: "
+                + "what a workspace learns for itself is one adapter on the model that all share");
+        }
         string[] known = [GateRecipe.AutoJudge, GateRecipe.FidelityJudge, GateRecipe.PersonJudge, .. StatedRules.Select(rule => rule.Name)];
         if (!known.Contains(recipe.Gate.Judge))
             throw new FlywheelException($"gate.judge is '{recipe.Gate.Judge}', expected {NearestName.List(known)}");
@@ -226,7 +264,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         await using FlywheelDb db = store.AllTables();
         FeedbackIntake intake = await FeedbackReader.ReadAsync(db, Upstreams.Read(store.Home), TurnCuration.NeedsTokens(recipe),
-            cancellation);
+            cancellation, Workspace);
         return (await TurnCuration.CurateAsync(store, recipe, champion is null ? null : ModelFolder.Open(store.FolderOf(champion)), intake,
             cancellation), intake);
     }
@@ -240,6 +278,18 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     }
 
     /// <summary>Why a turn cannot begin; null when it can.</summary>
+    private async Task<string?> MissingAsync(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last,
+        CancellationToken cancellation)
+    {
+        if (!IsOwn) return Missing(dataset, intake, recipe, last);
+        // What was tried on another model than the one that all share by now is tried again.
+        string? shared = (await store.ChampionAsync(cancellation))?.Hash;
+        bool same = last?.Candidate is { } made && (await store.FindModelAsync(made, cancellation))?.Parent == shared;
+        return same && last!.State == TurnState.Promoted && intake is { NumNew: 0, NumOpen: > 0 } && last.Recipe == RecipeFile.ToYaml(recipe)
+            ? $"nothing has come in this workspace since turn {last.Number}, of which its model was made"
+            : Missing(dataset, intake, recipe, same ? last : null);
+    }
+
     private static string? Missing(CuratedDataset dataset, FeedbackIntake intake, TurnRecipe recipe, TurnRow? last)
     {
         CurateRecipe needs = NeedsOf(dataset, recipe);
@@ -288,7 +338,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     private async Task TrainAsync(TurnRow turn, TurnRecipe recipe, CancellationToken cancellation)
     {
         ModelFolder model = await new TurnTraining(store.Home, progress, time).RunAsync(turn.Number, turn.Dataset!,
-            await OpenAsync(turn.Champion, cancellation), recipe,
+            await OpenAsync(await TurnLedger.LearnerOfAsync(store, turn.Workspace, turn.Champion, cancellation), cancellation), recipe,
             (run, from, made) => ledger.TrainedAsync(turn, run, from, made, cancellation), cancellation);
         if (model.Hash == turn.Champion) throw new FlywheelException($"turn {turn.Number}: no pass of the recipe had anything to learn");
         await ledger.HasCandidateAsync(turn, model.Hash, cancellation);
@@ -344,7 +394,7 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private async Task DecideAsync(TurnRow turn, GateDecision decision, bool force, CancellationToken cancellation)
     {
-        string? champion = (await store.ChampionAsync(cancellation))?.Hash;
+        string? champion = (await store.ChampionOfAsync(turn.Workspace, cancellation))?.Hash;
         bool promote = decision.Passed || force, ask = decision.Asks != AskWhy.Nobody;
         string reason = decision.Passed ? force && ask ? $"FORCED without a person's yes: {decision.Reason}" : decision.Reason : force
             ? $"FORCED past the gate, which rejected it: {decision.Reason}"
@@ -361,6 +411,11 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     {
         string reason = $"turn {turn.Number}: {turn.Reason}";
         Func<Task> record = () => ledger.PromotedAsync(turn, cancellation);
+        if (turn.Workspace != WorkspaceRow.Default)
+        {
+            await record(); // the server that runs looks at the record, and keeps the model that all share
+            return;
+        }
         if (swap is null)
         {
             await ServerPromotion.ReleaseAsync(store.Home, turn.Candidate!, reason, record,
@@ -380,7 +435,6 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
 
     private string FolderOf(TurnRow turn) => Directory.CreateDirectory(Path.Combine(store.Home.Runs, $"turn-{turn.Number:0000}")).FullName;
 
-    /// <summary>The recipe with full paths, so that it can be kept with the turn.</summary>
     /// <summary>The recipe as it is for this home: with full paths, and with what its owner has switched on.</summary>
     private TurnRecipe Rooted(TurnRecipe recipe, string folder) => recipe with
     {

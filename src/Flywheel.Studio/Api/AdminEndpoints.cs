@@ -54,7 +54,9 @@ internal static class AdminEndpoints
     /// <summary><c>DELETE /admin/adapters/NAME</c>: what runs with it ends with it.</summary>
     public static async Task UnloadAdapterAsync(HttpContext http, string name, ModelHost host)
     {
-        if (!host.Current.Engine.UnloadAdapter(name)) throw ApiException.ModelNotFound(name, host.Current.Engine.Adapters.Keys);
+        ServedModel model = host.Current;
+        if (!model.Adapters.ContainsKey(name) || !model.Engine.UnloadAdapter(name))
+            throw ApiException.ModelNotFound(name, [.. model.Adapters.Keys]);
         await AdaptersAsync(http, host);
     }
 
@@ -63,7 +65,7 @@ internal static class AdminEndpoints
         Answers.Json(http,
             new() { ["adapters"] =
                 new JsonArray(
-                    [.. host.Current.Engine.Adapters.Select(adapter =>
+                    [.. host.Current.Adapters.Select(adapter =>
                         new JsonObject { ["name"] = adapter.Key, ["adapter_hash"] = adapter.Value })]) });
 
     public static async Task StatusAsync(HttpContext http, ModelHost host, FlywheelStore store)

@@ -51,7 +51,7 @@ internal static class TaskEndpoints
         IReadOnlyDictionary<string, string> values = Read(task, fields, host.Current.Folder);
         await using GenerationGroup group = desk.Start(task, values, (model, order) => order with
         {
-            Adapter = body["model"] is null ? null : GenerationFields.Adapter(body, model),
+            Adapter = body["model"] is null ? order.Adapter : GenerationFields.Adapter(body, model),
             User = body.Text("user", maxLength: 200) ?? "",
             Owner = body.Owner,
             Store = body.Flag("store") ?? true,

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Model;
+using Flywheel.Studio.Apps.Turns;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
@@ -20,6 +21,22 @@ internal static class TurnEndpoints
         await Answers.Json(http, new() { ["turns"] = new JsonArray([.. turns.Select(ToJson)]) });
     }
 
+    /// <summary><c>POST /admin/turns {"workspace"?, "user"?}</c>: begins a turn as a job, or goes on with one that was stopped.</summary>
+    public static async Task StartAsync(HttpContext http, Teacher teacher, Workspaces workspaces)
+    {
+        RequestBody body = await RequestBody.ReadAsync(http);
+        GenerationFields.RefuseUnknownBut(body, "workspace", "user");
+        string workspace = body.Text("workspace") ?? WorkspaceRow.Default;
+        if (await workspaces.FindAsync(workspace, http.RequestAborted) is not { Archived: null })
+            throw RequestBody.Wrong("workspace", workspace, $"the id of an open one; GET {WorkspaceEndpoints.Path} lists them");
+        await teacher.StartAsync(body.Text("user", 200) ?? "", workspace);
+        TeachProgress job = (await teacher.ProgressAsync())!;
+        await Answers.Json(http, new()
+        {
+            ["job"] = job.Id.ToString(), ["workspace"] = job.Workspace, ["state"] = job.State.ToString().ToLowerInvariant(),
+        });
+    }
+
     /// <summary><c>GET /admin/turns/NUMBER</c>: with what champion and candidate wrote to each held-out prompt.</summary>
     public static async Task ShowAsync(HttpContext http, int number, FlywheelStore store)
     {
@@ -36,11 +53,12 @@ internal static class TurnEndpoints
     /// <summary>
     /// <c>POST /admin/turns/NUMBER {"accept": true or false, "user"?}</c>: answered when the candidate serves, or is refused.
     /// </summary>
-    public static async Task AnswerAsync(HttpContext http, int number, ModelHost host, FlywheelStore store)
+    public static async Task AnswerAsync(HttpContext http, int number, ModelHost host, OwnModels own, FlywheelStore store)
     {
         RequestBody body = await RequestBody.ReadAsync(http);
         bool accept = body.Flag("accept") ?? throw ApiException.BadField("accept", "field 'accept' is missing, expected true or false");
         TurnRow turn = await new TurnRunner(store).AnswerAsync($"{number}", accept, body.Text("user", 200) ?? "", SwapAsync);
+        await own.FollowAsync(http.RequestAborted);
         await Answers.Json(http, ToJson(turn));
 
         async Task SwapAsync(string hash, string reason)
@@ -56,6 +74,7 @@ internal static class TurnEndpoints
     {
         ["number"] = turn.Number,
         ["id"] = turn.Id.ToString(),
+        ["workspace"] = turn.Workspace,
         ["state"] = turn.State.ToString().ToLowerInvariant(),
         ["reason"] = turn.Reason,
         ["champion"] = turn.Champion,

@@ -2,9 +2,11 @@ using System.Text.Json.Nodes;
 using Flywheel.Loop;
 using Flywheel.Studio.Access;
 using Flywheel.Studio.OpenAI;
+using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Flywheel.Studio;
 
@@ -18,6 +20,7 @@ internal static class WorkspaceEndpoints
         app.MapGet(Path, ListAsync);
         app.MapPost(Path, CreateAsync);
         app.MapPost($"{Path}/{{id}}", ChangeAsync);
+        app.MapPost($"{Path}/{{id}}/model", ServeAsync);
         app.MapPost($"{Path}/{{id}}/members", PutAsync);
         app.MapDelete($"{Path}/{{id}}/members/{{person}}", RemoveAsync);
     }
@@ -50,6 +53,17 @@ internal static class WorkspaceEndpoints
         WorkspaceRow row =
             await workspaces.ChangeAsync(id, body.Text("name"), body.Flag("archived"), body.Flag("trains_shared_model"),
                 http.RequestAborted) ?? throw Missing(id);
+        await Answers.Json(http, await WithMembersAsync(http, workspaces, row));
+    }
+
+    /// <summary><c>POST /v1/workspaces/ID/model {"to"?}</c>: an earlier model of the workspace's own answers there again, or the one that
+    /// all share.</summary>
+    private static async Task ServeAsync(HttpContext http, string id, Workspaces workspaces, FlywheelStore store, OwnModels own)
+    {
+        RequestBody body = await ReadAsync(http, "to");
+        WorkspaceRow row = await workspaces.FindAsync(id, http.RequestAborted) ?? throw Missing(id);
+        await Rollback.RunInAsync(store, id, body.Text("to"), $"rolled back by {Actor.Name}", http.RequestAborted);
+        await own.FollowAsync(http.RequestAborted);
         await Answers.Json(http, await WithMembersAsync(http, workspaces, row));
     }
 
@@ -97,5 +111,6 @@ internal static class WorkspaceEndpoints
         ["id"] = row.Id, ["object"] = "workspace", ["name"] = row.Name,
         ["url"] = $"{http.Request.Scheme}://{http.Request.Host}{WorkspaceAddress.PathOf(row.Id)}",
         ["created"] = row.Created.ToUnixTimeSeconds(), ["archived"] = row.Archived is not null, ["trains_shared_model"] = row.TrainsShared,
+        ["model_hash"] = http.RequestServices.GetRequiredService<ModelHost>().Current.OwnIn(row.Id)?.Whole.Hash,
     };
 }

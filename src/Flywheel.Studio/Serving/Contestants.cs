@@ -59,12 +59,13 @@ internal sealed class Contestants : IAsyncDisposable
             if (model.HasTemplate && all.All(known => known.Hash != model.Hash))
                 all.Add(new(model.Hash, model.Name, model.Hash, null, true));
         if (current.HasTemplate)
-            all.AddRange(current.Engine.Adapters.OrderBy(adapter => adapter.Key, StringComparer.Ordinal)
+            all.AddRange(current.Adapters.OrderBy(adapter => adapter.Key, StringComparer.Ordinal)
                 .Select(adapter => new Contestant(Contestant.AdapterPrefix + adapter.Key, adapter.Key, current.Hash, adapter.Value, true)));
         all.AddRange(_rollouts.Upstreams.All.Select(upstream => new Contestant(upstream.Reference, upstream.Name, null, null, true)));
+        IReadOnlyDictionary<string, string> own = await _store.OwnModelsAsync();
         foreach (CatalogEntry entry in await Task.Run(() => new ModelCatalog(_store.Home).List()))
-            if (!entry.IsAdapter && all.All(known => known.Hash != entry.Manifest.Hash || known.AdapterHash is not null)
-                && await TalksAsync(entry))
+            if (!entry.IsAdapter && own.GetValueOrDefault(entry.Manifest.Hash, Actor.Here) == Actor.Here
+                && all.All(known => known.Hash != entry.Manifest.Hash || known.AdapterHash is not null) && await TalksAsync(entry))
                 all.Add(new(entry.Manifest.Hash, entry.Name.Length > 0 ? entry.Name : entry.ShortHash, entry.Manifest.Hash, null, false));
         return all;
     }
@@ -98,7 +99,7 @@ internal sealed class Contestants : IAsyncDisposable
                     ?? throw new FlywheelException($"the upstream '{one.Name}' is gone from {Upstreams.FileName}")), null);
         if (one.AdapterHash is null) return (new(await AcquireAsync(one.Hash, one.Name)), null);
         ServedModel model = _host.Acquire();
-        if (model.Hash == one.Hash && model.Engine.Adapters.GetValueOrDefault(one.Name) == one.AdapterHash) return (new(model), one.Name);
+        if (model.Hash == one.Hash && model.Adapters.GetValueOrDefault(one.Name) == one.AdapterHash) return (new(model), one.Name);
         model.Release();
         throw new FlywheelException($"the adapter '{one.Name}' is not served any more");
     }

@@ -33,7 +33,8 @@ internal sealed class GenerationGroup : IAsyncDisposable
         _order = order;
         Arrived = serving.Time.GetUtcNow();
         Prompts = order.Prompts;
-        (Adapter, AdapterHash, ReadsToolCalls) = (order.Adapter, running[0].Stream.AdapterHash, order.ReadsToolCalls);
+        (AdapterHash, ReadsToolCalls) = (running[0].Stream.AdapterHash, order.ReadsToolCalls);
+        if (order.Adapter is { } named && !OwnModel.IsName(named)) Adapter = named;
         Choices = _sampled = [.. running.Select(one => one.Choice)];
         _cancellation = cancellation;
         _pump = PumpAllAsync(order, running, serving, serving.Time.GetTimestamp());
@@ -65,6 +66,7 @@ internal sealed class GenerationGroup : IAsyncDisposable
 
     public IReadOnlyList<int[]> Prompts { get; }
 
+    /// <summary>The adapter that was asked for by its name; null where a workspace's own answers by itself.</summary>
     public string? Adapter { get; }
 
     /// <summary>Content hash of the adapter that answers.</summary>

@@ -133,6 +133,7 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
         try
         {
             order = makeOrder(model);
+            order = order with { Adapter = order.Adapter ?? to.Adapter };
             if (to.Rollout is not null)
                 order = order with { Rollout = to.Rollout, Variant = to.Variant, Propensity = to.Propensity,
                     MachinePerHour = rollouts.Upstreams.MachinePerHour };

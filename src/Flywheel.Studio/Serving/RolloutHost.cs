@@ -20,7 +20,11 @@ internal sealed record LiveRollout(RolloutRow Row, RolloutSplit Split, ServedMod
 
 /// <summary>Where a request goes. A model of ours is acquired, and the caller's to release.</summary>
 internal readonly record struct Destination(ServedModel? Model, Upstream? Upstream = null, long? Rollout = null, string? Variant = null,
-    double? Propensity = null);
+    double? Propensity = null)
+{
+    /// <summary>A workspace's own, which answers where the request names no other.</summary>
+    public string? Adapter { get; init; }
+}
 
 /// <summary>
 /// Splits requests between two models while a rollout runs. The record says what runs; this follows it, so that a server that was killed
@@ -86,6 +90,12 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     public Destination Assign(string? unit, bool fitsUpstream)
     {
         if (unit is null) return new(host.Acquire());
+        // A workspace with a model of its own takes no part in what is tried on the model that all share.
+        if (host.Current.OwnHere is not null)
+        {
+            ServedModel shared = host.Acquire(); // another one by now, it may be
+            return new(shared) { Adapter = shared.OwnHere?.Adapter };
+        }
         if (Live is not { } live)
             return fitsUpstream && Volatile.Read(ref _answering) is { } answering ? new(null, answering) : new(host.Acquire());
         if (live.NeedsUpstream && !fitsUpstream) return new(host.Acquire());
@@ -105,6 +115,7 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// else's.</summary>
     public (LiveRollout Live, ServedModel Champion, ServedModel Candidate)? AcquireBoth()
     {
+        if (host.Current.OwnHere is not null) return null;
         if (Live is not { NeedsUpstream: false, Candidate: { } second } live || !second.TryAcquire()) return null;
         ServedModel first = host.Acquire();
         if (first.Hash == live.Row.Champion) return (live, first, second);

@@ -1,8 +1,22 @@
+using System.Collections.Concurrent;
 using System.Text;
 using Flywheel.Engine;
+using Flywheel.Loop;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Serving;
+
+/// <summary>What a workspace has learnt for itself.</summary>
+/// <param name="Adapter">As the engine calls it; requests cannot.</param>
+/// <param name="Whole">Base and adapter as one model, as they were examined.</param>
+internal sealed record OwnModel(string Adapter, ModelFolder Whole)
+{
+    private const string Prefix = "workspace:";
+
+    public static bool IsName(string adapter) => adapter.StartsWith(Prefix, StringComparison.Ordinal);
+
+    public static string NameOf(string workspace, AdapterFolder adapter) => $"{Prefix}{workspace}:{adapter.ShortHash}";
+}
 
 /// <summary>
 /// A model in memory, ready to answer. It counts who uses it: the host as long as it is the current one, and each running
@@ -43,6 +57,39 @@ internal sealed class ServedModel
 
     /// <summary>What people call it; the short hash tells two of one name apart.</summary>
     public string Name => Folder.Manifest.Name is { Length: > 0 } name ? name : Folder.ShortHash;
+
+    private readonly ConcurrentDictionary<string, OwnModel> _own = new(StringComparer.Ordinal);
+
+    /// <summary>
+    /// What answers in the workspace of whoever acts in this model's place: its own adapter on it, and both as one model. Null where the
+    /// model that all share answers.
+    /// </summary>
+    public OwnModel? OwnHere => OwnIn(Actor.Here);
+
+    /// <summary>The same of a workspace.</summary>
+    public OwnModel? OwnIn(string workspace) => _own.GetValueOrDefault(workspace);
+
+    /// <summary>The model as who acts is answered: where their workspace has its own, with what that knows.</summary>
+    public ModelFolder FolderHere => OwnHere?.Whole ?? Folder;
+
+    /// <summary>Adapters that requests may name, and their content hashes; those of workspaces answer there by themselves.</summary>
+    public IReadOnlyDictionary<string, string> Adapters => Engine.Adapters.Where(adapter => !OwnModel.IsName(adapter.Key))
+        .ToDictionary(adapter => adapter.Key, adapter => adapter.Value);
+
+    /// <summary>Serves a workspace's own from the next request there on; null serves it the model that all share. What runs ends on what it
+    /// began on.</summary>
+    public void ServeIn(string workspace, OwnModel? own)
+    {
+        OwnModel? before = _own.GetValueOrDefault(workspace);
+        if (before?.Whole.Hash == own?.Whole.Hash) return;
+        if (own is null) _own.TryRemove(workspace, out _);
+        else _own[workspace] = own;
+        // A request that has just looked may still name the one before: it goes with the next change.
+        if (before is not null && _left.TryRemove(workspace, out string? older) && older != own?.Adapter) Engine.UnloadAdapter(older);
+        if (before is not null) _left[workspace] = before.Adapter;
+    }
+
+    private readonly ConcurrentDictionary<string, string> _left = new(StringComparer.Ordinal);
 
     /// <summary>Requests that use the model now, apart from the host.</summary>
     public int NumRunning => Math.Max(0, Volatile.Read(ref _users) - 1);

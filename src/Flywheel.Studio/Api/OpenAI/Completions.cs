@@ -67,7 +67,7 @@ internal static class Completions
         // Ours: so many drafts are sampled and ranked, and the n best are the answers.
         int candidates = body.Count("candidates", order.NumChoices, GenerationFields.MaxChoices) ?? 0;
         string? grammar =
-            tools.Grammar ?? (candidates > 0 && tools.Offered.Count == 0 ? DraftWords.GrammarOf(conversation, model.Folder) : null);
+            tools.Grammar ?? (candidates > 0 && tools.Offered.Count == 0 ? DraftWords.GrammarOf(conversation, model.FolderHere) : null);
         return order with
         {
             Conversation = conversation,

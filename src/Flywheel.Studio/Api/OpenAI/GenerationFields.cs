@@ -50,8 +50,8 @@ internal static class GenerationFields
     public static string? Adapter(RequestBody body, ServedModel model)
     {
         string name = body.RequiredText("model");
-        if (model.Engine.Adapters.ContainsKey(name)) return name;
-        return IsNamed(model, name) ? null : throw ApiException.ModelNotFound(name, [.. NamesOf(model), .. model.Engine.Adapters.Keys]);
+        if (model.Adapters.ContainsKey(name)) return name;
+        return IsNamed(model, name) ? null : throw ApiException.ModelNotFound(name, [.. NamesOf(model), .. model.Adapters.Keys]);
     }
 
     /// <summary>How urgent: OpenAI's tiers, of which "flex" is cheaper and waits.</summary>

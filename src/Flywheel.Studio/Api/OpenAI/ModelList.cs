@@ -13,7 +13,7 @@ internal static class ModelList
         ServedModel model = host.Current;
         return Answers.Json(http, new() { ["object"] = "list",
             ["data"] = new JsonArray([.. GenerationFields.NamesOf(model).Select(name => Entry(name, model)),
-                .. model.Engine.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value)),
+                .. model.Adapters.Select(adapter => Entry(adapter.Key, model, adapter.Value)),
                 .. rollouts.Upstreams.All.Select(Entry), .. transcripts.Models.Select(Listener)]) });
     }
 
@@ -22,9 +22,9 @@ internal static class ModelList
         ServedModel model = host.Current;
         if (rollouts.Upstreams.Find(id) is { } upstream) return Answers.Json(http, Entry(upstream));
         if (transcripts.Models.Contains(id)) return Answers.Json(http, Listener(id));
-        if (model.Engine.Adapters.TryGetValue(id, out string? adapter)) return Answers.Json(http, Entry(id, model, adapter));
+        if (model.Adapters.TryGetValue(id, out string? adapter)) return Answers.Json(http, Entry(id, model, adapter));
         if (!GenerationFields.IsNamed(model, id))
-            throw ApiException.ModelNotFound(id, [.. GenerationFields.NamesOf(model), .. model.Engine.Adapters.Keys]);
+            throw ApiException.ModelNotFound(id, [.. GenerationFields.NamesOf(model), .. model.Adapters.Keys]);
         return Answers.Json(http, Entry(id, model));
     }
 

@@ -24,7 +24,7 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
         Func<ServedModel, GenerationOrder, GenerationOrder> change, CancellationToken cancellation) =>
         generator.Start(model =>
         {
-            TaskAsk ask = TaskAsk.For(task, values, model.Folder, model.Defaults);
+            TaskAsk ask = TaskAsk.For(task, values, model.FolderHere, model.Defaults);
             return change(model, new GenerationOrder
             {
                 Conversation = ask.Conversation,
@@ -32,6 +32,7 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
                 MaxTokens = ask.MaxTokens,
                 Sampler = ask.Sampler with { Seed = generator.DrawSeed() },
                 App = Generation.TaskApp + task.Name,
+                Adapter = model.OwnHere?.Adapter,
             });
         }, cancellation);
 

@@ -53,6 +53,7 @@ internal sealed class ModelEngine(Generator generator, TimeProvider time) : IDra
             User = caller.User,
             Owner = caller.Owner,
             App = caller.App,
+            Adapter = model.OwnHere?.Adapter,
         };
     }
 }

@@ -13,7 +13,7 @@ namespace Flywheel.Studio.Apps.Turns;
 public sealed partial class LoopPage
 {
     private IReadOnlyList<TurnRow> _turns = [];
-    private IReadOnlyList<ReleaseRow> _releases = [];
+    private IReadOnlyList<Released> _releases = [];
     private IReadOnlyDictionary<string, ModelRow> _models = new Dictionary<string, ModelRow>();
     private IReadOnlyList<EvaluationRow> _evaluations = [];
     private IReadOnlyList<(string User, ExampleKind Kind, Split? Split, string? Drop, int Count)> _learnt = [];
@@ -39,6 +39,8 @@ public sealed partial class LoopPage
 
     [Inject] private ModelSwitch Models { get; set; } = null!;
 
+    [Inject] private OwnModels Own { get; set; } = null!;
+
     [Inject] private FlywheelStore Store { get; set; } = null!;
 
     [Inject] private TimeProvider Time { get; set; } = null!;
@@ -48,6 +50,16 @@ public sealed partial class LoopPage
     [CascadingParameter] private Visit Visit { get; set; } = null!;
 
     private Strings Words => Visit.Words;
+
+    /// <summary>The loop is that of the model that all share, or in another workspace that of its own.</summary>
+    private bool IsOwn => Visit.Workspace != WorkspaceRow.Default;
+
+    /// <summary>What answers here.</summary>
+    private ModelFolder Answering => _model.OwnIn(Visit.Workspace)?.Whole ?? _model.Folder;
+
+    /// <summary>What the list of models that served shows of a release.</summary>
+    /// <param name="ModelHash">Null: the model that all share, in a workspace that had one of its own.</param>
+    private sealed record Released(long Id, string? ModelHash, string Reason, DateTimeOffset Time);
 
     [Inject] private Access.Accounts Accounts { get; set; } = null!;
 
@@ -63,6 +75,7 @@ public sealed partial class LoopPage
     {
         _model = Generator.Host.Current;
         Generator.Host.Promoted += OnPromoted;
+        Own.Changed += OnPromoted;
         await LoadAsync();
     }
 
@@ -72,8 +85,10 @@ public sealed partial class LoopPage
         _names = await Accounts.NamesAsync();
         _teacher = await Teacher.ProgressAsync();
         _alarms = await Alarms.ReadAsync(Store, Time.GetUtcNow());
-        _turns = await Teacher.TurnsAsync();
-        _releases = await Store.ReleasesAsync();
+        _turns = await Teacher.TurnsAsync(Visit.Workspace);
+        _releases = IsOwn
+            ? [.. (await Store.WorkspaceReleasesAsync(Visit.Workspace)).Select(row => new Released(row.Id, row.ModelHash, row.Reason, row.Time))]
+            : [.. (await Store.ReleasesAsync()).Select(row => new Released(row.Id, row.ModelHash, row.Reason, row.Time))];
         _models = (await Store.ModelsAsync()).ToDictionary(model => model.Hash);
         _waiting = _turns.FirstOrDefault(turn => turn.State == TurnState.Waiting);
         _interrupted = !IsMoving && _turns is [{ State: TurnState.Training or TurnState.Evaluating or TurnState.Promoting }, ..];
@@ -99,7 +114,7 @@ public sealed partial class LoopPage
     {
         try
         {
-            TurnPreview preview = await Teacher.PreviewAsync();
+            TurnPreview preview = await Teacher.PreviewAsync(Visit.Workspace);
             (_needs, _missing, _power) = (preview.Needs, preview.Missing, preview.Missing is null ? preview.Power : null);
             _train = preview.Dataset.Of(ExampleKind.Supervised, Split.Train).Count();
             _test = preview.Dataset.Of(ExampleKind.Supervised, Split.HeldOut).Count();
@@ -114,18 +129,27 @@ public sealed partial class LoopPage
     /// <summary>A turn runs, or waits to run.</summary>
     private bool IsMoving => _teacher is { IsMoving: true };
 
-    private Task TeachAsync() => DoAsync(() => Teacher.StartAsync(Visit.Person), Visit.MayTeach);
+    private Task TeachAsync() => DoAsync(() => Teacher.StartAsync(Visit.Person, Visit.Workspace), Visit.MayTeach);
 
     private Task StopAsync() => DoAsync(Teacher.StopAsync, Visit.MayTeach);
 
     /// <summary>A turn that was stopped is given up; the next one begins anew.</summary>
     private Task GiveUpAsync() => AnswerAsync(_turns[0], false);
 
-    private Task AnswerAsync(TurnRow turn, bool accept) => DoAsync(() =>
-        new TurnRunner(Store, time: Time).AnswerAsync($"{turn.Number}", accept, Visit.Person, Models.ServeAsync));
+    private Task AnswerAsync(TurnRow turn, bool accept) => DoAsync(async () =>
+    {
+        await new TurnRunner(Store, time: Time).AnswerAsync($"{turn.Number}", accept, Visit.Person, Models.ServeAsync);
+        await Own.FollowAsync();
+    });
 
     /// <summary>An earlier champion answers again, from now on and after a restart.</summary>
-    private Task ServeAsync(ReleaseRow release) => DoAsync(() => Models.ServeAsync(release.ModelHash, $"served again by {Visit.Person}"));
+    private Task ServeAsync(string? hash) => DoAsync(async () =>
+    {
+        string reason = $"served again by {Visit.Person}";
+        if (IsOwn) await Rollback.RunInAsync(Store, Visit.Workspace, hash ?? Rollback.Shared, reason);
+        else await Models.ServeAsync(hash!, reason);
+        await Own.FollowAsync();
+    });
 
     private Task DoAsync(Func<Task> act) => DoAsync(act, Visit.MayAdminister);
 
@@ -146,8 +170,8 @@ public sealed partial class LoopPage
         await LoadAsync();
     }
 
-    private string NameOf(string hash) =>
-        _models.TryGetValue(hash, out ModelRow? model) && model.Name.Length > 0 ? model.Name : Words["loop.model"];
+    private string NameOf(string? hash) => hash is null ? Words["loop.shared"]
+        : _models.TryGetValue(hash, out ModelRow? model) && model.Name.Length > 0 ? model.Name : Words["loop.model"];
 
     private string StepName(string name) => name switch
     {
@@ -223,5 +247,6 @@ public sealed partial class LoopPage
         _left.Cancel();
         _left.Dispose();
         Generator.Host.Promoted -= OnPromoted;
+        Own.Changed -= OnPromoted;
     }
 }

@@ -26,22 +26,28 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     public string? Fault => options.TurnRecipe is null ? "recipes/turn.yaml was not found above this program" : null;
 
     /// <summary>What a turn would learn from now.</summary>
+    /// <param name="workspace">Whose turn.</param>
     /// <exception cref="FlywheelException">The recipe is wrong, or there is no champion.</exception>
-    public Task<TurnPreview> PreviewAsync() => Task.Run(() => new TurnRunner(store, time: time).PreviewAsync(Recipe(), Folder));
+    public Task<TurnPreview> PreviewAsync(string workspace = WorkspaceRow.Default) =>
+        Task.Run(() => new TurnRunner(store, time: time) { Workspace = workspace }.PreviewAsync(Recipe(workspace), Folder));
 
     /// <summary>Begins a turn, or goes on with one that was stopped; does nothing while one runs or waits to run.</summary>
     /// <param name="person">Who asks.</param>
-    /// <exception cref="FlywheelException">The recipe is wrong.</exception>
-    public async Task StartAsync(string person)
+    /// <param name="workspace">Whose turn: that of the model that all share, or of a workspace's own.</param>
+    /// <exception cref="FlywheelException">The recipe is wrong, or a turn of another workspace runs.</exception>
+    public async Task StartAsync(string person, string workspace = WorkspaceRow.Default)
     {
         DemandHome();
-        Recipe();
+        Recipe(workspace);
         await _starting.WaitAsync();
         try
         {
             TeachProgress? latest = await ProgressAsync();
-            if (latest is { State: JobState.Paused }) await queue.ResumeAsync(latest.Id);
-            else if (latest is not { IsMoving: true }) await queue.EnqueueAsync(Job, "{}", person);
+            if (latest is { IsMoving: true } && latest.Workspace != workspace)
+                throw new FlywheelException($"a turn of the workspace '{latest.Workspace}' runs; begin another when it has ended");
+            if (latest is { State: JobState.Paused } && latest.Workspace == workspace) await queue.ResumeAsync(latest.Id);
+            else if (latest is not { IsMoving: true })
+                await queue.EnqueueAsync(Job, JsonSerializer.Serialize(new TeachInput(workspace), JsonText.Compact), person);
         }
         finally
         {
@@ -78,18 +84,19 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
             },
             Examined = steps.Move,
         };
-        Task<TurnOutcome> running = Task.Run(() => new TurnRunner(store, told, time).RunAsync(Recipe(), Folder, cancellation: cancellation),
-            CancellationToken.None);
+        string workspace = TeachInput.Of(job.Input).Workspace;
+        Task<TurnOutcome> running = Task.Run(() => new TurnRunner(store, told, time) { Workspace = workspace }
+            .RunAsync(Recipe(workspace), Folder, cancellation: cancellation), CancellationToken.None);
         TurnOutcome outcome = await job.ReportWhileAsync(running, () => (steps.Share, Volatile.Read(ref said), steps.ToJson()), time);
         await job.ReportAsync(1, said, steps.ToJson());
         return JsonSerializer.Serialize(new { turn = outcome.Turn.Number }, JsonText.Compact);
     }
 
-    /// <summary>Each turn, the latest first.</summary>
-    public async Task<IReadOnlyList<TurnRow>> TurnsAsync()
+    /// <summary>Each turn of a workspace, the latest first.</summary>
+    public async Task<IReadOnlyList<TurnRow>> TurnsAsync(string workspace = WorkspaceRow.Default)
     {
         await using FlywheelDb db = store.AllTables();
-        return await db.Turns.AsNoTracking().OrderByDescending(turn => turn.Number).Take(100).ToListAsync();
+        return await db.Turns.AsNoTracking().Where(turn => turn.Workspace == workspace).OrderByDescending(turn => turn.Number).Take(100).ToListAsync();
     }
 
     /// <summary>What the gate measured in a turn.</summary>
@@ -112,17 +119,28 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
 
     private string Folder => Path.GetDirectoryName(Path.GetFullPath(options.TurnRecipe!))!;
 
-    private TurnRecipe Recipe() => options.TurnRecipe is { } path ? RecipeFile.LoadTurn(path, []) : throw new FlywheelException(Fault!);
+    /// <summary>That of workspaces lies beside it.</summary>
+    private TurnRecipe Recipe(string workspace) => options.TurnRecipe is { } path
+        ? RecipeFile.LoadTurn(workspace == WorkspaceRow.Default ? path : Path.Combine(Folder, TurnRunner.RecipeOf(workspace)), [])
+        : throw new FlywheelException(Fault!);
 
     public void Dispose() => _starting.Dispose();
 }
 
+/// <summary>What the job of a turn is to do.</summary>
+/// <param name="Workspace">Whose turn.</param>
+internal sealed record TeachInput(string Workspace = WorkspaceRow.Default)
+{
+    public static TeachInput Of(string json) => JsonSerializer.Deserialize<TeachInput>(json, JsonText.Compact)!;
+}
+
 /// <summary>How far a turn is, as its job says.</summary>
 /// <param name="Id">Of the job.</param>
+/// <param name="Workspace">Whose turn.</param>
 /// <param name="Started">When it was asked for.</param>
 /// <param name="Said">The last thing that the turn said; of one that failed, why.</param>
 /// <param name="Steps">Passes and examinations, in the order in which they began.</param>
-internal sealed record TeachProgress(Guid Id, JobState State, DateTimeOffset Started, string Said, IReadOnlyList<TeachStep> Steps)
+internal sealed record TeachProgress(Guid Id, string Workspace, JobState State, DateTimeOffset Started, string Said, IReadOnlyList<TeachStep> Steps)
 {
     /// <summary>It runs, or will by itself.</summary>
     public bool IsMoving => State is JobState.Queued or JobState.Running;
@@ -131,8 +149,8 @@ internal sealed record TeachProgress(Guid Id, JobState State, DateTimeOffset Sta
     public string? Fault => State == JobState.Failed ? Said : null;
 
     public static TeachProgress Of(JobRow job) =>
-        new(job.Id, job.State, job.Created, job.Message,
-            job.Payload?.Checkpoint is { } steps ? JsonSerializer.Deserialize<List<TeachStep>>(steps, JsonText.Compact)! : []);
+        new(job.Id, TeachInput.Of(job.Payload!.Input).Workspace, job.State, job.Created, job.Message,
+            job.Payload.Checkpoint is { } steps ? JsonSerializer.Deserialize<List<TeachStep>>(steps, JsonText.Compact)! : []);
 }
 
 /// <summary>Passes and examinations of a turn as they move.</summary>

@@ -188,7 +188,7 @@ internal sealed class DraftWriter(Generator generator, Briefs briefs, TimeProvid
             Candidates = CopyAbilities.IsRanked(model) ? DraftSampling.NumCandidates : 0,
             Varied = true,
             MaxTokens = DraftSampling.MaxTokens(kind),
-            Sampler = model.Defaults with { Seed = generator.DrawSeed(), Grammar = DraftWords.GrammarOf(ask, model.Folder) },
+            Sampler = model.Defaults with { Seed = generator.DrawSeed(), Grammar = DraftWords.GrammarOf(ask, model.FolderHere) },
             User = person,
             App = "write",
             PromptExamples = [.. examples.Select(example => example.Feedback)],

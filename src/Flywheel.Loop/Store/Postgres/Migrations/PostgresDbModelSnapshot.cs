@@ -1869,6 +1869,12 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         .HasColumnName("state")
                         .UseCollation("C");
 
+                    b.Property<string>("Workspace")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("workspace")
+                        .UseCollation("C");
+
                     b.HasKey("Id");
 
                     b.HasIndex("Dataset");
@@ -1877,6 +1883,48 @@ namespace Flywheel.Loop.Store.Postgres.Migrations
                         .IsUnique();
 
                     b.ToTable("turn", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.WorkspaceReleaseRow", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasColumnName("id");
+
+                    NpgsqlPropertyBuilderExtensions.UseIdentityByDefaultColumn(b.Property<long>("Id"));
+
+                    b.Property<string>("ModelHash")
+                        .HasColumnType("text")
+                        .HasColumnName("model_hash")
+                        .UseCollation("C");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("reason")
+                        .UseCollation("C");
+
+                    b.Property<long>("Time")
+                        .HasColumnType("bigint")
+                        .HasColumnName("time");
+
+                    b.Property<string>("TurnId")
+                        .HasColumnType("character varying(36)")
+                        .HasColumnName("turn_id")
+                        .UseCollation("C");
+
+                    b.Property<string>("Workspace")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("workspace")
+                        .UseCollation("C");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("Workspace");
+
+                    b.ToTable("workspace_release", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.WorkspaceRow", b =>

@@ -1667,6 +1667,11 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .HasColumnType("TEXT")
                         .HasColumnName("state");
 
+                    b.Property<string>("Workspace")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("workspace");
+
                     b.HasKey("Id");
 
                     b.HasIndex("Dataset");
@@ -1675,6 +1680,42 @@ namespace Flywheel.Loop.Store.Sqlite.Migrations
                         .IsUnique();
 
                     b.ToTable("turn", (string)null);
+                });
+
+            modelBuilder.Entity("Flywheel.Loop.WorkspaceReleaseRow", b =>
+                {
+                    b.Property<long>("Id")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("id");
+
+                    b.Property<string>("ModelHash")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("model_hash");
+
+                    b.Property<string>("Reason")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("reason");
+
+                    b.Property<long>("Time")
+                        .HasColumnType("INTEGER")
+                        .HasColumnName("time");
+
+                    b.Property<string>("TurnId")
+                        .HasColumnType("TEXT")
+                        .HasColumnName("turn_id");
+
+                    b.Property<string>("Workspace")
+                        .IsRequired()
+                        .HasColumnType("TEXT")
+                        .HasColumnName("workspace");
+
+                    b.HasKey("Id");
+
+                    b.HasIndex("Workspace");
+
+                    b.ToTable("workspace_release", (string)null);
                 });
 
             modelBuilder.Entity("Flywheel.Loop.WorkspaceRow", b =>

@@ -21,7 +21,7 @@ internal sealed class FineTunedAdapters(FlywheelStore store, JobQueue queue, Mod
         try
         {
             if (model.Hash != input.Base) return $"its model {input.Base[..12]} is not the one that is served now";
-            if (model.Engine.Adapters.GetValueOrDefault(input.Name) != state.Adapter)
+            if (model.Adapters.GetValueOrDefault(input.Name) != state.Adapter)
                 await FirstModel.LoadAdapterAsync(store, model, state.Adapter!, input.Name);
             return null;
         }
