@@ -3,7 +3,9 @@ using Flywheel.Loop.Jobs;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
 using Flywheel.Studio.Apps;
+using Flywheel.Studio.Apps.Chat.Arena;
 using Flywheel.Studio.Apps.Learn;
+using Flywheel.Studio.Apps.Tasks;
 using Flywheel.Studio.Apps.Translate;
 using Flywheel.Studio.Apps.Write;
 using Flywheel.Studio.Apps.Write.Bulk;
@@ -98,6 +100,30 @@ public sealed class DamagedTests : IAsyncLifetime
         Assert.Empty(await DamagedAsync(kind));
         Assert.Equal([bad.Id, first.Id, last.Id],
             (await ListAsync(kind)).Select(document => document.Id).OrderBy(id => id == bad.Id ? 0 : id == first.Id ? 1 : 2));
+    }
+
+    /// <summary>What would pass for whole and fail whoever goes through it.</summary>
+    [Theory]
+    [InlineData("brief", """{"sets":[null]}""", "sets")]
+    [InlineData("brief", """{"sets":null}""", "sets")]
+    [InlineData("brief", """{"sets":[{"id":"01a22fb3-68e2-7af7-8ffb-b087094aebf9","time":"2026-12-01T00:00:00Z","kind":"tagline","model":"m","fields":{},"drafts":[null]}]}""", "drafts")]
+    [InlineData("translation", """{"from":"en","to":"de","format":"text","file":"01a22fb3-68e2-7af7-8ffb-b087094aebf9","segments":[null]}""", "segments")]
+    [InlineData("round", """{"messages":[{"role":"user","content":"Hi"}],"sides":[null]}""", "sides")]
+    [InlineData("round", """{"messages":[null],"sides":[]}""", "messages")]
+    [InlineData("sheet", """{"answers":[null]}""", "answers")]
+    [InlineData("sheet", """{"fields":{"a":null}}""", "fields")]
+    public void Read_ListWithNullInIt_IsDamagedAndNamed(string kind, string body, string field)
+    {
+        string? fault = null;
+        object? read = kind switch
+        {
+            "brief" => Stored.Read(body, BriefBody.Parse, out fault),
+            "translation" => Stored.Read(body, TranslationBody.Parse, out fault),
+            "round" => Stored.Read(body, ArenaRound.Parse, out fault),
+            _ => Stored.Read(body, TaskSheet.Parse, out fault),
+        };
+        Assert.Null(read);
+        Assert.Contains($"field '{field}'", fault, StringComparison.Ordinal);
     }
 
     /// <summary>Of what a person has once, a new one is begun beside the damaged one: made once, however many tabs begin.</summary>

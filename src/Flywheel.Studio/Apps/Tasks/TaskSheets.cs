@@ -174,7 +174,9 @@ internal sealed record TaskSheet
     /// <summary>The latest first.</summary>
     public List<TaskAnswer> Answers { get; init; } = [];
 
-    public static TaskSheet Parse(string json) => JsonSerializer.Deserialize<TaskSheet>(json, JsonText.Compact)!;
+    private static readonly JsonSerializerOptions s_options = WholeLists.Of(JsonText.Compact);
+
+    public static TaskSheet Parse(string json) => JsonSerializer.Deserialize<TaskSheet>(json, s_options)!;
 
     public string ToJson() => JsonSerializer.Serialize(this, JsonText.Compact);
 }

@@ -31,13 +31,13 @@ public sealed record TranslationBody
     [JsonIgnore]
     public int NumApproved => Segments.Count(segment => segment.State == SegmentState.Approved);
 
-    internal static JsonSerializerOptions Json { get; } = new(JsonSerializerDefaults.Web)
+    internal static JsonSerializerOptions Json { get; } = WholeLists.Of(new(JsonSerializerDefaults.Web)
     {
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
         DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault,
         // stays readable in the record; it is never put into a page as it is
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
+    });
 }
 
 /// <summary>A segment of a document, as it stands.</summary>

@@ -11,12 +11,12 @@ namespace Flywheel.Studio.Apps.Chat.Arena;
 /// choice.</summary>
 internal sealed record ArenaRound
 {
-    private static readonly JsonSerializerOptions s_options = new(JsonSerializerDefaults.Web)
+    private static readonly JsonSerializerOptions s_options = WholeLists.Of(new(JsonSerializerDefaults.Web)
     {
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.CamelCase) },
         // Chinese stays readable in the record; it is never put into a page as it is
         Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    };
+    });
 
     /// <summary>As a request has them; the last is what is answered.</summary>
     public required JsonArray Messages { get; init; }
