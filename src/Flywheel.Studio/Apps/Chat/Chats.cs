@@ -153,11 +153,25 @@ public sealed class ChatTree
         return message.Id;
     }
 
+    /// <summary>Who speaks; of a damaged message whoever must have.</summary>
     public static Role RoleOf(ConversationMessage message) =>
-        JsonNode.Parse(message.Body)!["role"]!.GetValue<string>() switch { "system" => Role.System, "user" => Role.User,
-            _ => Role.Assistant };
+        Read(message)?.Role ?? (message.GenerationId is null ? Role.User : Role.Assistant);
 
-    public static string TextOf(ConversationMessage message) => JsonNode.Parse(message.Body)!["content"]!.GetValue<string>();
+    /// <summary>What was said; nothing where that cannot be read.</summary>
+    public static string TextOf(ConversationMessage message) => Read(message)?.Text ?? "";
+
+    /// <summary>It cannot be read any more: the page says so in its place, models are not shown it, and the rest of the chat works.</summary>
+    public static bool IsDamaged(ConversationMessage message) => Read(message) is null;
+
+    private static Said? Read(ConversationMessage message) => Stored.Read(message.Body, body =>
+    {
+        JsonNode said = JsonNode.Parse(body) ?? throw new FormatException("it says null");
+        string role = said["role"]?.GetValue<string>() ?? throw new FormatException("it says no role");
+        return new Said(role switch { "system" => Role.System, "user" => Role.User, _ => Role.Assistant },
+            said["content"]?.GetValue<string>() ?? throw new FormatException("it says no content"));
+    });
+
+    private sealed record Said(Role Role, string Text);
 
     public static string BodyOf(Role role, string text) =>
         new JsonObject { ["role"] = role switch { Role.System => "system", Role.User => "user", _ => "assistant" },
@@ -168,8 +182,9 @@ public sealed class ChatTree
     {
         List<Message> messages = [];
         for (Guid? at = message; at is { } id && _messages.TryGetValue(id, out ConversationMessage? one); at = one.ParentId)
-            messages.Insert(0, RoleOf(one) switch { Role.System => Message.System(TextOf(one)), Role.User => Message.User(TextOf(one)),
-                _ => Message.Assistant(TextOf(one)) });
+            if (Read(one) is var (role, text))
+                messages.Insert(0, role switch { Role.System => Message.System(text), Role.User => Message.User(text),
+                    _ => Message.Assistant(text) });
         return new Conversation(messages);
     }
 }
