@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using Flywheel.Model;
 
 namespace Flywheel.Studio.Apps;
@@ -24,7 +25,16 @@ internal sealed record Stored<T>(Document Document, T? Body, string? Fault) wher
 /// <param name="Updated">When it was changed last.</param>
 /// <param name="IsDeleted">In the bin.</param>
 /// <param name="Fault">Why it cannot be read.</param>
-public sealed record Damaged(Guid Id, string Title, DateTimeOffset Updated, bool IsDeleted, string Fault);
+public sealed record Damaged(Guid Id, string Title, DateTimeOffset Updated, bool IsDeleted, string Fault)
+{
+    /// <summary>As a list of the API has it, among those that can be read.</summary>
+    /// <param name="kind">What it would be.</param>
+    internal JsonObject ToJson(string kind) => new()
+    {
+        ["id"] = Id.ToString(), ["object"] = kind, ["name"] = Title, ["updated"] = Updated.ToUnixTimeSeconds(), ["state"] = "damaged",
+        ["message"] = Fault,
+    };
+}
 
 internal static class Stored
 {
@@ -57,9 +67,16 @@ internal static class Stored
         where T : class =>
         documents.Select(document => document.Readable(parse)).OfType<(Document, T)>();
 
-    /// <summary>Those that cannot, in their order.</summary>
-    public static IEnumerable<Damaged> Damaged<T>(this IEnumerable<Document> documents, Func<string, T> parse) where T : class =>
-        documents.Select(document => Stored<T>.Read(document, parse)).Where(stored => stored.Fault is not null)
-            .Select(stored => new Damaged(stored.Document.Id, stored.Document.Title, stored.Document.Updated,
-                stored.Document.Deleted is not null, stored.Fault!));
+    /// <summary>Those that can be read and those that cannot, each in their order.</summary>
+    public static (IReadOnlyList<(Document Document, T Body)> Whole, IReadOnlyList<Damaged> Damaged) Sorted<T>(
+        this IEnumerable<Document> documents, Func<string, T> parse) where T : class
+    {
+        List<(Document, T)> whole = [];
+        List<Damaged> damaged = [];
+        foreach (Stored<T> stored in documents.Select(document => Stored<T>.Read(document, parse)))
+            if (stored.Body is { } body) whole.Add((stored.Document, body));
+            else damaged.Add(new(stored.Document.Id, stored.Document.Title, stored.Document.Updated, stored.Document.Deleted is not null,
+                stored.Fault!));
+        return (whole, damaged);
+    }
 }

@@ -185,19 +185,19 @@ public sealed class DamagedTests : IAsyncLifetime
     {
         "brief" => [.. (await _briefs.ListAsync(Ann)).Select(one => one.Document)],
         "text" => [.. (await _briefs.TextsAsync(Ann)).Select(one => one.Document)],
-        "share" => [.. (await _shares.ListAsync(Ann)).Select(one => one.Document)],
-        "bulk" => [.. (await _bulks.ListAsync(Ann)).Select(one => one.Document)],
+        "share" => [.. (await _shares.ListAsync(Ann)).Whole.Select(one => one.Document)],
+        "bulk" => [.. (await _bulks.ListAsync(Ann)).Whole.Select(one => one.Document)],
         "translation" => [.. (await _translations.ListAsync(Ann)).Select(one => one.Document)],
-        _ => [.. (await _learning.ListAsync(Ann)).Select(one => one.Document)],
+        _ => [.. (await _learning.ListAsync(Ann)).Whole.Select(one => one.Document)],
     };
 
-    private Task<IReadOnlyList<Damaged>> DamagedAsync(string kind) => kind switch
+    private async Task<IReadOnlyList<Damaged>> DamagedAsync(string kind) => kind switch
     {
-        "brief" or "text" => _briefs.DamagedAsync(Ann),
-        "share" => _shares.DamagedAsync(Ann),
-        "bulk" => _bulks.DamagedAsync(Ann),
-        "translation" => _translations.DamagedAsync(Ann),
-        _ => _learning.DamagedAsync(Ann),
+        "brief" or "text" => (await _briefs.LibraryAsync(Ann)).Damaged,
+        "share" => (await _shares.ListAsync(Ann)).Damaged,
+        "bulk" => (await _bulks.ListAsync(Ann)).Damaged,
+        "translation" => (await _translations.LibraryAsync(Ann)).Damaged,
+        _ => (await _learning.ListAsync(Ann)).Damaged,
     };
 
     private async Task<bool> IsThereAsync(string kind, Guid id) => kind switch

@@ -57,16 +57,14 @@ internal sealed class OwnLearning(Documents documents, FlywheelStore store, JobQ
         await documents.FindAsync(id, person) is { App: App, Kind: Kind, Deleted: null } document
             ? document.Readable(LearnBody.Parse) : null;
 
-    public async Task<IReadOnlyList<(Document Document, LearnBody Body, JobRow? Job)>> ListAsync(string person)
+    /// <summary>A person's own files with the jobs that learn from them, and those that cannot be read any more.</summary>
+    public async Task<(IReadOnlyList<(Document Document, LearnBody Body, JobRow? Job)> Whole, IReadOnlyList<Damaged> Damaged)> ListAsync(
+        string person)
     {
         Dictionary<Guid, JobRow> jobs = (await queue.ListAsync(user: person, kind: Job, count: 1000)).ToDictionary(job => job.Id);
-        return [.. (await documents.ListAsync(person, App, Kind)).Readable(LearnBody.Parse)
-            .Select(one => (one.Document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))];
+        var (whole, damaged) = (await documents.ListAsync(person, App, Kind)).Sorted(LearnBody.Parse);
+        return ([.. whole.Select(one => (one.Document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))], damaged);
     }
-
-    /// <summary>Those that cannot be read any more.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) =>
-        [.. (await documents.ListAsync(person, App, Kind)).Damaged(LearnBody.Parse)];
 
     public async Task<JobRow?> JobAsync(LearnBody body) => body.Job is { } job ? await queue.FindAsync(job) : null;
 

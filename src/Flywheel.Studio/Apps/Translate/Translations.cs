@@ -53,10 +53,13 @@ internal sealed class Translations(Documents documents, FlywheelStore store, Tra
     public async Task<IReadOnlyList<(Document Document, TranslationBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Readable(TranslationBody.Parse)];
 
-    /// <summary>Translations, and what was typed for one, that cannot be read any more.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, DocumentKind, deleted)).Damaged(TranslationBody.Parse),
-            .. (await documents.ListAsync(person, App, StartKind, deleted)).Damaged(StartBody.Parse)];
+    /// <summary>All that a person has here, with what cannot be read any more: translations, and what was typed for one.</summary>
+    public async Task<(IReadOnlyList<(Document Document, TranslationBody Body)> Whole, IReadOnlyList<Damaged> Damaged)> LibraryAsync(
+        string person, bool deleted = false)
+    {
+        var (whole, damaged) = (await documents.ListAsync(person, App, DocumentKind, deleted)).Sorted(TranslationBody.Parse);
+        return (whole, [.. damaged, .. (await documents.ListAsync(person, App, StartKind, deleted)).Sorted(StartBody.Parse).Damaged]);
+    }
 
     public async Task<StartBody> StartAsync(string person) =>
         (await documents.ListAsync(person, App, StartKind)).Readable(StartBody.Parse).Select(one => one.Body).FirstOrDefault()

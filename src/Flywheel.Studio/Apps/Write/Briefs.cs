@@ -35,12 +35,17 @@ internal sealed class Briefs(Documents documents, FlywheelStore store, TimeProvi
     public async Task<IReadOnlyList<(Document Document, BriefBody Body)>> ListAsync(string person, bool deleted = false) =>
         [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Readable(BriefBody.Parse)];
 
-    /// <summary>Briefs, texts, the brand voice and the forms of facts that cannot be read any more.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person, bool deleted = false) =>
-        [.. (await documents.ListAsync(person, App, BriefKind, deleted)).Damaged(BriefBody.Parse),
-            .. (await documents.ListAsync(person, App, TextKind, deleted)).Damaged(KeptText.Parse),
-            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Damaged(BrandVoice.Parse),
-            .. (await documents.ListAsync(person, App, FormsKind, deleted)).Damaged(KeptForms.Parse)];
+    /// <summary>All that a person has here, with what cannot be read any more: briefs, texts, the brand voice and the forms of
+    /// facts.</summary>
+    public async Task<(IReadOnlyList<(Document Document, BriefBody Body)> Briefs, IReadOnlyList<(Document Document, KeptText Text)> Texts,
+        IReadOnlyList<Damaged> Damaged)> LibraryAsync(string person, bool deleted = false)
+    {
+        var briefs = (await documents.ListAsync(person, App, BriefKind, deleted)).Sorted(BriefBody.Parse);
+        var texts = (await documents.ListAsync(person, App, TextKind, deleted)).Sorted(KeptText.Parse);
+        return (briefs.Whole, texts.Whole, [.. briefs.Damaged, .. texts.Damaged,
+            .. (await documents.ListAsync(person, App, VoiceKind, deleted)).Sorted(BrandVoice.Parse).Damaged,
+            .. (await documents.ListAsync(person, App, FormsKind, deleted)).Sorted(KeptForms.Parse).Damaged]);
+    }
 
     /// <summary>Makes a brief of the id, unless this person has it already; an id that is something else's is passed over.</summary>
     public async Task<Guid> CreateAsync(Guid id, string person, BriefFields fields)

@@ -91,7 +91,9 @@ internal static class BulkApi
     {
         string person = PersonOf(http);
         var data = new JsonArray();
-        foreach ((Document document, BulkBody body, JobRow? job) in await bulks.ListAsync(person)) data.Add(Summary(document, body, job));
+        var (whole, damaged) = await bulks.ListAsync(person);
+        foreach ((Document document, BulkBody body, JobRow? job) in whole) data.Add(Summary(document, body, job));
+        foreach (Damaged one in damaged) data.Add(one.ToJson("write.bulk"));
         await Answers.Json(http, new() { ["object"] = "list", ["data"] = data });
     }
 

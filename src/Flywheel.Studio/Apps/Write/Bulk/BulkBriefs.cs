@@ -36,16 +36,14 @@ internal sealed class BulkBriefs(Documents documents, Briefs briefs, JobQueue qu
         await documents.FindAsync(id, person) is { App: Briefs.App, Kind: BulkKind, Deleted: null } document
             ? document.Readable(BulkBody.Parse) : null;
 
-    public async Task<IReadOnlyList<(Document Document, BulkBody Body, JobRow? Job)>> ListAsync(string person)
+    /// <summary>A person's tables with the jobs that write, and those that cannot be read any more.</summary>
+    public async Task<(IReadOnlyList<(Document Document, BulkBody Body, JobRow? Job)> Whole, IReadOnlyList<Damaged> Damaged)> ListAsync(
+        string person)
     {
         Dictionary<Guid, JobRow> jobs = (await queue.ListAsync(user: person, kind: Job, count: 1000)).ToDictionary(job => job.Id);
-        return [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Readable(BulkBody.Parse)
-            .Select(one => (one.Document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))];
+        var (whole, damaged) = (await documents.ListAsync(person, Briefs.App, BulkKind)).Sorted(BulkBody.Parse);
+        return ([.. whole.Select(one => (one.Document, one.Body, one.Body.Job is { } job ? jobs.GetValueOrDefault(job) : null))], damaged);
     }
-
-    /// <summary>Tables of briefs that cannot be read any more.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) =>
-        [.. (await documents.ListAsync(person, Briefs.App, BulkKind)).Damaged(BulkBody.Parse)];
 
     /// <exception cref="BulkException">Its rows are damaged in the record.</exception>
     public async Task<BulkTable> TableAsync(BulkBody body, string person) =>

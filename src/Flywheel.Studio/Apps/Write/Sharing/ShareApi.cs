@@ -36,8 +36,9 @@ internal static class ShareApi
     private static async Task ListAsync(HttpContext http, Shares shares, TimeProvider time)
     {
         var data = new JsonArray();
-        foreach ((Document document,
-            ShareBody share) in await shares.ListAsync(PersonOf(http))) data.Add(await StateAsync(http, shares, document, share, time));
+        var (whole, damaged) = await shares.ListAsync(PersonOf(http));
+        foreach ((Document document, ShareBody share) in whole) data.Add(await StateAsync(http, shares, document, share, time));
+        foreach (Damaged one in damaged) data.Add(one.ToJson("share"));
         await Answers.Json(http, new() { ["object"] = "list", ["data"] = data });
     }
 

@@ -63,14 +63,10 @@ internal sealed class Shares(Documents documents, Briefs briefs, FlywheelStore s
     public static bool IsEdited(Draft draft) =>
         draft.State == DraftState.Edited || (draft.Written.Length > 0 && draft.Text.Trim() != draft.Written.Trim());
 
-    /// <summary>A person's links, the latest first; ended ones too.</summary>
-    public async Task<IReadOnlyList<(Document Document, ShareBody Body)>> ListAsync(string person) =>
-        [.. (await documents.ListAsync(person, Briefs.App, Kind)).OrderByDescending(document => document.Created)
-            .Readable(ShareBody.Parse)];
-
-    /// <summary>Links that cannot be read any more, and open nothing.</summary>
-    public async Task<IReadOnlyList<Damaged>> DamagedAsync(string person) =>
-        [.. (await documents.ListAsync(person, Briefs.App, Kind)).Damaged(ShareBody.Parse)];
+    /// <summary>A person's links, the latest first; ended ones too. Those that cannot be read any more open nothing.</summary>
+    public async Task<(IReadOnlyList<(Document Document, ShareBody Body)> Whole, IReadOnlyList<Damaged> Damaged)> ListAsync(
+        string person) =>
+        (await documents.ListAsync(person, Briefs.App, Kind)).OrderByDescending(document => document.Created).Sorted(ShareBody.Parse);
 
     public async Task<(Document Document, ShareBody Body)?> FindAsync(Guid id, string person) =>
         await documents.FindAsync(id, person) is { App: Briefs.App, Kind: Kind } document ? document.Readable(ShareBody.Parse) : null;
