@@ -29,6 +29,12 @@
   // a slow start, a lost connection, a reload nor a restarted server loses a word. `base` is the text over which it was typed.
   const read = key => { try { return JSON.parse(localStorage.getItem(key)); } catch { return null; } };
   const write = (key, entry) => { try { localStorage.setItem(key, JSON.stringify(entry)); } catch { /* full or forbidden: the server still has it */ } };
+  // What the page says about it: the attribute stands while any of its fields waits.
+  const waiting = new Map();
+  const mark = () => document.documentElement.toggleAttribute("data-unsaved",
+    [...document.querySelectorAll("[data-keep]")].some(field => waiting.has(journal + field.dataset.keep)));
+  const wait = (key, value) => { waiting.set(key, value); mark(); };
+  const done = key => { waiting.delete(key); mark(); };
   const based = new WeakMap();
   document.addEventListener("focusin", event => { if (event.target.dataset?.keep) based.set(event.target, event.target.value); });
   document.addEventListener("input", event => {
@@ -36,6 +42,7 @@
     if (name === undefined) return;
     const key = journal + name, known = read(key);
     write(key, { value: field.value, base: known?.base ?? based.get(field) ?? "", time: Date.now() });
+    wait(key, field.value);
     if (field.tagName === "TEXTAREA") fit(field);
   }, true);
 
@@ -201,9 +208,12 @@
       for (const { field } of window.flywheel.unsaved("new")) {
         const old = `${journal}new:${field}`, key = `${journal}${name}:${field}`, entry = read(old);
         localStorage.removeItem(old); // first: a full store has no room for both
+        waiting.delete(old);
+        waiting.set(key, entry.value);
         if (!(read(key)?.time > entry.time)) write(key, entry);
       }
       for (const field of document.querySelectorAll('[data-keep^="new:"]')) field.dataset.keep = field.dataset.keep.replace("new", name);
+      mark();
       for (const [key, entry] of begunAs(name)) sessionStorage.setItem(key, JSON.stringify({ ...entry, named: true }));
     },
     // What this browser holds of a document and the server has not confirmed.
@@ -214,17 +224,23 @@
         const key = localStorage.key(i);
         if (!key.startsWith(`${journal}${document_}:`)) continue;
         const entry = read(key);
-        if (entry && typeof entry.value === "string") found.push({ field: key.slice(journal.length + document_.length + 1), value: entry.value, base: entry.base ?? "" });
+        if (!entry || typeof entry.value !== "string") continue;
+        wait(key, entry.value);
+        found.push({ field: key.slice(journal.length + document_.length + 1), value: entry.value, base: entry.base ?? "" });
       }
       return found;
     },
     // The server has it on disk; what was typed since stays.
     saved(document_, field, value) {
       const key = `${journal}${document_}:${field}`, entry = read(key);
+      if (waiting.get(key) === value) done(key);
       if (entry?.value === value) localStorage.removeItem(key);
       else if (entry) write(key, { ...entry, base: value });
     },
-    forget(document_, field) { localStorage.removeItem(`${journal}${document_}:${field}`); },
+    forget(document_, field) {
+      localStorage.removeItem(`${journal}${document_}:${field}`);
+      done(`${journal}${document_}:${field}`);
+    },
     // An element's own text, which the server may not have had time to hear of.
     valueOf(element) { return element?.value ?? null; },
     async copy(text) {

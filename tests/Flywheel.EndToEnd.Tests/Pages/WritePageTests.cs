@@ -80,6 +80,8 @@ public sealed class WritePageTests : IAsyncLifetime
         await page.GetByLabel("Facts").FillAsync("writes novels\nchecks spelling"); // perhaps saved before the end, perhaps not
         await _studio.Server.KillAsync();
         await page.GetByLabel("Facts").PressSequentiallyAsync("\ntyped while the server was down", new() { Delay = 1 });
+        await Assertions.Expect(page.GetByText("Not saved yet")).ToBeVisibleAsync();
+        await Assertions.Expect(page.GetByText("Everything is saved")).ToBeHiddenAsync();
         await _studio.CrashAndRestartAsync();
         await Assertions.Expect(page.GetByLabel("Facts")).ToHaveValueAsync(new Regex("checks spelling"), new() { Timeout = 60_000 });
         await StudioBrowser.LiveAsync(page);
@@ -88,6 +90,7 @@ public sealed class WritePageTests : IAsyncLifetime
 
         // It is on disk, not only in this browser: the same person elsewhere sees it.
         await page.WaitForFunctionAsync("() => !Object.keys(localStorage).some(key => key.startsWith('flywheel.unsaved.'))");
+        await Assertions.Expect(page.GetByText("Everything is saved")).ToBeVisibleAsync();
         IBrowserContext elsewhere = await _studio.NewPersonAsync();
         await elsewhere.AddCookiesAsync((await page.Context.CookiesAsync()).Where(cookie => cookie.Name == "flywheel_person")
             .Select(cookie => new Cookie { Name = cookie.Name, Value = cookie.Value, Url = _studio.Server.Url }));
@@ -473,7 +476,7 @@ public sealed class WritePageTests : IAsyncLifetime
             await page.GetByLabel("For whom").FillAsync("novelists");
             await page.GetByLabel("For whom").BlurAsync();
             await Assertions.Expect(page).ToHaveURLAsync(new Regex("/write/[0-9a-f-]{36}$"));
-            await Assertions.Expect(page.Locator(".saved")).ToHaveTextAsync("Everything is saved");
+            await Assertions.Expect(page.GetByText("Everything is saved")).ToBeVisibleAsync();
         }
         await page.GotoAsync("about:blank"); // what the last page still had to save is saved
         await using FlywheelStore store = await StoreAsync();

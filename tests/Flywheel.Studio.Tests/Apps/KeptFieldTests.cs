@@ -27,6 +27,18 @@ public sealed class KeptFieldTests : BunitContext
         Assert.Single(_saved); // nothing new, nothing saved
     }
 
+    /// <summary>Else the browser would say for ever that it is not saved.</summary>
+    [Fact]
+    public async Task Typed_AndTakenBack_TellsTheBrowserThatNothingWaits()
+    {
+        IRenderedComponent<KeptField> field = Draw("before");
+        await field.Find("input").InputAsync("befor");
+        await field.Find("input").InputAsync("before");
+        await field.Find("input").FocusOutAsync(new());
+        Assert.Empty(_saved);
+        JSInterop.VerifyInvoke("flywheel.saved");
+    }
+
     [Fact]
     public async Task Conflict_EitherWay_LosesNothingUnseen()
     {
