@@ -99,6 +99,16 @@ public sealed class WorkspaceTurnTests : IDisposable
     }
 
     [Fact]
+    public void Recipe_OfWorkspaces_TrainsOneAdapterAndIsDecidedAsTheSharedModelIs()
+    {
+        string Path(string workspace) => System.IO.Path.Combine(TestFiles.Root, "recipes", TurnRunner.RecipeOf(workspace));
+        TurnRecipe own = RecipeFile.LoadTurn(Path("acme")), shared = RecipeFile.LoadTurn(Path(WorkspaceRow.Default));
+        Assert.NotNull(Assert.Single(own.Stages).Train.Lora);
+        Assert.Equal(shared.Gate, own.Gate);
+        Assert.Equal(shared.Curate, own.Curate);
+    }
+
+    [Fact]
     public async Task Turn_ThatCannotBeOfAWorkspace_IsRefused()
     {
         await using FlywheelStore store = await CreateAsync("home");
