@@ -33,6 +33,19 @@ public class ServeBenchmarkTests
         Assert.All(figures, found => Assert.True(found.QuietMs.P50 > 0 && found.QuietMs.P50 <= found.QuietMs.P99 && found.FirstMs.P50 > 0));
     }
 
+    [Fact]
+    public async Task Sessions_ThatStream_AreCountedWhileTheServersMemoryIsRead()
+    {
+        await using TestServer server = await TestServer.StartAsync();
+        SessionFigures found = await SessionBenchmark.RunAsync(new Uri(server.Server.Url), sessions: 3, TimeSpan.FromSeconds(3),
+            TimeSpan.FromSeconds(1), tokens: 8, cancellation: TestContext.Current.CancellationToken);
+        Assert.Equal(3, found.Samples.Count);
+        Assert.Empty(found.Failures);
+        Assert.All(found.Samples, sample => Assert.True(sample.ResidentMiB > sample.HeapMiB && sample.HeapMiB > 1, $"{sample}"));
+        Assert.True(found.Samples[^1].Answers >= 3 && found.Samples[^1].Tokens >= found.Samples[^1].Answers, $"{found.Samples[^1]}");
+        Assert.Equal(found.Samples[2].ResidentMiB - found.Samples[1].ResidentMiB, found.GrowthMiB, 6);
+    }
+
     // A place and one to wait: most requests are refused, and the figures say why.
     [Fact]
     public async Task Run_ServerRefuses_SaysWhy()

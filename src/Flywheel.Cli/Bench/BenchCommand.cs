@@ -14,7 +14,7 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(),
+        return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Sessions(),
             Quality(), Record(), Lineage(), TrainBenchCommand.Train(), TrainBenchCommand.Optimizers(), VoiceBenchCommand.Segments(),
             VoiceBenchCommand.Dub() };
     }
@@ -196,6 +196,35 @@ internal static class BenchCommand
                 Print(servers, load, prompt,
                     await ServeBenchmark.IntrudeAsync(servers, load, prompt, parse.GetValue(rounds), cancellation));
             else Print(servers, load, await ServeBenchmark.RunAsync(servers, load, parse.GetValue(rounds), cancellation));
+        });
+        return command;
+    }
+
+    private static Command Sessions()
+    {
+        var url = new Option<string>("--url") { Description = "Server to measure, one of this program", Required = true };
+        var sessions = new Option<int>("--sessions") { Description = "Sessions that stream at the same time", DefaultValueFactory = _ => 50 };
+        var minutes = new Option<double>("--minutes") { Description = "How long", DefaultValueFactory = _ => 5 };
+        var tokens = new Option<int>("--tokens") { Description = "Most tokens of an answer", DefaultValueFactory = _ => 200 };
+        var command = new Command("sessions",
+            "What the server holds in memory while many sessions stream one answer after the other.\n"
+            + "Example: ./flywheel bench sessions --url http://127.0.0.1:5005") { url, sessions, minutes, tokens };
+        command.SetAction(async (parse, cancellation) =>
+        {
+            if (!Uri.TryCreate(parse.GetValue(url), UriKind.Absolute, out Uri? server) || server.Scheme is not ("http" or "https"))
+                throw new FlywheelException(
+                    $"'{parse.GetValue(url)}' is no server's address, expected one such as http://127.0.0.1:5005");
+            double length = parse.GetValue(minutes);
+            if (length is not (>= 0.1 and <= 1440)) throw new FlywheelException($"--minutes is {length}, expected 0.1 to 1440");
+            TimeSpan duration = TimeSpan.FromMinutes(length);
+            Console.WriteLine("   seconds   resident MiB   managed MiB   answers   tokens");
+            SessionFigures found = await SessionBenchmark.RunAsync(server, parse.GetValue(sessions), duration, duration / 30,
+                parse.GetValue(tokens), sample => Console.WriteLine(
+                    $"{sample.Elapsed.TotalSeconds,10:F0}{sample.ResidentMiB,15:F1}{sample.HeapMiB,14:F1}{sample.Answers,10:N0}{sample.Tokens,9:N0}"),
+                cancellation);
+            Console.WriteLine($"The last third holds {found.GrowthMiB:+0.0;-0.0} MiB beside the middle one; {found.Failures.Count} answers failed.");
+            foreach (IGrouping<string, string> failed in found.Failures.GroupBy(reason => reason))
+                Console.WriteLine($"{failed.Count()} failed: {failed.Key}");
         });
         return command;
     }

@@ -38,6 +38,7 @@ public sealed class WorkspacePageTests : IAsyncLifetime
         ILocator card = ann.Locator("section.space-card", new() { HasText = "Copy team" });
         await card.GetByLabel("Put somebody into Copy team").SelectOptionAsync(new SelectOptionValue { Label = "Ben (ben)" });
         await Assertions.Expect(card.Locator("li")).ToHaveCountAsync(2);
+        await Assertions.Expect(card).ToContainTextAsync("The model that all share answers here");
         await StudioBrowser.CheckAsync(ann, "workspaces");
 
         // Ben writes in it, and chooses where he is in the bar; to Eve it is not there.
@@ -54,10 +55,16 @@ public sealed class WorkspacePageTests : IAsyncLifetime
         await Assertions.Expect(ben.GetByText("Lanternfish")).ToHaveCountAsync(0);
         Assert.Equal(404, (await eve.GotoAsync(_studio.Server.Url + "/w/copy-team/write"))!.Status);
 
-        // Loop says there why nothing of it is learnt or reviewed: to owners on its pages, to others instead of them.
+        // Loop is there the workspace's own, for owners; to others it says whose it is.
+        await card.GetByRole(AriaRole.Link, new() { Name = "Loop of Copy team" }).ClickAsync();
+        await Assertions.Expect(ann).ToHaveURLAsync(new Regex("/w/copy-team/loop$"));
+        await StudioBrowser.LiveAsync(ann);
+        await Assertions.Expect(ann.Locator("section[aria-labelledby=champions] li")).ToContainTextAsync("The model that all share");
+        await Assertions.Expect(ann.Locator("section[aria-labelledby=champions] .verdict")).ToHaveTextAsync("serves now");
+        await StudioBrowser.CheckAsync(ann, "loop of a workspace");
         await ann.GotoAsync(_studio.Server.Url + "/w/copy-team/loop/review");
         await StudioBrowser.LiveAsync(ann);
-        await Assertions.Expect(ann.Locator(".where-loop")).ToContainTextAsync("does not learn from what is done here");
+        await Assertions.Expect(ann.Locator(".where-loop")).ToContainTextAsync("the model that all share learns nothing from it");
         await StudioBrowser.CheckAsync(ann, "review in a workspace");
         await ben.GotoAsync(_studio.Server.Url + "/w/copy-team/loop");
         await StudioBrowser.LiveAsync(ben);
