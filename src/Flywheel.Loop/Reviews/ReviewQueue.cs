@@ -118,7 +118,7 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
             cut);
     }
 
-    /// <summary>Turns that settled what they learnt from. A workspace's own settle nothing: each learns from all that is there again.</summary>
+    /// <summary>Turns that settled what they learnt from. A workspace's own settle nothing: each learns from all that is there.</summary>
     private static Task<List<Guid>> PromotedAsync(FlywheelDb db, CancellationToken cancellation) =>
         db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Workspace == WorkspaceRow.Default).Select(turn => turn.Id)
             .ToListAsync(cancellation);

@@ -394,8 +394,8 @@ public sealed class FlywheelStore : IAsyncDisposable
         return own?.Parent == shared.Hash ? own : shared;
     }
 
-    /// <summary>Makes a registered model the one that answers in a workspace, and there alone. Completes when that is on disk; a server that
-    /// runs finds it there.</summary>
+    /// <summary>Makes a registered model the one that answers in a workspace, and there alone. Completes when that is on disk; a server
+    /// that runs finds it there.</summary>
     /// <param name="workspace">Not the default one, which is answered by the champion.</param>
     /// <param name="modelHash">Base and adapter as one model; null: the champion answers there, too.</param>
     /// <param name="reason">Why.</param>

@@ -54,8 +54,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
     public IReadOnlyList<IDraftJudge> StatedRules { get; init; } = [];
 
     /// <summary>
-    /// Whose turn. One of a workspace besides the default one learns from what is done there, trains an adapter on the model that all share,
-    /// and is decided by the same gate; what it promotes answers in that workspace alone.
+    /// Whose turn. One of a workspace besides the default one learns from what is done there, trains an adapter on the model that all
+    /// share, and is decided by the same gate; what it promotes answers in that workspace alone.
     /// </summary>
     public string Workspace { get; init; } = WorkspaceRow.Default;
 
@@ -285,7 +285,8 @@ public sealed class TurnRunner(FlywheelStore store, TurnProgress? progress = nul
         // What was tried on another model than the one that all share by now is tried again.
         string? shared = (await store.ChampionAsync(cancellation))?.Hash;
         bool same = last?.Candidate is { } made && (await store.FindModelAsync(made, cancellation))?.Parent == shared;
-        return same && last!.State == TurnState.Promoted && intake is { NumNew: 0, NumOpen: > 0 } && last.Recipe == RecipeFile.ToYaml(recipe)
+        return same && last!.State == TurnState.Promoted && intake is { NumNew: 0, NumOpen: > 0 }
+            && last.Recipe == RecipeFile.ToYaml(recipe)
             ? $"nothing has come in this workspace since turn {last.Number}, of which its model was made"
             : Missing(dataset, intake, recipe, same ? last : null);
     }

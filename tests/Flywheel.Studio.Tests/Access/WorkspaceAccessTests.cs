@@ -113,6 +113,28 @@ public sealed partial class WorkspaceAccessTests(RoleTests.Reached reached) : IC
         }
     }
 
+    /// <summary>A report has texts of those whom a turn learnt from: of a workspace's own it is for owners alone.</summary>
+    [Fact]
+    public async Task Report_OfAWorkspacesOwnTurn_IsNotForWhoIsInTheDefaultOne()
+    {
+        using Browser owner = await JoinAsync(AccountRole.Owner, "ute"), editor = await JoinAsync(AccountRole.Editor, "rob");
+        await using (FlywheelDb db = Service<FlywheelStore>().AllTables())
+        {
+            foreach ((int number, string workspace) in new[] { (901, WorkspaceRow.Default), (902, "acme") })
+                db.Turns.Add(new TurnRow { Id = Guid.NewGuid(), Number = number, Started = DateTimeOffset.UtcNow,
+                    Ended = DateTimeOffset.UtcNow, State = TurnState.Rejected, Champion = "c", Recipe = "", Workspace = workspace });
+            await db.SaveChangesAsync();
+        }
+        foreach (int number in new[] { 901, 902 })
+        {
+            string folder = Directory.CreateDirectory(Path.Combine(_server.Home.Runs, $"turn-{number:0000}")).FullName;
+            await File.WriteAllTextAsync(Path.Combine(folder, "turn.html"), "<p>A report.</p>");
+        }
+        Assert.Equal((HttpStatusCode.OK, HttpStatusCode.NotFound),
+            ((await editor.Http.GetAsync("/loop/reports/901")).StatusCode, (await editor.Http.GetAsync("/loop/reports/902")).StatusCode));
+        Assert.Equal(HttpStatusCode.OK, (await owner.Http.GetAsync("/loop/reports/902")).StatusCode);
+    }
+
     [Fact]
     public async Task Keys_OfAWorkspace_OpenItAloneAndWhileItIsOpen()
     {

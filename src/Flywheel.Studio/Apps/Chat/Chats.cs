@@ -160,7 +160,7 @@ public sealed class ChatTree
     /// <summary>What was said; nothing where that cannot be read.</summary>
     public static string TextOf(ConversationMessage message) => Read(message)?.Text ?? "";
 
-    /// <summary>It cannot be read any more: the page says so in its place, models are not shown it, and the rest of the chat works.</summary>
+    /// <summary>It cannot be read any more: the page says so in its place, models are not shown it, the rest of the chat works.</summary>
     public static bool IsDamaged(ConversationMessage message) => Read(message) is null;
 
     private static Said? Read(ConversationMessage message) => Stored.Read(message.Body, body =>

@@ -87,7 +87,8 @@ public sealed partial class LoopPage
         _alarms = await Alarms.ReadAsync(Store, Time.GetUtcNow());
         _turns = await Teacher.TurnsAsync(Visit.Workspace);
         _releases = IsOwn
-            ? [.. (await Store.WorkspaceReleasesAsync(Visit.Workspace)).Select(row => new Released(row.Id, row.ModelHash, row.Reason, row.Time))]
+            ? [.. (await Store.WorkspaceReleasesAsync(Visit.Workspace))
+                .Select(row => new Released(row.Id, row.ModelHash, row.Reason, row.Time))]
             : [.. (await Store.ReleasesAsync()).Select(row => new Released(row.Id, row.ModelHash, row.Reason, row.Time))];
         _models = (await Store.ModelsAsync()).ToDictionary(model => model.Hash);
         _waiting = _turns.FirstOrDefault(turn => turn.State == TurnState.Waiting);

@@ -96,7 +96,8 @@ internal sealed class Teacher(FlywheelStore store, StudioOptions options, JobQue
     public async Task<IReadOnlyList<TurnRow>> TurnsAsync(string workspace = WorkspaceRow.Default)
     {
         await using FlywheelDb db = store.AllTables();
-        return await db.Turns.AsNoTracking().Where(turn => turn.Workspace == workspace).OrderByDescending(turn => turn.Number).Take(100).ToListAsync();
+        return await db.Turns.AsNoTracking().Where(turn => turn.Workspace == workspace).OrderByDescending(turn => turn.Number)
+            .Take(100).ToListAsync();
     }
 
     /// <summary>What the gate measured in a turn.</summary>
@@ -140,7 +141,8 @@ internal sealed record TeachInput(string Workspace = WorkspaceRow.Default)
 /// <param name="Started">When it was asked for.</param>
 /// <param name="Said">The last thing that the turn said; of one that failed, why.</param>
 /// <param name="Steps">Passes and examinations, in the order in which they began.</param>
-internal sealed record TeachProgress(Guid Id, string Workspace, JobState State, DateTimeOffset Started, string Said, IReadOnlyList<TeachStep> Steps)
+internal sealed record TeachProgress(Guid Id, string Workspace, JobState State, DateTimeOffset Started, string Said,
+    IReadOnlyList<TeachStep> Steps)
 {
     /// <summary>It runs, or will by itself.</summary>
     public bool IsMoving => State is JobState.Queued or JobState.Running;
