@@ -4,8 +4,11 @@ using System.Text.RegularExpressions;
 using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Loop.Rollouts;
+using Flywheel.Loop.Tasks;
 using Flywheel.Model;
+using Flywheel.Studio.Apps.Tasks;
 using Flywheel.Studio.Serving;
+using Flywheel.Studio.Tests.Apps.Tasks;
 using Flywheel.Testing;
 
 namespace Flywheel.Studio.Tests;
@@ -75,6 +78,65 @@ public sealed class RolloutTests : IAsyncLifetime
         using HttpResponseMessage stopped = await http.PostAsync($"{Path}/{id}/stop", new StringContent("{}", null, "application/json"));
         Assert.Equal(HttpStatusCode.OK, stopped.StatusCode);
         Assert.All(await AskAllAsync(http), person => Assert.Equal(champion, person.Value));
+    }
+
+    /// <summary>By whichever door a person comes, they meet the same model, and what they say of it counts.</summary>
+    [Fact]
+    public async Task Tasks_AndTranslations_AreSplitLikeChats()
+    {
+        await using TestServer server = await TaskApiTests.StartAsync(TaskApiTests.Morse, TaskApiTests.Say);
+        ModelFolder candidate = server.AnotherModel(2);
+        string champion = server.Server.Model.Hash;
+        long id = (long)(await server.PostAsync(Path, new() { ["candidate"] = candidate.Path, ["share"] = 50 }))["id"]!;
+        await using FlywheelStore store = await server.OpenStoreAsync();
+        var split = new RolloutSplit(await store.SecretAsync(RolloutSplit.Secret), id);
+        string Of(bool second) => Enumerable.Range(0, 1000).Select(i => $"user-{i}").First(user => split.IsCandidate(user, 0.5) == second);
+        TaskFolder morse = server.Service<TaskDesk>().Catalog.Find("morse");
+        foreach (bool second in new[] { false, true })
+        {
+            (string user, string model) = (Of(second), second ? candidate.Hash : champion);
+            JsonObject answer = await server.PostAsync("/v1/tasks/morse", TaskOf("text", "sos", user));
+            Assert.Equal(model, (string)answer["model_hash"]!);
+            JsonArray segments = (await server.PostAsync("/v1/translate", Translation(user)))["segments"]!.AsArray();
+            var sheets = server.Service<TaskSheets>();
+            await sheets.AskAsync(user, morse, new Dictionary<string, string> { ["text"] = "sos" }); // the page
+            Guid[] made = [Guid.Parse((string)answer["generation_id"]!), (await sheets.ReadAsync(user, "morse")).Answers[0].Generation,
+                .. segments.Select(Id)];
+            foreach (Guid one in made)
+            {
+                Generation recorded = (await store.FindGenerationAsync(one))!;
+                Assert.Equal((id, second ? "candidate" : "champion", 0.5, model),
+                    (recorded.Rollout, recorded.Variant, recorded.Propensity, recorded.ModelHash));
+                await server.PostAsync("/feedback", new() { ["inference_id"] = one.ToString(), ["metric_name"] = "keep", ["value"] = true,
+                    ["user"] = user });
+            }
+        }
+        JsonObject status = await server.GetAsync($"{Path}/{id}");
+        foreach (string arm in new[] { "champion_arm", "candidate_arm" })
+            Assert.Equal((1, 5, 5, 1.0), ((int)status[arm]!["people"]!, (int)status[arm]!["answers"]!, (int)status[arm]!["judged_answers"]!,
+                (double)status[arm]!["acceptance"]!));
+
+        // Who says no name is drawn by request, a text's sentences together.
+        JsonArray nameless = (await server.PostAsync("/v1/translate", Translation("")))["segments"]!.AsArray();
+        Generation[] both = await Task.WhenAll(nameless.Select(async one => (await store.FindGenerationAsync(Id(one)))!));
+        Assert.Single(both.Select(one => (one.Rollout, one.Variant)).Distinct());
+        Assert.Equal(id, both[0].Rollout);
+
+        // Who names a model gets that one; what the candidate has no tokens for is no part of it, whoever asks.
+        JsonObject named = TaskOf("text", "sos", Of(true)), said = TaskOf("word", "cat", Of(true));
+        named["model"] = champion;
+        foreach ((string task, JsonObject ask) in new[] { ("morse", named), ("say", said) })
+        {
+            JsonObject answer = await server.PostAsync($"/v1/tasks/{task}", ask);
+            Assert.Equal(champion, (string)answer["model_hash"]!);
+            Assert.Null((await store.FindGenerationAsync(Guid.Parse((string)answer["generation_id"]!)))!.Rollout);
+        }
+
+        static Guid Id(JsonNode? segment) => Guid.Parse((string)segment!["generation_id"]!);
+        static JsonObject TaskOf(string field, string value, string user) =>
+            new() { ["fields"] = new JsonObject { [field] = value }, ["user"] = user };
+        static JsonObject Translation(string user) => new() { ["segments"] = new JsonArray("One house.", "Two.", "Three."), ["source"] = "en",
+            ["target"] = "es", ["engine"] = "model", ["user"] = user };
     }
 
     [Theory]

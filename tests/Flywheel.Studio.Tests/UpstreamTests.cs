@@ -203,6 +203,18 @@ public sealed class UpstreamTests : IAsyncLifetime
         Assert.InRange((double)status["candidate_arm"]!["cost_per_accepted"]!, 1e-9, 3); // an hour at most
         Assert.Equal((theirs, 20 - theirs), ((int)status["champion_arm"]!["answers"]!, (int)status["candidate_arm"]!["answers"]!));
 
+        // A translation goes where its person's chats go.
+        await using (FlywheelStore store = await _server.OpenStoreAsync())
+            foreach (bool theirsToo in new[] { true, false })
+            {
+                string user = asked.First(answer => ((string)answer.Value["model"]! == "other") == theirsToo).Key;
+                JsonObject translated = await _server.PostAsync("/v1/translate", new() { ["segments"] = new JsonArray("One house."),
+                    ["source"] = "en", ["target"] = "es", ["engine"] = "model", ["user"] = user });
+                Generation drafted = (await store.FindGenerationAsync(Guid.Parse((string)translated["segments"]![0]!["generation_id"]!)))!;
+                Assert.Equal((theirsToo ? "other" : null, id, theirsToo ? "champion" : "candidate"),
+                    (drafted.Upstream, drafted.Rollout, drafted.Variant));
+            }
+
         // What only a model of ours can do is no part of it.
         JsonObject special = Chat("flywheel");
         special["top_k"] = 3;

@@ -49,7 +49,7 @@ internal static class TaskEndpoints
             ?? throw ApiException.BadField("fields", "field 'fields' is missing, expected an object with the fields of the task",
                 "missing_required_parameter");
         IReadOnlyDictionary<string, string> values = Read(task, fields, host.Current.Folder);
-        await using GenerationGroup group = desk.Start(task, values, (model, order) => order with
+        await using GenerationGroup group = desk.Start(task, values, UpstreamFields.UnitOf(body), (model, order) => order with
         {
             Adapter = body["model"] is null ? order.Adapter : GenerationFields.Adapter(body, model),
             User = body.Text("user", maxLength: 200) ?? "",

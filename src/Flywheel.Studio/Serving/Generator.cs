@@ -26,12 +26,14 @@ internal sealed class Generator(ModelHost host, ServingContext serving, Func<ulo
     /// <param name="cancellation">Ends it.</param>
     /// <param name="unit">Who asks, where a rollout may choose the model: empty when nobody says; null when the request names its
     /// model.</param>
+    /// <param name="fitsBoth">Whether both models of a rollout can be asked it; null where any model can.</param>
     /// <exception cref="Engine.QueueFullException">Too many wait.</exception>
-    public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation, string? unit = null)
+    public GenerationGroup Start(Func<ServedModel, GenerationOrder> makeOrder, CancellationToken cancellation, string? unit = null,
+        Func<ModelFolder, ModelFolder, bool>? fitsBoth = null)
     {
         Actor.Demand(Scopes.Inference);
         serving.Ending.RefuseWhenStopping();
-        return Start(rollouts.Assign(unit, fitsUpstream: false), makeOrder, cancellation);
+        return Start(rollouts.Assign(unit, fitsUpstream: false, fitsBoth), makeOrder, cancellation);
     }
 
     /// <summary>The same where somebody else's model may answer.</summary>

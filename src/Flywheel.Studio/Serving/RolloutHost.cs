@@ -87,7 +87,9 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
     /// <summary>Where a request goes.</summary>
     /// <param name="unit">Who asks, or which conversation; empty when nobody says, null when the request names its model.</param>
     /// <param name="fitsUpstream">It can be asked of somebody else's model, too.</param>
-    public Destination Assign(string? unit, bool fitsUpstream)
+    /// <param name="fitsBoth">Of the champion and the candidate, where both are ours: whether the request can be asked of either; null
+    /// where any can. What one of them cannot be asked goes to the champion, outside the rollout, whichever arm it would fall to.</param>
+    public Destination Assign(string? unit, bool fitsUpstream, Func<ModelFolder, ModelFolder, bool>? fitsBoth = null)
     {
         if (unit is null) return new(host.Acquire());
         // A workspace with a model of its own takes no part in what is tried on the model that all share.
@@ -98,7 +100,8 @@ internal sealed class RolloutHost(ModelHost host, ModelSwitch models, FlywheelSt
         }
         if (Live is not { } live)
             return fitsUpstream && Volatile.Read(ref _answering) is { } answering ? new(null, answering) : new(host.Acquire());
-        if (live.NeedsUpstream && !fitsUpstream) return new(host.Acquire());
+        if (live.NeedsUpstream && !fitsUpstream
+            || live.Candidate is { } other && fitsBoth?.Invoke(host.Current.Folder, other.Folder) == false) return new(host.Acquire());
         double share = live.Row.Share;
         bool candidate = unit.Length > 0
             ? live.Split.IsCandidate(unit, share) : RandomNumberGenerator.GetInt32(1 << 30) < share * (1 << 30);

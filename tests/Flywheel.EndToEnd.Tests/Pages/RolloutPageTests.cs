@@ -39,6 +39,9 @@ public sealed class RolloutPageTests : IAsyncLifetime
 
         await _studio.CrashAndRestartAsync();
         Assert.Equal(before, await AskAllAsync());
+        foreach (string user in before.DistinctBy(person => person.Value).Select(person => person.Key))
+            Assert.Equal(before[user], (string)(await _studio.Server.PostAsync("/v1/tasks/arithmetic",
+                new() { ["fields"] = new JsonObject { ["a"] = "2", ["op"] = "+", ["b"] = "2" }, ["user"] = user }))["model_hash"]!);
 
         IPage page = await _studio.OpenAsync("/loop");
         ILocator card = page.Locator("section.rollout");

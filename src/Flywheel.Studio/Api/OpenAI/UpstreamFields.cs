@@ -25,7 +25,7 @@ internal static class UpstreamFields
     ];
 
     /// <summary>Who is split by a rollout: the user, else whom the request says to hang together; null when it names its model.</summary>
-    public static string? UnitOf(RequestBody body) => body.RequiredText("model") != GenerationFields.AnyModel ? null
+    public static string? UnitOf(RequestBody body) => (body.Text("model") ?? GenerationFields.AnyModel) != GenerationFields.AnyModel ? null
         : body.Text("user", 200) is { Length: > 0 } user ? user
         : (body.Text("safety_identifier") ?? body.Text("prompt_cache_key")) is { Length: > 0 } key ? $"key\n{key}" : "";
 

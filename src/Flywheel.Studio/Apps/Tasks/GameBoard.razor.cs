@@ -150,7 +150,7 @@ public sealed partial class GameBoard
                 Folder.Check(new Dictionary<string, string> { [GameTask.History] = Rules.Spell(_history) });
             // What the search chose is asked of the model like any answer, so that the move is a generation with its own log-probability.
             string only = Grammar.Parse($"root ::= {ReservedTokens.Symbols(Rules.MoveTokens)[Rules.Symbol(advice.Best)]}").Source;
-            await using GenerationGroup group = Desk.Start(Folder, values,
+            await using GenerationGroup group = Desk.Start(Folder, values, unit: null, // a game is one opponent's
                 (_, order) => order with { User = Visit.Person, Sampler = order.Sampler with { Grammar = only } }, CancellationToken.None);
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
             _generations[_history.Count] = group.Choices[0].Id;

@@ -16,12 +16,14 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
     /// <summary>Begins an answer.</summary>
     /// <param name="task">The task.</param>
     /// <param name="values">Checked.</param>
+    /// <param name="unit">Who asks, where a rollout may choose the model: empty when nobody says; null where the model that serves is
+    /// meant.</param>
     /// <param name="change">What the request wants otherwise.</param>
     /// <param name="cancellation">Ends it.</param>
     /// <exception cref="FlywheelException">The model cannot be asked this.</exception>
     /// <exception cref="QueueFullException">Too many wait.</exception>
     public GenerationGroup Start(TaskFolder task, IReadOnlyDictionary<string, string> values,
-        Func<ServedModel, GenerationOrder, GenerationOrder> change, CancellationToken cancellation) =>
+        string? unit, Func<ServedModel, GenerationOrder, GenerationOrder> change, CancellationToken cancellation) =>
         generator.Start(model =>
         {
             TaskAsk ask = TaskAsk.For(task, values, model.FolderHere, model.Defaults);
@@ -34,7 +36,14 @@ internal sealed class TaskDesk(Generator generator, FlywheelStore store)
                 App = Generation.TaskApp + task.Name,
                 Adapter = model.OwnHere?.Adapter,
             });
-        }, cancellation);
+        }, cancellation, unit, (champion, candidate) => FitsBoth(task, champion, candidate));
+
+    /// <summary>Whether a question means the same to two models: both have its tokens, and see the same in the symbols of a
+    /// picture.</summary>
+    private static bool FitsBoth(TaskFolder task, ModelFolder champion, ModelFolder candidate) =>
+        TaskAsk.Fault(task, champion) is null && TaskAsk.Fault(task, candidate) is null
+        && (task.Description.Fields.All(field => field.WidgetOrDefault != TaskField.Picture)
+            || PictureCodec.Of(champion)?.Hash == PictureCodec.Of(candidate)?.Hash);
 
     /// <summary>Why the served model cannot do the task's page; null when it can. A board shows what the model expects, too.</summary>
     public static string? FaultOf(TaskFolder task, ModelFolder model) =>

@@ -86,7 +86,8 @@ internal sealed class TaskSheets(Documents documents, FlywheelStore store, TaskD
     public async Task AskAsync(string person, TaskFolder task, IReadOnlyDictionary<string, string> values)
     {
         Guid id = IdOf(person, task.Name);
-        await using GenerationGroup group = desk.Start(task, values, (_, order) => order with { User = person }, CancellationToken.None);
+        await using GenerationGroup group = desk.Start(task, values, person, (_, order) => order with { User = person },
+            CancellationToken.None);
         _asking[id] = 0;
         _changed.Ring(id);
         try

@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+using Flywheel.Engine;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
 using Flywheel.Studio.Serving;
@@ -24,16 +26,38 @@ internal sealed class ModelEngine(Generator generator, TimeProvider time) : IDra
         CancellationToken cancellation = default)
     {
         var drafts = new EngineDraft[texts.Count];
+        // One model drafts what is asked together, also where nobody says who asks.
+        string unit = caller.User.Length > 0 ? caller.User : $"request\n{Guid.NewGuid()}";
         await Parallel.ForAsync(0, texts.Count, new ParallelOptions { MaxDegreeOfParallelism = AtOnce, CancellationToken = cancellation },
             async (i, stop) =>
         {
-            await using GenerationGroup group = generator.Start(model => Order(model, texts[i], from, to, caller), stop);
+            await using GenerationGroup group = generator.StartChat(model => Order(model, texts[i], from, to, caller),
+                () => Ask(texts[i], from, to, caller), fitsUpstream: true, upstream: null, unit, stop);
             await foreach (ChoiceEvent _ in group.Events) { } // ends recorded
             stop.ThrowIfCancellationRequested();
             Choice answer = group.Choices[0];
             drafts[i] = new EngineDraft(answer.Text.Trim(), answer.Id);
         });
         return drafts;
+    }
+
+    /// <summary>The same for somebody else's model, which knows itself how much it can read.</summary>
+    private static (JsonObject Ask, GenerationOrder Order) Ask(string text, string from, string to, DraftCaller caller)
+    {
+        Conversation conversation = TranslationPrompt.Ask(text, from, to);
+        JsonObject ask = conversation.ToJson();
+        int most = 32 + 3 * text.Length; // tokens: none is shorter than a letter
+        (ask["temperature"], ask["max_tokens"]) = (0, most);
+        return (ask, new GenerationOrder
+        {
+            Conversation = conversation,
+            Prompts = [[]],
+            MaxTokens = most,
+            Sampler = new SamplerOptions { Temperature = 0 },
+            User = caller.User,
+            Owner = caller.Owner,
+            App = caller.App,
+        });
     }
 
     private GenerationOrder Order(ServedModel model, string text, string from, string to, DraftCaller caller)

@@ -2,6 +2,7 @@ using Flywheel.Engine;
 using Flywheel.Loop;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
+using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Flywheel.Studio.Shell;
 using Microsoft.AspNetCore.Components;
@@ -254,7 +255,7 @@ public sealed partial class TranslatePage
             await Js.InvokeVoidAsync("flywheel.forget", document.Id.ToString("N"), $"segment-{number}");
             await LoadAsync(document.Id);
         }
-        catch (Exception e) when (e is FlywheelException or QueueFullException)
+        catch (Exception e) when (e is FlywheelException or QueueFullException or ApiException)
         {
             _problem = e.Message;
         }

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Flywheel.Engine;
 using Flywheel.Loop.Translation;
 using Flywheel.Model;
+using Flywheel.Studio.OpenAI;
 using Microsoft.Extensions.Logging;
 
 namespace Flywheel.Studio.Apps.Translate;
@@ -62,7 +63,7 @@ internal sealed class TranslationWriter(Translator translator, Translations tran
         {
             // What is drafted is drafted.
         }
-        catch (Exception e) when (e is FlywheelException or QueueFullException)
+        catch (Exception e) when (e is FlywheelException or QueueFullException or ApiException)
         {
             live.Fault = e.Message;
         }
