@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using Flywheel.Cli;
+using Flywheel.Loop;
 using Flywheel.Model;
 using Flywheel.Training;
 using Spectre.Console;
@@ -34,6 +35,11 @@ catch (FlywheelException e)
     errors.MarkupLineInterpolated($"[red]error:[/] {e.Message}");
     return e is RanksLostException ? ExitCodes.RanksLost : ExitCodes.UserError;
 }
+catch (Exception e) when (StoreFaults.Of(e) is { } fault)
+{
+    errors.MarkupLineInterpolated($"[red]error:[/] {Away(fault)} ({e.GetBaseException().Message})");
+    return ExitCodes.UserError;
+}
 catch (OperationCanceledException)
 {
     errors.MarkupLine("[yellow]stopped[/]");
@@ -41,3 +47,11 @@ catch (OperationCanceledException)
 }
 
 string Words(Command command) => command == root ? "" : $"{Words((Command)command.Parents.First())} {command.Name}";
+
+// The record was opened, and then its database went.
+static string Away(StoreFault fault) => fault switch
+{
+    StoreFault.Full => "the disk of the record's database is full; make room and run the command again",
+    StoreFault.Locked => "the record's database is locked by another program; run the command again when that has ended",
+    _ => "the record's database does not answer any more; see that it runs and run the command again",
+};

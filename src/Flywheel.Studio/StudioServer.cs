@@ -32,6 +32,7 @@ using Microsoft.AspNetCore.Hosting.Server.Features;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
@@ -102,8 +103,11 @@ public sealed class StudioServer : IAsyncDisposable
         await using (server)
         {
             ready(server);
-            await Task.Delay(Timeout.Infinite, cancellation).ContinueWith(_ => { }, TaskScheduler.Default);
+            using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellation, server._app.Lifetime.ApplicationStopping);
+            await Task.Delay(Timeout.Infinite, over.Token).ContinueWith(_ => { }, TaskScheduler.Default);
         }
+        if (!cancellation.IsCancellationRequested)
+            throw new FlywheelException("a part of the server has failed, as is said above, so the server has stopped; start it again");
         return server.End!;
     }
 
@@ -236,7 +240,7 @@ public sealed class StudioServer : IAsyncDisposable
         builder.Logging.ClearProviders().AddSimpleConsole(console => (console.SingleLine, console.TimestampFormat) = (true, "HH:mm:ss "))
             .SetMinimumLevel(LogLevel.Warning)
             .AddFilter("Flywheel", LogLevel.Information)
-            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.None) // a failing start is thrown, and said once
+            .AddFilter("Microsoft.Extensions.Hosting", LogLevel.Critical) // a failing start is thrown, and said once
             // anybody can send forwarding headers; those of strangers are passed over
             .AddFilter("Microsoft.AspNetCore.HttpOverrides", LogLevel.Error)
             .AddFilter("Microsoft.AspNetCore.StaticFiles", LogLevel.Error) // the pages' files come from the build's list, not from wwwroot
@@ -244,6 +248,8 @@ public sealed class StudioServer : IAsyncDisposable
         builder.Services.Configure<ConsoleLoggerOptions>(console => console.LogToStandardErrorThreshold = LogLevel.Trace);
 
         IServiceCollection services = builder.Services;
+        services.RemoveAll<ILoggerProvider>().AddSingleton<ConsoleLoggerProvider>().AddSingleton<ILoggerProvider>(provider =>
+            new StoreFaultLog(provider.GetRequiredService<ConsoleLoggerProvider>(), TimeProvider.System));
         services.AddSingleton<IHostLifetime, NoLifetime>(); // Ctrl-C is the command line's
         services.Configure<HostOptions>(host => host.ShutdownTimeout = options.DrainTime + CutTime);
         services.AddSingleton(TimeProvider.System);

@@ -14,61 +14,11 @@ internal static class BenchCommand
 {
     public static Command Create()
     {
-        return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Sessions(),
-            Quality(), Record(), Lineage(), TrainBenchCommand.Train(), TrainBenchCommand.Optimizers(), VoiceBenchCommand.Segments(),
+        return new Command("bench", "Measure this machine.
+Example: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(), Sessions(),
+            Quality(), RecordBenchCommand.Record(), RecordBenchCommand.Lineage(), TrainBenchCommand.Train(), TrainBenchCommand.Optimizers(),
+            VoiceBenchCommand.Segments(),
             VoiceBenchCommand.Dub() };
-    }
-
-    private static Option<string?> Database() =>
-        new("--database")
-            { Description = "Connection string of a PostgreSQL database to measure beside SQLite, in a schema that is dropped afterwards" };
-
-    private static Command Record()
-    {
-        Option<string?> database = Database();
-        var command = new Command("record",
-            "What durable recording costs: milliseconds until a generation is on disk, against the bare sync of a file.\nExample: ./flywheel bench record --database \"Host=/var/run/postgresql;Database=flywheel\"") { database };
-        command.SetAction(async (parse, _) =>
-        {
-            int[] callers = [1, 4, 16, 64];
-            string? server = parse.GetValue(database);
-            Table table = new Table().Title("200 + 200 tokens a generation, durable")
-                .AddColumns("database", "callers at once", "p50 ms", "p99 ms", "generations/s");
-            foreach (string? measured in server is null ? (string?[])[null] : [null, server])
-            {
-                ((double p50, double p99), IReadOnlyList<RecordFigures> figures) =
-                    await RecordBenchmark.RunAsync(new FlywheelHome().Cache, callers, measured);
-                if (measured is null) table.AddRow("bare 4 KiB sync", "", $"{p50:F2}", $"{p99:F2}", "");
-                foreach (RecordFigures run in figures)
-                    table.AddRow(measured is null ? "SQLite" : "PostgreSQL", $"{run.Callers}", $"{run.P50Ms:F2}", $"{run.P99Ms:F2}",
-                        $"{run.PerSecond:N0}");
-            }
-            AnsiConsole.Write(table);
-        });
-        return command;
-    }
-
-    private static Command Lineage()
-    {
-        Option<string?> database = Database();
-        var rows = new Option<int>("--rows") { Description = "Generations, each with feedback and an example",
-            DefaultValueFactory = _ => 1_000_000 };
-        var command = new Command("lineage",
-            "How long it takes to find the models that learnt from a feedback, in a record of many rows.\nExample: ./flywheel bench lineage --rows 1000000") { rows, database };
-        command.SetAction(async (parse, _) =>
-        {
-            string? server = parse.GetValue(database);
-            Table table = new Table().Title($"{parse.GetValue(rows):N0} generations, feedbacks and examples")
-                .AddColumns("database", "first ms", "p50 ms", "p99 ms", "rows made in s");
-            foreach (string? measured in server is null ? (string?[])[null] : [null, server])
-            {
-                LineageFigures found = await LineageBenchmark.RunAsync(new FlywheelHome().Cache, parse.GetValue(rows), measured);
-                table.AddRow(measured is null ? "SQLite" : "PostgreSQL", $"{found.FirstMs:F1}", $"{found.P50Ms:F1}", $"{found.P99Ms:F1}",
-                    $"{found.FillSeconds:F0}");
-            }
-            AnsiConsole.Write(table);
-        });
-        return command;
     }
 
     private static Command Context()

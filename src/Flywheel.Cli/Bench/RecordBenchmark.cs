@@ -51,7 +51,7 @@ public static class RecordBenchmark
         {
             for (int i; (i = Interlocked.Increment(ref next)) < count;)
             {
-                Generation generation = Example(i);
+                Generation generation = Example(i, Tokens);
                 long start = Stopwatch.GetTimestamp();
                 await store.RecordAsync(generation);
                 latencies[i] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
@@ -81,10 +81,12 @@ public static class RecordBenchmark
         return (values[values.Length / 2], values[(int)(0.99 * (values.Length - 1))]);
     }
 
-    private static Generation Example(int seed)
+    /// <param name="seed">Decides what is in it.</param>
+    /// <param name="tokens">Of its prompt, and of its answer.</param>
+    internal static Generation Example(int seed, int tokens)
     {
         var random = new Random(seed);
-        int[] ids = [.. Enumerable.Range(0, Tokens).Select(_ => random.Next(32_000))];
+        int[] ids = [.. Enumerable.Range(0, tokens).Select(_ => random.Next(32_000))];
         float[] logprobs = [.. ids.Select(_ => -5 * random.NextSingle())];
         return new()
         {
@@ -93,10 +95,10 @@ public static class RecordBenchmark
             Time = DateTimeOffset.UtcNow,
             ModelHash = new('0', 64),
             FinishReason = FinishReason.Stop,
-            NumPromptTokens = Tokens,
-            NumTokens = Tokens,
-            Payload = new() { Conversation = new([Message.User(new string('x', 600))]), Text = new string('y', 800), PromptTokens = ids,
-                Tokens = ids, Logprobs = logprobs, SamplerLogprobs = logprobs, Sampler = new SamplerOptions() },
+            NumPromptTokens = tokens,
+            NumTokens = tokens,
+            Payload = new() { Conversation = new([Message.User(new string('x', 3 * tokens))]), Text = new string('y', 4 * tokens),
+                PromptTokens = ids, Tokens = ids, Logprobs = logprobs, SamplerLogprobs = logprobs, Sampler = new SamplerOptions() },
         };
     }
 }

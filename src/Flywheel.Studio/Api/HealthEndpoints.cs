@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Flywheel.Loop;
 using Flywheel.Studio.OpenAI;
 using Flywheel.Studio.Serving;
 using Microsoft.AspNetCore.Http;
@@ -13,12 +14,29 @@ internal static class HealthEndpoints
 {
     public static Task LiveAsync(HttpContext http, ModelHost host) => AnswerAsync(http, host, Fault(host));
 
-    public static Task ReadyAsync(HttpContext http, ModelHost host, ServerEnding ending) =>
-        AnswerAsync(http, host, Fault(host) ?? Busy(ending));
+    public static async Task ReadyAsync(HttpContext http, ModelHost host, ServerEnding ending, FlywheelStore store) =>
+        await AnswerAsync(http, host, await ReasonAsync(host, ending, store, http.RequestAborted));
 
-    public static Task BothAsync(HttpContext http, ModelHost host, ServerEnding ending) =>
-        AnswerAsync(http, host, Fault(host)
-            ?? Busy(ending), ("live", Fault(host) is null), ("ready", (Fault(host) ?? Busy(ending)) is null));
+    public static async Task BothAsync(HttpContext http, ModelHost host, ServerEnding ending, FlywheelStore store)
+    {
+        string? reason = await ReasonAsync(host, ending, store, http.RequestAborted);
+        await AnswerAsync(http, host, reason, ("live", Fault(host) is null), ("ready", reason is null));
+    }
+
+    /// <summary>Why it takes no requests now; null: it does.</summary>
+    private static async Task<string?> ReasonAsync(ModelHost host, ServerEnding ending, FlywheelStore store, CancellationToken cancellation)
+    {
+        if ((Fault(host) ?? Busy(ending)) is { } own) return own;
+        try
+        {
+            await store.ChampionAsync(cancellation);
+            return null;
+        }
+        catch (Exception e) when (StoreFaults.Of(e) is not null)
+        {
+            return ErrorAnswers.From(e).Message;
+        }
+    }
 
     private static string? Fault(ModelHost host) =>
         host.Current.Engine.Defect is { } defect

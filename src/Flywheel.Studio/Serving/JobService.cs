@@ -1,3 +1,4 @@
+using Flywheel.Loop;
 using Flywheel.Loop.Jobs;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -22,12 +23,26 @@ internal sealed class JobService(JobQueue queue, IEnumerable<JobKind> kinds, Ser
             [.. kinds.GroupBy(kind => kind.Line)
                 .Select(line => new JobWorker(queue, line.ToDictionary(kind => kind.Name, kind => kind.Handler, StringComparer.Ordinal))
         {
-            Failed = (what, e) => log.LogWarning("{What} failed: {Message}", what, e.GetBaseException().Message),
+            Failed = Say,
         })];
-        // What a killed server of this machine had begun need not wait until its claim runs out.
-        foreach (JobRow left in (await queue.ListAsync(state: JobState.Running, cancellation: stoppingToken)).Where(job =>
-            JobWorker.IsDead(job.ClaimedBy))) await queue.GiveUpAsync(left, stoppingToken);
+        try
+        {
+            // What a killed server of this machine had begun need not wait until its claim runs out.
+            foreach (JobRow left in (await queue.ListAsync(state: JobState.Running, cancellation: stoppingToken)).Where(job =>
+                JobWorker.IsDead(job.ClaimedBy))) await queue.GiveUpAsync(left, stoppingToken);
+        }
+        catch (Exception e) when (StoreFaults.Of(e) is not null)
+        {
+            Say("giving up what a killed server had begun", e); // it waits until the claim runs out
+        }
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken, ending.Begun);
         await Task.WhenAll(workers.Select(worker => worker.RunAsync(stop.Token)));
+    }
+
+    // The log counts what fails for want of the database by its exception.
+    private void Say(string what, Exception e)
+    {
+        if (StoreFaults.Of(e) is not null) log.LogWarning(e, "{What} failed", what);
+        else log.LogWarning("{What} failed: {Message}", what, e.GetBaseException().Message);
     }
 }

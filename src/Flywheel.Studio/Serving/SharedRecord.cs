@@ -32,6 +32,7 @@ internal sealed class SharedRecord(FlywheelStore store, ModelHost host, Translat
                 try
                 {
                     await FollowAsync(stoppingToken);
+                    if (_said is not null) log.LogInformation("What other servers do to the record is followed again");
                     _said = null;
                 }
                 catch (Exception e) when (!stoppingToken.IsCancellationRequested)

@@ -41,8 +41,8 @@ internal static partial class ErrorAnswers
         {
             ApiException answer = From(e);
             if (answer.Status >= 500)
-                log.LogError(answer.Status == 500 ? e : null, "{Method} {Path} failed: {Message}", http.Request.Method, http.Request.Path,
-                StoreFaults.Of(e) is null ? answer.Message : $"{answer.Message} ({e.GetBaseException().Message})");
+                log.LogError(answer.Status == 500 || StoreFaults.Of(e) is not null ? e : null, "{Method} {Path} failed: {Message}",
+                    http.Request.Method, http.Request.Path, answer.Message);
             await Write(http, answer);
         }
     }
@@ -118,7 +118,8 @@ internal static partial class ErrorAnswers
         catch (Exception e) when (!http.Response.HasStarted && (e is ApiException || StoreFaults.Of(e) is not null))
         {
             ApiException answer = From(e);
-            if (answer.Status >= 500) log.LogError("{Path} failed: {Message}", PageOf(http), e.GetBaseException().Message);
+            if (answer.Status >= 500)
+                log.LogError(StoreFaults.Of(e) is null ? null : e, "{Path} failed: {Message}", PageOf(http), answer.Message);
             http.Response.StatusCode = answer.Status;
             if (answer.RetryAfter is { } wait)
                 http.Response.Headers.RetryAfter = Math.Ceiling(wait.TotalSeconds).ToString(CultureInfo.InvariantCulture);
