@@ -38,10 +38,14 @@ internal static class ArchiveFiles
     public static async Task ImportAsync(FlywheelStore store, string path, ArchiveTarget target, CancellationToken cancellation)
     {
         IReadOnlyList<ArchiveCount> counts;
+        bool isListed = await LookAsync(path, file => file.IsListed, cancellation);
         await using (FileStream file = Open(path)) counts =
             await new Archives(store, TimeProvider.System).ImportAsync(file, Path.GetFileName(path), target, cancellation);
         if (counts.Count == 0) Console.WriteLine("There was nothing in it.");
         foreach (ArchiveCount count in counts) Console.WriteLine($"  {count.Name,-13} {SaysOf(count)}");
+        Console.WriteLine(isListed
+            ? "Each file in it has the checksum that its manifest lists: it is whole and undamaged. Who wrote it, and whether that is true, no checksum proves."
+            : "It is of a version that lists no checksums: whether anything was taken out of it cannot be told.");
         if (!target.MayTeach && counts.Any(count => count is { Name: "feedback", Imported: > 0 }))
             Console.WriteLine("No model learns from that feedback; import with --teach where the person agreed to it.");
         if (RunningServer.Find(store.Home) is { } server
@@ -49,12 +53,12 @@ internal static class ArchiveFiles
             Console.WriteLine($"The server at {server.Url} finds the translations and terms from its next start on.");
     }
 
-    /// <summary>Whose rows are in one.</summary>
-    public static async Task<IReadOnlyList<(string User, string? Name)>> PeopleAsync(string path, CancellationToken cancellation)
+    /// <summary>What its directory and manifest say.</summary>
+    public static async Task<T> LookAsync<T>(string path, Func<ArchiveFile, T> look, CancellationToken cancellation)
     {
         await using FileStream stream = Open(path);
         using ArchiveFile file = await ArchiveFile.OpenAsync(stream, Path.GetFileName(path), cancellation);
-        return file.People;
+        return look(file);
     }
 
     private static FileStream Open(string path) =>

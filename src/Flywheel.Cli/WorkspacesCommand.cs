@@ -130,7 +130,7 @@ internal static class WorkspacesCommand
             {
                 if (pair.Split('=') is not [{ Length: > 0 } there, { Length: > 0 } here])
                     throw new FlywheelException($"--person is '{pair}', expected THERE=HERE, such as ben=ben.ito");
-                named ??= await ArchiveFiles.PeopleAsync(path, cancellation);
+                named ??= await ArchiveFiles.LookAsync(path, archive => archive.People, cancellation);
                 people[There(path, named, there)] = await PersonName.ResolveAsync(store, here, "--person", cancellation);
             }
             string owner = await PersonName.ResolveAsync(store, parse.GetValue(user)!, "--user", cancellation);

@@ -63,7 +63,7 @@ public sealed class DatabaseLossTests
                 using HttpClient http = new() { BaseAddress = new Uri(server.Url) };
                 using var over = new CancellationTokenSource(TimeSpan.FromSeconds(20));
                 int before = feedback.Count;
-                Task load = RecordRateBenchmark.AskAsync(http, "/on", rate: 500, TimeSpan.FromSeconds(3), seed: before,
+                Task load = RecordRateBenchmark.AskAsync(http, "/on", rate: 500, TimeSpan.FromSeconds(2), seed: before,
                     id => KeepAsync(http, id, over.Token), CancellationToken.None);
                 while (feedback.Count < before + 200 && !load.IsCompleted) await Task.Delay(5);
                 if (killed == "server")

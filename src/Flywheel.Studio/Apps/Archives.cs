@@ -107,7 +107,7 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
         return recorded;
     }
 
-    private async Task AddRecordingsAsync(ZipArchive archive, string? person, string? workspace, CancellationToken cancellation)
+    private async Task AddRecordingsAsync(ArchiveWriter archive, string? person, string? workspace, CancellationToken cancellation)
     {
         await using FlywheelDb db = store.AllTables();
         var added = new HashSet<string>(StringComparer.Ordinal);
@@ -122,12 +122,12 @@ public sealed class Archives(FlywheelStore store, TimeProvider time, Translation
                 if (_recordings.IsOf(hash, said.User) && added.Add(hash) && FileOf(hash) is var (path, ending))
                 {
                     // Sound of a film or an MP3 file is packed already.
-                    await using Stream to =
-                        await archive.CreateEntry($"{ArchiveFile.Folder}{hash}{ending}",
-                            ending is TakeEnding or ".wav" ? CompressionLevel.Optimal : CompressionLevel.NoCompression)
-                            .OpenAsync(cancellation);
-                    await using FileStream from = File.OpenRead(path);
-                    await from.CopyToAsync(to, cancellation);
+                    await archive.AddAsync($"{ArchiveFile.Folder}{hash}{ending}",
+                        ending is TakeEnding or ".wav" ? CompressionLevel.Optimal : CompressionLevel.NoCompression, async to =>
+                        {
+                            await using FileStream from = File.OpenRead(path);
+                            await from.CopyToAsync(to, cancellation);
+                        }, cancellation);
                 }
     }
 

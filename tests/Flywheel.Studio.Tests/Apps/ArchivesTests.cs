@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -158,7 +159,10 @@ public sealed partial class ArchivesTests : IAsyncLifetime
             (With(good, "documents.jsonl/x", "x"), "'documents.jsonl/x'"),
             (With(good, "manifest.json", null), "holds no manifest.json"),
             (With(good, "manifest.json", "[1]"), "manifest.json is no JSON object"),
-            (With(good, "manifest.json", """{"flywheel_archive": 2}"""), "flywheel_archive is 2, expected 1; a newer"),
+            (With(good, "manifest.json", """{"flywheel_archive": 3}"""), "flywheel_archive is 3, expected 1 to 2; a newer"),
+            (With(good, "manifest.json",
+                """{"flywheel_archive": 2, "scope": "person", "created": "2026-11-30T00:00:00Z", "people": [{"user": "ann"}]}"""),
+                "has no files"),
             (With(good, "manifest.json",
                 """{"flywheel_archive": 1, "scope": "home", "created": "2026-11-30T00:00:00Z", "people": [{"user": "ann"}]}"""),
                 "scope is 'home'"),
@@ -188,6 +192,43 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         }
         Assert.Empty(Recordings.In(_to.Home).Names());
         await Assert.ThrowsAsync<FlywheelException>(() => ImportAsync(_to, good, new ArchiveTarget(Ann, "nowhere")));
+    }
+
+    /// <summary>What is other, missing or more than the manifest lists is noticed. That somebody changed the list as well cannot be.</summary>
+    [Fact]
+    public async Task Import_OfAForgedArchive_IsRefusedUnlessItsListWasForgedToo()
+    {
+        await FillAsync(_from, Ann, 15);
+        byte[] good = await ExportAsync(_from, Ann);
+        string other = $"recordings/{new string('0', 64)}.take.wav";
+        Func<string, string, string?> edit = (entry, said) =>
+            entry == "document-versions.jsonl" ? said.Replace("product", "prodigy", StringComparison.Ordinal) : said;
+        foreach ((byte[] zip, string named) in new[]
+        {
+            (Rewritten(good, (entry, said) => entry == "feedback.jsonl" ? null : said, null, relists: false),
+                "'feedback.jsonl' is missing, which manifest.json lists"),
+            (Rewritten(good, (_, said) => said, (other, "x"), relists: false), "...', which manifest.json does not list"),
+            (Rewritten(good, edit, null, relists: false), "'document-versions.jsonl' cannot be unpacked: its SHA-256 is "),
+        })
+        {
+            FlywheelException refused = await Assert.ThrowsAsync<FlywheelException>(() => ImportAsync(_to, zip, new ArchiveTarget(Ann)));
+            Assert.Contains(named, refused.Message, StringComparison.Ordinal);
+            await using FlywheelDb db = _to.AllTables();
+            Assert.Equal((0, 0), (await db.Generations.CountAsync(), await db.Documents.CountAsync()));
+        }
+        foreach (bool isListed in (bool[])[true, false])
+        {
+            byte[] forged = Rewritten(good, (entry, said) =>
+            {
+                if (entry != "manifest.json" || isListed) return edit(entry, said);
+                JsonObject manifest = JsonNode.Parse(said)!.AsObject();
+                manifest.Remove("files");
+                manifest["flywheel_archive"] = 1;
+                return manifest.ToJsonString();
+            }, null);
+            using (ArchiveFile file = await ArchiveFile.OpenAsync(new MemoryStream(forged), "a.zip")) Assert.Equal(isListed, file.IsListed);
+            Assert.All(await ImportAsync(_to, forged, new ArchiveTarget($"{isListed}")), count => Assert.Equal(0, count.Damaged));
+        }
     }
 
     /// <summary>A zip of which any byte was changed comes in as it was, or not at all; nothing else happens.</summary>
@@ -520,7 +561,34 @@ public sealed partial class ArchivesTests : IAsyncLifetime
             using Stream to = archive.CreateEntry(name).Open();
             to.Write("no sound"u8);
         }
-        return changed.ToArray();
+        return Relisted(changed.ToArray());
+    }
+
+    /// <summary>As whoever forges an archive does it: the list says what is in it, whatever that is.</summary>
+    private static byte[] Relisted(byte[] zip)
+    {
+        using var made = new MemoryStream();
+        using (var read = new ZipArchive(new MemoryStream(zip)))
+        using (var write = new ZipArchive(made, ZipArchiveMode.Create, leaveOpen: true))
+        {
+            var files = new JsonObject();
+            foreach (ZipArchiveEntry entry in read.Entries.OrderBy(entry => entry.FullName == "manifest.json"))
+            {
+                using var bytes = new MemoryStream();
+                using (Stream from = entry.Open()) from.CopyTo(bytes);
+                if (entry.FullName != "manifest.json")
+                    files[entry.FullName] = Convert.ToHexStringLower(SHA256.HashData(bytes.ToArray()));
+                else if (JsonNode.Parse(bytes.ToArray()) is JsonObject manifest && manifest.Remove("files"))
+                {
+                    manifest["files"] = files;
+                    bytes.SetLength(0);
+                    bytes.Write(Encoding.UTF8.GetBytes(manifest.ToJsonString()));
+                }
+                using Stream to = write.CreateEntry(entry.FullName).Open();
+                to.Write(bytes.ToArray());
+            }
+        }
+        return made.ToArray();
     }
 
     private static byte[] With(byte[] zip, string name, string? text) =>
@@ -537,7 +605,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
 
     private static byte[] Twice(byte[] zip, string name) => Rewritten(zip, (_, said) => said, (name, ""));
 
-    private static byte[] Rewritten(byte[] zip, Func<string, string, string?> change, (string Name, string Text)? more)
+    private static byte[] Rewritten(byte[] zip, Func<string, string, string?> change, (string Name, string Text)? more,
+        bool relists = true)
     {
         using var made = new MemoryStream();
         using (var read = new ZipArchive(new MemoryStream(zip)))
@@ -559,7 +628,7 @@ public sealed partial class ArchivesTests : IAsyncLifetime
                 to.Write(Encoding.UTF8.GetBytes(one.Text));
             }
         }
-        return made.ToArray();
+        return relists ? Relisted(made.ToArray()) : made.ToArray();
     }
 
     /// <summary>Something of each kind, as the pages leave it: drafts that were kept, edited and taken back, texts with versions, a chat

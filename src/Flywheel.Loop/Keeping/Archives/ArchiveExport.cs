@@ -22,30 +22,31 @@ public static class ArchiveExport
     /// <param name="zip">Where to.</param>
     /// <param name="more">Adds files: what people recorded lies in no table.</param>
     /// <param name="cancellation">Ends it.</param>
-    public static Task WriteAsync(FlywheelStore store, string person, Stream zip, Func<ZipArchive, Task>? more = null,
+    public static Task WriteAsync(FlywheelStore store, string person, Stream zip, Func<ArchiveWriter, Task>? more = null,
         CancellationToken cancellation = default) =>
         WriteAsync(store, person, null, zip, more, cancellation);
 
     /// <summary>Of one person in one workspace, without what is theirs everywhere: the account, keys, passkeys, the audit.</summary>
-    /// <inheritdoc cref="WriteAsync(FlywheelStore, string, Stream, Func{ZipArchive, Task}?, CancellationToken)"/>
+    /// <inheritdoc cref="WriteAsync(FlywheelStore, string, Stream, Func{ArchiveWriter, Task}?, CancellationToken)"/>
     public static Task WriteInWorkspaceAsync(FlywheelStore store, string person, string workspace, Stream zip,
-        Func<ZipArchive, Task>? more = null, CancellationToken cancellation = default) =>
+        Func<ArchiveWriter, Task>? more = null, CancellationToken cancellation = default) =>
         WriteAsync(store, person, workspace, zip, more, cancellation);
 
     /// <summary>Of everybody in a workspace.</summary>
-    /// <inheritdoc cref="WriteAsync(FlywheelStore, string, Stream, Func{ZipArchive, Task}?, CancellationToken)"/>
-    public static Task WriteWorkspaceAsync(FlywheelStore store, string workspace, Stream zip, Func<ZipArchive, Task>? more = null,
+    /// <inheritdoc cref="WriteAsync(FlywheelStore, string, Stream, Func{ArchiveWriter, Task}?, CancellationToken)"/>
+    public static Task WriteWorkspaceAsync(FlywheelStore store, string workspace, Stream zip, Func<ArchiveWriter, Task>? more = null,
         CancellationToken cancellation = default) =>
         WriteAsync(store, null, workspace, zip, more, cancellation);
 
-    private static async Task WriteAsync(FlywheelStore store, string? person, string? workspace, Stream zip, Func<ZipArchive, Task>? more,
-        CancellationToken cancellation)
+    private static async Task WriteAsync(FlywheelStore store, string? person, string? workspace, Stream zip,
+        Func<ArchiveWriter, Task>? more, CancellationToken cancellation)
     {
         // At one moment: else what is begun between two queries would be named in one file and missing in another.
         await using FlywheelDb db = await store.Database.OpenSnapshotAsync(cancellation);
         db.Workspace = workspace; // a person's is what they have in all of them
-        await using ZipArchive archive = await ZipArchive.CreateAsync(zip, ZipArchiveMode.Create, leaveOpen: true, entryNameEncoding: null,
+        await using ZipArchive made = await ZipArchive.CreateAsync(zip, ZipArchiveMode.Create, leaveOpen: true, entryNameEncoding: null,
             cancellation);
+        var archive = new ArchiveWriter(made);
         var users = new HashSet<string>(StringComparer.Ordinal);
         string? User(string user) => person is null && users.Add(user) is var _ ? user : null;
 
@@ -80,11 +81,12 @@ public static class ArchiveExport
         HashSet<string> named = person is null ? users : [person];
         Dictionary<string, string> names = await db.Accounts.Where(row => named.Contains(row.User))
             .ToDictionaryAsync(row => row.User, row => row.Name, cancellation);
-        await using Stream manifest = await archive.CreateEntry(ArchiveManifest.Entry).OpenAsync(cancellation);
+        await using Stream manifest = await made.CreateEntry(ArchiveManifest.Entry).OpenAsync(cancellation);
         await JsonSerializer.SerializeAsync(manifest, new ArchiveManifest
         {
             FlywheelArchive = ArchiveManifest.Version, Scope = person is null ? ArchiveManifest.Workspace : ArchiveManifest.Person,
             Created = TimeProvider.System.GetUtcNow(),
+            Files = archive.Files,
             People = [.. named.Order(StringComparer.Ordinal).Select(user => new ArchivePerson(user, names.GetValueOrDefault(user)))],
         }, ArchiveJson.Options, cancellation);
 
@@ -105,14 +107,14 @@ public static class ArchiveExport
                 row => new { time = row.Time, did = row.Who == user, act = row.Act, about = row.About });
         }
 
-        async Task AddAsync<TRow, TLine>(string name, IQueryable<TRow> query, Func<TRow, TLine> line)
-        {
-            await using Stream stream = await archive.CreateEntry($"{name}.jsonl").OpenAsync(cancellation);
-            await foreach (TRow row in query.AsAsyncEnumerable().WithCancellation(cancellation))
+        Task AddAsync<TRow, TLine>(string name, IQueryable<TRow> query, Func<TRow, TLine> line) =>
+            archive.AddAsync($"{name}.jsonl", CompressionLevel.Optimal, async stream =>
             {
-                await JsonSerializer.SerializeAsync(stream, line(row), ArchiveJson.Options, cancellation);
-                await stream.WriteAsync(s_end, cancellation);
-            }
-        }
+                await foreach (TRow row in query.AsAsyncEnumerable().WithCancellation(cancellation))
+                {
+                    await JsonSerializer.SerializeAsync(stream, line(row), ArchiveJson.Options, cancellation);
+                    await stream.WriteAsync(s_end, cancellation);
+                }
+            }, cancellation);
     }
 }

@@ -4,7 +4,6 @@ using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using Flywheel.Model;
-using ICSharpCode.SharpZipLib.Checksum;
 
 namespace Flywheel.Loop.Keeping;
 
@@ -40,10 +39,14 @@ public sealed partial class ArchiveFile : IDisposable
 
     private ArchiveFile(ZipArchive zip, string name) => (_zip, _name) = (zip, name);
 
-    internal ArchiveManifest Manifest { get; private set; } = null!;
+    internal ArchiveManifest Manifest { get; private set; } = null!; // null while it is read itself
 
     /// <summary>It is everybody's of a workspace, and not one person's.</summary>
     public bool IsOfAWorkspace => Manifest.Scope == ArchiveManifest.Workspace;
+
+    /// <summary>It lists what is in it, with checksums: what is missing or other than it was written is noticed. Whether somebody changed
+    /// text and list together is not, nor whether it is true.</summary>
+    public bool IsListed => Manifest.Files is not null;
 
     /// <summary>Whose rows are in it: their users, with the names by which they signed in where it came from.</summary>
     public IReadOnlyList<(string User, string? Name)> People => [.. Manifest.People.Select(one => (one.User, one.Name))];
@@ -79,6 +82,7 @@ public sealed partial class ArchiveFile : IDisposable
         {
             file.Look();
             file.Manifest = await file.ReadManifestAsync(cancellation);
+            file.CheckList();
             return file;
         }
         catch
@@ -126,7 +130,7 @@ public sealed partial class ArchiveFile : IDisposable
     private async Task<ArchiveManifest> ReadManifestAsync(CancellationToken cancellation)
     {
         using var text = new MemoryStream();
-        await using (Unpacked stream = Open(ArchiveManifest.Entry)) await CopyAsync(stream, text, 1 << 20, ArchiveManifest.Entry,
+        await using (ArchiveEntry stream = Open(ArchiveManifest.Entry)) await CopyAsync(stream, text, 1 << 20, ArchiveManifest.Entry,
             cancellation);
         int version;
         try
@@ -139,9 +143,9 @@ public sealed partial class ArchiveFile : IDisposable
         {
             throw new FlywheelException($"{_name}: {ArchiveManifest.Entry} is no JSON object: {e.Message}", e);
         }
-        if (version != ArchiveManifest.Version)
+        if (version is < ArchiveManifest.Unlisted or > ArchiveManifest.Version)
             throw new FlywheelException(
-                $"{_name}: {ArchiveManifest.Entry}: flywheel_archive is {version}, expected {ArchiveManifest.Version}{(version > ArchiveManifest.Version ? "; a newer Flywheel made it" : "")}");
+                $"{_name}: {ArchiveManifest.Entry}: flywheel_archive is {version}, expected {ArchiveManifest.Unlisted} to {ArchiveManifest.Version}{(version > ArchiveManifest.Version ? "; a newer Flywheel made it" : "")}");
         ArchiveManifest manifest = Read<ArchiveManifest>(text.GetBuffer().AsSpan(0, (int)text.Length), ArchiveManifest.Entry);
         if (manifest.Scope is not (ArchiveManifest.Person or ArchiveManifest.Workspace))
             throw new FlywheelException(
@@ -152,6 +156,20 @@ public sealed partial class ArchiveFile : IDisposable
         return manifest;
     }
 
+    private void CheckList()
+    {
+        if (Manifest.Files is not { } listed)
+        {
+            if (Manifest.FlywheelArchive > ArchiveManifest.Unlisted)
+                throw new FlywheelException($"{_name}: {ArchiveManifest.Entry}: has no files, expected each with its SHA-256");
+            return;
+        }
+        if (listed.Keys.FirstOrDefault(file => !_entries.ContainsKey(file)) is { } missing)
+            throw new FlywheelException($"{_name}: '{Short(missing)}' is missing, which {ArchiveManifest.Entry} lists");
+        if (_entries.Keys.FirstOrDefault(file => file != ArchiveManifest.Entry && !listed.ContainsKey(file)) is { } added)
+            throw new FlywheelException($"{_name}: holds '{Short(added)}', which {ArchiveManifest.Entry} does not list");
+    }
+
     /// <summary>The lines of a file with what errors call each; none where the archive has no such file.</summary>
     internal async IAsyncEnumerable<(TLine Line, string Where)> LinesAsync<TLine>(string file,
         [EnumeratorCancellation] CancellationToken cancellation) where TLine : IArchiveLine
@@ -160,7 +178,7 @@ public sealed partial class ArchiveFile : IDisposable
         if (!_entries.ContainsKey(entry)) yield break;
         HashSet<string> people = [.. Manifest.People.Select(one => one.User)];
         int number = 0;
-        await using Unpacked stream = Open(entry);
+        await using ArchiveEntry stream = Open(entry);
         await foreach (ReadOnlyMemory<byte> bytes in SplitAsync(stream, entry, cancellation))
         {
             number++;
@@ -181,7 +199,7 @@ public sealed partial class ArchiveFile : IDisposable
     /// <exception cref="FlywheelException">It is larger, or damaged.</exception>
     public async Task CopyRecordingAsync(string recording, Stream to, long maxBytes, CancellationToken cancellation = default)
     {
-        await using Unpacked stream = Open(Folder + recording);
+        await using ArchiveEntry stream = Open(Folder + recording);
         await CopyAsync(stream, to, maxBytes, Folder + recording, cancellation);
     }
 
@@ -190,11 +208,11 @@ public sealed partial class ArchiveFile : IDisposable
 
     internal bool HasLines(string file) => _entries.ContainsKey($"{file}.jsonl");
 
-    private Unpacked Open(string entry)
+    private ArchiveEntry Open(string entry)
     {
         try
         {
-            return new Unpacked(_entries[entry].Open(), _entries[entry]);
+            return new ArchiveEntry(_entries[entry].Open(), _entries[entry], Manifest?.Files?.GetValueOrDefault(entry));
         }
         catch (Exception e) when (e is InvalidDataException or IOException or NotSupportedException)
         {
@@ -217,7 +235,7 @@ public sealed partial class ArchiveFile : IDisposable
         }
     }
 
-    private async Task CopyAsync(Unpacked from, Stream to, long maxBytes, string entry, CancellationToken cancellation)
+    private async Task CopyAsync(ArchiveEntry from, Stream to, long maxBytes, string entry, CancellationToken cancellation)
     {
         byte[] piece = ArrayPool<byte>.Shared.Rent(1 << 16);
         try
@@ -237,7 +255,7 @@ public sealed partial class ArchiveFile : IDisposable
     }
 
     /// <summary>Lines as bytes, each valid until the next is asked for.</summary>
-    private async IAsyncEnumerable<ReadOnlyMemory<byte>> SplitAsync(Unpacked stream, string entry,
+    private async IAsyncEnumerable<ReadOnlyMemory<byte>> SplitAsync(ArchiveEntry stream, string entry,
         [EnumeratorCancellation] CancellationToken cancellation)
     {
         byte[] piece = new byte[1 << 16];
@@ -259,7 +277,7 @@ public sealed partial class ArchiveFile : IDisposable
         if (rest.WrittenCount > 0) yield return rest.WrittenMemory;
     }
 
-    private async Task<int> ReadAsync(Unpacked stream, byte[] piece, string entry, CancellationToken cancellation)
+    private async Task<int> ReadAsync(ArchiveEntry stream, byte[] piece, string entry, CancellationToken cancellation)
     {
         try
         {
@@ -269,26 +287,6 @@ public sealed partial class ArchiveFile : IDisposable
         {
             throw Damaged(entry, e);
         }
-    }
-
-    /// <summary>What an entry unpacks to, compared with the length and the sum that the zip gives for it.</summary>
-    private sealed class Unpacked(Stream stream, ZipArchiveEntry entry) : IAsyncDisposable
-    {
-        private readonly Crc32 _sum = new();
-        private long _length;
-
-        /// <exception cref="InvalidDataException">It is not what was packed.</exception>
-        public async ValueTask<int> ReadAsync(byte[] piece, CancellationToken cancellation)
-        {
-            int read = await stream.ReadAsync(piece, cancellation);
-            _length += read;
-            _sum.Update(new ArraySegment<byte>(piece, 0, read));
-            if (_length > entry.Length || (read == 0 && (_length, _sum.Value) != (entry.Length, entry.Crc32)))
-                throw new InvalidDataException("it is not what was packed: its length or its checksum is another");
-            return read;
-        }
-
-        public ValueTask DisposeAsync() => stream.DisposeAsync();
     }
 
     internal static string Short(string text) =>

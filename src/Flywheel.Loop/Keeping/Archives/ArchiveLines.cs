@@ -8,8 +8,11 @@ namespace Flywheel.Loop.Keeping;
 /// <summary>What an archive is: <c>manifest.json</c> of its zip.</summary>
 internal sealed record ArchiveManifest
 {
-    /// <summary>The only one so far. What is not read here is refused.</summary>
-    public const int Version = 1;
+    /// <summary>What is written. What is not read here is refused.</summary>
+    public const int Version = 2;
+
+    /// <summary>The one before, which lists no files.</summary>
+    public const int Unlisted = 1;
 
     public const string Person = "person", Workspace = "workspace", Entry = "manifest.json";
 
@@ -22,6 +25,9 @@ internal sealed record ArchiveManifest
 
     /// <summary>Users whose rows are in it; of a workspace with the names by which they sign in.</summary>
     public required IReadOnlyList<ArchivePerson> People { get; init; }
+
+    /// <summary>Every other file of the zip with its SHA-256, in hexadecimal; null in the version before.</summary>
+    public IReadOnlyDictionary<string, string>? Files { get; init; }
 }
 
 /// <param name="User">As its rows name them.</param>
