@@ -127,6 +127,7 @@ public class ToolTests
     [InlineData(ToolTemplates.Bare, " { \"name\": \"get_w", "")]
     [InlineData(ToolTemplates.Bare, "{\"city\": \"B", "{\"city\": \"B")]
     [InlineData(ToolTemplates.CallsOnly, "<cal", "")]
+    [InlineData(ToolTemplates.IdOnly, "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_w", "")]
     public void Reader_AnswerThatWasCut_ShowsNoOpening(string jinja, string answer, string content)
     {
         var reader = new ToolCallReader(FormOf(jinja));
@@ -148,6 +149,7 @@ public class ToolTests
     [InlineData(ToolTemplates.BareNameAsKey)]
     [InlineData(ToolTemplates.CallsOnly)]
     [InlineData(ToolTemplates.BlankLine)]
+    [InlineData(ToolTemplates.IdOnly)]
     public void Form_SpellingOfTheTemplate_FitsItsGrammar(string jinja)
     {
         var template = new ChatTemplate(Tokens, jinja, new JsonObject { ["eos_token"] = Tokenizer.MessageEnd });
@@ -219,6 +221,14 @@ public class ToolTests
     [InlineData(ToolTemplates.CallsOnly, "<tool_call>", "<tool_call>", "", true)]
     [InlineData(ToolTemplates.BlankLine, "<call>\n\n{\"name\": \"get_time\",\t \n \"arguments\": {}}</call>", "", "get_time:{}", true)]
     [InlineData(ToolTemplates.BlankLine, "<call>{\"name\": \"get_time\", \"arguments\": {}}</call>", "", "get_time:{}", true)]
+    [InlineData(ToolTemplates.IdOnly,
+        "I look. <|tool_calls_section_begin|><|tool_call_begin|>functions.get_time:0<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_call_begin|>functions.get_weather:12<|tool_call_argument_begin|>{\"city\": \"<|tool_call_end|>\"}<|tool_call_end|><|tool_calls_section_end|>", "I look.", "get_time:{}|get_weather:{\"city\": \"<|tool_call_end|>\"}", true)]
+    [InlineData(ToolTemplates.IdOnly,
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_time:7<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>", "", "get_time:{}", true)]
+    [InlineData(ToolTemplates.IdOnly,
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_fish:0<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>", null, null, false)]
+    [InlineData(ToolTemplates.IdOnly,
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.get_time:01<|tool_call_argument_begin|>{}<|tool_call_end|><|tool_calls_section_end|>", null, null, false)]
     public void Form_OfATemplate_BindsAndIsRead(string jinja, string answer, string? content, string? calls, bool fits)
     {
         ToolCallForm form = FormOf(jinja);
@@ -259,6 +269,7 @@ public class ToolTests
     [InlineData(ToolTemplates.BareNameAsKey)]
     [InlineData(ToolTemplates.CallsOnly)]
     [InlineData(ToolTemplates.BlankLine)]
+    [InlineData(ToolTemplates.IdOnly)]
     public void Form_AnyAnswerOfItsGrammar_IsRead(string jinja)
     {
         ToolCallForm form = FormOf(jinja);

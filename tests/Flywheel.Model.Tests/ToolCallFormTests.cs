@@ -36,6 +36,34 @@ public class ToolCallFormTests
             Specials = [] }, Form(ToolTemplates.Named) with { Specials = [] });
     }
 
+    [Fact]
+    public void Detect_IdsAndNoNames_FindsTheNameInTheId()
+    {
+        ToolCallForm form = Form(ToolTemplates.IdOnly);
+        Assert.Equal(new ToolCallForm { Tag = "<|tool_calls_section_begin|><|tool_call_begin|>functions.",
+            Start = "<|tool_calls_section_begin|>", Before = "<|tool_call_begin|>functions.",
+            Between = $":{ToolCallForm.Index}<|tool_call_argument_begin|>", After = "<|tool_call_end|>", End = "<|tool_calls_section_end|>",
+            IsParallel = true, Specials = [] }, form with { Specials = [] });
+        Assert.True(form.IsNamedById);
+        Assert.False(Form(ToolTemplates.IdFirst).IsNamedById);
+    }
+
+    /// <summary>The ids of a client say nothing to such a model: each holds its call's name and number, and results keep to them, also where
+    /// a client uses an id again.</summary>
+    [Fact]
+    public void Render_TemplateOfIdsAndNoNames_GetsTheNamesInTheIds()
+    {
+        Message Call(params string[] names) => new(Role.Assistant, [])
+            { ToolCalls = [.. names.Select((name, i) => new ToolCall($"call_{i}", name, "{}"))] };
+        Message Result(int call, string text) => new(Role.Tool, [new TextPart(text)]) { ToolCallId = $"call_{call}" };
+        string text = Template(ToolTemplates.IdOnly).Render(new Conversation([Message.User("q"), Call("get_time", "get_weather"),
+            Result(1, "sunny"), Result(0, "noon"), Call("get_time"), Result(0, "one")]), addGenerationPrompt: true);
+        Assert.Equal(["<|tool_call_begin|>functions.get_time:0<", "<|tool_call_begin|>functions.get_weather:1<",
+            "## Return of functions.get_weather:1\nsunny", "## Return of functions.get_time:0\nnoon",
+            "<|tool_call_begin|>functions.get_time:2<", "## Return of functions.get_time:2\none"],
+            System.Text.RegularExpressions.Regex.Matches(text, "<\\|tool_call_begin\\|>[^<]*<|## Return of [^<]*").Select(match => match.Value));
+    }
+
     [Theory]
     [InlineData("{% for m in messages %}{{ m.content }}{% endfor %}")] // no tools
     [InlineData("{% for t in xml_tools or [] %}{{ t }}{% endfor %}{% for m in messages %}{{ m.content }}{% endfor %}")] // only the word

@@ -84,6 +84,15 @@ internal static class ToolTemplates
         {%- if add_generation_prompt %}[assistant] {% endif -%}
         """;
 
+    /// <summary>Ids and no names, which the ids hold; a result names the id that it answers (Kimi K2).</summary>
+    public const string IdOnly = Tools + """
+        {% for m in messages %}{{ '<|im_start|>' + m.role + '<|mid|>' }}{% if m.tool_calls %}{% if m.content %}{{ m.content }}{% endif %}
+        {{- '<|tool_calls_section_begin|>' }}{% for call in m.tool_calls %}{{ '<|tool_call_begin|>' + call.id + '<|tool_call_argument_begin|>' }}
+        {%- if call.function.arguments is string %}{{ call.function.arguments }}{% else %}{{ call.function.arguments | tojson }}{% endif %}{{ '<|tool_call_end|>' }}{% endfor %}{{ '<|tool_calls_section_end|>' }}
+        {%- elif m.role == 'tool' %}{{ '## Return of ' + m.tool_call_id + '\n' + m.content }}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>' }}{% endfor %}
+        {%- if add_generation_prompt %}{{ '<|im_start|>assistant<|mid|>' }}{% endif %}
+        """;
+
     /// <summary>A tag that holds the name (Functionary).</summary>
     public const string Named = Tools + """
         {% for m in messages %}{{ '<|im_start|>' + m.role }}{% if m.tool_calls %}{% for call in m.tool_calls %}{{ '<function=' + call.function.name + '>' + (call.function.arguments | tojson) + '</function>' }}{% endfor %}{% else %}{{ m.content }}{% endif %}{{ '<|im_end|>' }}{% endfor %}

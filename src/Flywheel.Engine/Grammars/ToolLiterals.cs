@@ -13,6 +13,9 @@ internal static partial class ToolLiterals
     /// <summary>Letters and digits of a call's id, as Mistral's templates take it.</summary>
     private const int IdLength = 9;
 
+    /// <summary>Digits of a call's number.</summary>
+    private const int IndexLength = 4;
+
     /// <summary>As GBNF; needs the rule <c>ws</c>.</summary>
     public static string Write(string literal, bool json)
     {
@@ -25,11 +28,12 @@ internal static partial class ToolLiterals
             if (isSpace && !IsShort(sign)) parts.Add($"(ws | {JsonSchemaGrammar.Literal(sign)})");
             else if (isSpace ? !wasSpace : json && !wasSpace) parts.Add("ws");
             if (!isSpace)
-                parts.Add(
-                    string.Join(' ',
-                        sign.Split(ToolCallForm.Id)
-                            .Select((text, i) =>
-                                $"{(i > 0 ? $"[a-zA-Z0-9]{{{IdLength}}} " : "")}{(text.Length > 0 ? JsonSchemaGrammar.Literal(text) : "")}")));
+                parts.AddRange(Runs().Matches(sign).Select(run => run.ValueSpan[0] switch
+                {
+                    ToolCallForm.Id => $"[a-zA-Z0-9]{{{IdLength}}}",
+                    ToolCallForm.Index => $"(\"0\" | [1-9] [0-9]{{0,{IndexLength - 1}}})",
+                    _ => JsonSchemaGrammar.Literal(run.Value),
+                }));
             wasSpace = isSpace;
         }
         if (json && !wasSpace) parts.Add("ws");
@@ -47,13 +51,22 @@ internal static partial class ToolLiterals
         foreach (string sign in Signs(literal, json))
         {
             if (string.IsNullOrWhiteSpace(sign)) pattern.Append(@"\s*");
-            else pattern.Append(json ? @"\s*" : "").Append(string.Join("[A-Za-z0-9_-]*", sign.Split(ToolCallForm.Id).Select(Regex.Escape)));
+            else pattern.Append(json ? @"\s*" : "").AppendJoin("", Runs().Matches(sign).Select(run => run.ValueSpan[0] switch
+            {
+                ToolCallForm.Id => "[A-Za-z0-9_-]*",
+                ToolCallForm.Index => "[0-9]*",
+                _ => Regex.Escape(run.Value),
+            }));
         }
         return pattern.Append(json ? @"\s*" : "").ToString();
     }
 
     private static IEnumerable<string> Signs(string literal, bool json) =>
         (json ? JsonSigns() : PlainSigns()).Matches(literal).Select(match => match.Value);
+
+    /// <summary>What is written as it stands, and what stands for something else.</summary>
+    [GeneratedRegex("[\uE000\uE002]|[^\uE000\uE002]+")]
+    private static partial Regex Runs();
 
     [GeneratedRegex("\\s+|[{}\\[\\],:]|\"[^\"]*\"|[^\\s{}\\[\\],:\"]+|\"")]
     private static partial Regex JsonSigns();

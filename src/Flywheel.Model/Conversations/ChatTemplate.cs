@@ -162,13 +162,17 @@ public sealed class ChatTemplate
     }
 
     /// <summary>What the template does not show of tools and calls becomes text.</summary>
-    private Conversation Lower(Conversation conversation) => _shows.Value switch
+    private Conversation Lower(Conversation conversation)
     {
-        (true, true) => conversation,
-        (false, true) => ToolText.Declare(conversation, ToolCalls),
-        (true, false) => ToolText.SpellCalls(conversation),
-        _ => ToolText.Lower(conversation),
-    };
+        if (_shows.Value.Calls && ToolCalls.IsNamedById) conversation = ToolText.NameIds(conversation);
+        return _shows.Value switch
+        {
+            (true, true) => conversation,
+            (false, true) => ToolText.Declare(conversation, ToolCalls),
+            (true, false) => ToolText.SpellCalls(conversation),
+            _ => ToolText.Lower(conversation),
+        };
+    }
 
     /// <summary>A training document: ids, and 1 for each token that the assistant wrote (what ends its turn included).</summary>
     /// <remarks>

@@ -13,6 +13,13 @@ public sealed partial record ToolCallForm
     /// <summary>Stands in a literal where a template writes the call's id, which a model makes up.</summary>
     public const char Id = '\uE000';
 
+    /// <summary>Stands in a literal for the number of the call, from 0, where its id holds the name (<see cref="IsNamedById"/>).</summary>
+    public const char Index = '\uE002';
+
+    /// <summary>How an id holds the name, before it; the number follows behind a colon (Moonshot AI, tool call guidance of Kimi K2,
+    /// 2025).</summary>
+    private const string NamePrefix = "functions.";
+
     private const string Name = "probe_name", OtherName = "probe_other", Key = "probe_key", Value = "probe_value", FirstId = "probeid01",
         SecondId = "probeid02";
 
@@ -57,10 +64,14 @@ public sealed partial record ToolCallForm
     public string AfterTag => (Start + Before)[Tag.Length..];
 
     /// <summary>A call, with words in capitals for what it is of.</summary>
-    public string Example => $"{Start}{Before}NAME{Between}{{...}}{After}{End}".Replace($"{Id}", "ID", StringComparison.Ordinal);
+    public string Example => $"{Start}{Before}NAME{Between}{{...}}{After}{End}".Replace($"{Id}", "ID", StringComparison.Ordinal)
+        .Replace(Index, '0');
 
     /// <summary>Each call opens with the tag.</summary>
     public bool IsTagged => Tag.Length > 0 && Start.Length == 0;
+
+    /// <summary>The template writes a call's id and never its name: ids are <see cref="NamedId"/>.</summary>
+    public bool IsNamedById => Between.Contains(Index, StringComparison.Ordinal);
 
     /// <summary>Special tokens that the form is spelt with: in an answer they are text.</summary>
     public IReadOnlyList<string> Specials { get; init; } = [];
@@ -95,7 +106,17 @@ public sealed partial record ToolCallForm
     /// <param name="specials">Spellings of the special tokens.</param>
     /// <param name="endOfTurn">What closes an answer and is no part of it.</param>
     /// <returns>Null when the template shows no calls, or none with a name before arguments in JSON.</returns>
-    internal static ToolCallForm? Detect(Func<Conversation, string> render, IReadOnlyCollection<string> specials, string endOfTurn = "")
+    internal static ToolCallForm? Detect(Func<Conversation, string> render, IReadOnlyCollection<string> specials, string endOfTurn = "") =>
+        Detect(render, specials, endOfTurn, FirstId, SecondId)
+        ?? Detect(render, specials, endOfTurn, NamedId(Name, 0), NamedId(OtherName, 1)); // a template that shows ids and no names
+
+    /// <summary>The id of a call that holds its name, which is all that some templates write of it.</summary>
+    /// <param name="name">Of the function.</param>
+    /// <param name="index">Of the call in the conversation, from 0.</param>
+    internal static string NamedId(string name, int index) => $"{NamePrefix}{name}:{index}";
+
+    private static ToolCallForm? Detect(Func<Conversation, string> render, IReadOnlyCollection<string> specials, string endOfTurn,
+        string firstId, string secondId)
     {
         const char Mark = '\uE001'; // opens and closes a text, so that it shares nothing with a call
         string plain, one;
@@ -103,7 +124,7 @@ public sealed partial record ToolCallForm
         try
         {
             plain = render(Probe(Message.Assistant($"{Mark}")));
-            one = render(Probe(Calls(new ToolCall(FirstId, Name, Arguments))));
+            one = render(Probe(Calls(new ToolCall(firstId, Name, Arguments))));
         }
         catch (FlywheelException)
         {
@@ -111,7 +132,7 @@ public sealed partial record ToolCallForm
         }
         try
         {
-            two = render(Probe(Calls(new ToolCall(FirstId, Name, Arguments), new ToolCall(SecondId, OtherName, Arguments))));
+            two = render(Probe(Calls(new ToolCall(firstId, Name, Arguments), new ToolCall(secondId, OtherName, Arguments))));
         }
         catch (FlywheelException)
         {
@@ -178,8 +199,10 @@ public sealed partial record ToolCallForm
     private static List<(string Before, string Between, string Tail)>? Parts(string answer)
     {
         var parts = new List<(string, string, string)>();
-        MatchCollection calls =
-            Call().Matches(answer.Replace(FirstId, $"{Id}", StringComparison.Ordinal).Replace(SecondId, $"{Id}", StringComparison.Ordinal));
+        answer = answer.Replace(FirstId, $"{Id}", StringComparison.Ordinal).Replace(SecondId, $"{Id}", StringComparison.Ordinal)
+            .Replace(NamedId(Name, 0), $"{NamePrefix}{Name}:{Index}", StringComparison.Ordinal)
+            .Replace(NamedId(OtherName, 1), $"{NamePrefix}{OtherName}:{Index}", StringComparison.Ordinal);
+        MatchCollection calls = Call().Matches(answer);
         for (int i = 0; i < calls.Count; i++)
         {
             Match call = calls[i];

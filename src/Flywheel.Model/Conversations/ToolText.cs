@@ -57,6 +57,21 @@ public static class ToolText
                     message.ToolCalls.Count == 0
                         ? message : message with { Parts = [new TextPart(message.Text + Calls(message))], ToolCalls = [] })] };
 
+    /// <summary>The same conversation with ids that hold their calls' names, numbered from the first, for templates that write nothing
+    /// else of a call's name; results keep to their calls.</summary>
+    public static Conversation NameIds(Conversation conversation)
+    {
+        if (conversation.Messages.All(message => message.ToolCalls.Count == 0)) return conversation;
+        var ids = new Dictionary<string, string>(StringComparer.Ordinal);
+        int count = 0;
+        return conversation with { Messages = [.. conversation.Messages.Select(Named)] };
+
+        Message Named(Message message) => message.ToolCallId is { } about
+            ? message with { ToolCallId = ids.GetValueOrDefault(about, about) }
+            : message with { ToolCalls = [.. message.ToolCalls.Select(call =>
+                call with { Id = ids[call.Id] = ToolCallForm.NamedId(call.Name, count++) })] };
+    }
+
     private static string Declaration(IReadOnlyList<ToolDefinition> tools, ToolCallForm form)
     {
         var text = new StringBuilder("These functions can be called, one JSON object a line:\n<tools>\n");
