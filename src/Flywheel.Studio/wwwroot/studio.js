@@ -243,6 +243,11 @@
     },
     // An element's own text, which the server may not have had time to hear of.
     valueOf(element) { return element?.value ?? null; },
+    // What of a field's own text is selected, or was when it was left.
+    selectionOf(id) {
+      const field = document.getElementById(id);
+      return { text: field.value, start: field.selectionStart, end: field.selectionEnd };
+    },
     async copy(text) {
       if (navigator.clipboard && window.isSecureContext) {
         try { return await navigator.clipboard.writeText(text); } catch { /* not allowed: the old way */ }

@@ -36,7 +36,7 @@ public sealed class DurationModel
     /// <summary>Of the takes of a project's lines, by the id of the voice; empty: the voice by language.</summary>
     public static IReadOnlyDictionary<string, DurationModel> OfProject(VoiceProject project) => project.Lines.Where(line => !line.IsMarkup)
         .SelectMany(line =>
-            line.Takes.Where(take => !take.IsRecorded)
+            line.Takes.Where(take => !take.IsRecorded && take.Marks.Count == 0)
                 .Select(take => (Settings: project.SettingsOf(line with { Settings = take.Settings }), take.Text, take.Seconds)))
         .GroupBy(take => take.Settings.Voice ?? "")
         .Select(voice =>

@@ -27,6 +27,7 @@ public sealed record LinePlan(string LineId, Voice Voice, IReadOnlyList<PlanPiec
     public VoiceTake Take(VoiceLine line, Clip clip) => new(Hash, Math.Round(clip.Duration.TotalSeconds, 3), line.Text, line.Settings)
     {
         IsMarkup = line.IsMarkup,
+        Marks = line.Marks,
         Pieces = [
             .. Pieces.Select(piece => piece is PlannedSpeech speech
                 ? speech.Hash : ((PlannedPause)piece).NumSamples.ToString(CultureInfo.InvariantCulture))],

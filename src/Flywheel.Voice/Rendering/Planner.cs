@@ -44,7 +44,9 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
             string language = settings.Voice is null ? project.Language : voice.Language;
             Lexicon lexicon = _lexicons.GetOrAdd($"{voice.Id} {language}",
                 _ => new Lexicon([.. scopes, project.Dictionary], language, voice.Id));
-            IReadOnlyList<MarkupPiece> pieces = isMarkup ? Ssml.Parse(text, where, language) : [Said(text, settings.SayAs, language)];
+            IReadOnlyList<MarkupPiece> pieces = isMarkup ? Ssml.Parse(text, where, language)
+                : [.. TextMarks.Parts(text, TextMarks.Follow(line.Marks, line.Text, text))
+                    .Select(part => Said(part.Text, part.Mark, settings.SayAs, language))];
             Prosody emphasis = Ssml.ProsodyOf(settings.Emphasis);
             var plan = new List<PlanPiece>();
             var parts = new List<SpeechPart>();
@@ -93,14 +95,16 @@ internal sealed partial class Planner(SpeechEngines engines, VoiceProject projec
         }
     }
 
-    /// <summary>A text as it is said: as characters or a telephone number are no words of a dictionary.</summary>
-    private static SpokenPiece Said(string text, string? kind, string language) =>
-        kind is null ? new SpokenPiece(text, null, IsLiteral: false, Prosody.Plain)
-        : new SpokenPiece(
-            (SayAs.Find(kind, language)
-                ?? throw new FlywheelException(
-                    $"say_as is '{kind}', which is not for '{language}'; expected {NearestName.List(SayAs.Kinds(language))}"))(text), null,
-                    IsLiteral: true, Prosody.Plain);
+    /// <summary>A part of a text as it is said: characters or a telephone number are no words of a dictionary.</summary>
+    private static SpokenPiece Said(string text, TextMark? mark, string? kind, string language)
+    {
+        kind = mark?.SayAs ?? kind;
+        Prosody emphasis = Ssml.ProsodyOf(mark?.Emphasis);
+        if (kind is null) return new SpokenPiece(text, null, IsLiteral: false, emphasis);
+        Func<string, string> say = SayAs.Find(kind, language) ?? throw new FlywheelException(
+            $"say_as is '{kind}', which is not for '{language}'; expected {NearestName.List(SayAs.Kinds(language))}");
+        return new SpokenPiece(say(text), null, IsLiteral: true, emphasis);
+    }
 
     /// <summary>One spelling of the same words: texts side by side are one text, without space at the ends.</summary>
     private static List<SpeechPart> Joined(List<SpeechPart> parts)

@@ -43,8 +43,8 @@ public static class DubTranslation
             Dictionary = [.. project.Dictionary.Where(entry => entry.Language.Length > 0)],
             Lines = [
                 .. project.Lines.Select((line, i) =>
-                    line with { Text = translated[i].Target, Source = line.Text, Draft = translated[i].Target, Alternates = [], Takes = [],
-                        Take = null, RenderedHash = null })],
+                    line with { Text = translated[i].Target, Source = line.Text, Draft = translated[i].Target, Marks = [], Alternates = [],
+                        Takes = [], Take = null, RenderedHash = null })],
         };
     }
 

@@ -218,7 +218,7 @@ public sealed partial class VoiceProjectPage
         {
             VoiceLine now = project.Line(line);
             if (now.Text != over && now.Text != text) theirs = now.Text;
-            return theirs is null ? project.With(now with { Text = text }) : project;
+            return theirs is null ? project.With(now.WithText(text)) : project;
         }, line, of: id);
         return theirs;
     }

@@ -260,8 +260,8 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
     {
         VoiceProject changed = await ChangeAsync(id, person,
             project =>
-                project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Settings = take.Settings,
-                    Take = take.IsRecorded ? take.Hash : null }));
+                project.With(project.Line(line).With(take) with { Text = take.Text, IsMarkup = take.IsMarkup, Marks = take.Marks,
+                    Settings = take.Settings, Take = take.IsRecorded ? take.Hash : null }));
         await record.ChosenAsync(person, id, line, take);
         return changed;
     }
@@ -276,7 +276,7 @@ internal sealed partial class VoiceProjects(Documents documents, Renderer render
         now.CheckRoomForTake(); // before anything is kept that no line would name
         (string hash, TimeSpan length) = renderer.Recordings!.AddTake(wav, person);
         var take = new VoiceTake(hash, Math.Round(length.TotalSeconds, 3), now.Text, now.Settings) { IsRecorded = true,
-            IsMarkup = now.IsMarkup, Pieces = [hash] };
+            IsMarkup = now.IsMarkup, Marks = now.Marks, Pieces = [hash] };
         await ChangeAsync(id, person, project => project.With(project.Line(line).WithUnheard(take)));
         await record.RecordedAsync(person, id, project, line, take);
         return take;
