@@ -304,7 +304,7 @@ public sealed class StudioServer : IAsyncDisposable
             provider.GetRequiredService<SegmentCache>(), provider.GetRequiredService<VoiceDictionaries>().ScopesAsync,
             Recordings.In(options.Home)));
         services.AddSingleton(_ => Transcriber.In(options.Home, options.Engine.Threads)).AddSingleton<Transcripts>()
-            .AddSingleton(new Uploads(options.Home)).AddSingleton<Shortener>();
+            .AddSingleton(new Uploads(options.Home)).AddSingleton<Shortener>().AddSingleton<LineShortener>();
         services.AddSingleton<VoiceDictionaries>().AddSingleton<VoiceRecord>().AddSingleton<VoiceProjects>();
         services.AddSingleton(provider => new JobKind(DubJob.Kind, provider.GetRequiredService<DubJob>().RunAsync, "voice"))
             .AddSingleton<DubJob>().AddSingleton<Dubs>().AddSingleton(new DubFolders(options.Home));

@@ -29,6 +29,15 @@ internal sealed record LongLine(string Text, string Language, int MaxLetters)
 /// <param name="Fits">It is short enough.</param>
 internal sealed record ShorterSuggestion(Guid Id, string Text, string Origin, double? Seconds, bool Fits);
 
+/// <summary>A shorter text that is not in the record yet, or a model's, which is.</summary>
+/// <param name="Text">Shorter than the line, with its numbers, names and terms.</param>
+/// <param name="Origin"><c>project</c>, <c>people</c>, <c>memory</c>, <c>model</c> or <c>rule</c>.</param>
+/// <param name="Seconds">Predicted; null where nothing is known of the voice.</param>
+/// <param name="Fits">It is short enough.</param>
+/// <param name="Id">Of a model's, in the record.</param>
+/// <param name="Wrote">The feedback by which somebody wrote it, so that it goes when they are forgotten.</param>
+public sealed record ShorterOffer(string Text, string Origin, double? Seconds, bool Fits, Guid? Id, Guid? Wrote);
+
 /// <summary>What people made of lines of a language, as it stood when it was read.</summary>
 internal sealed class PeoplesTexts
 {
@@ -69,9 +78,7 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
     public async Task<ShorterAnswer> SuggestAsync(LongLine line, PeoplesTexts people, string who, TranscriptCaller caller,
         CancellationToken cancellation)
     {
-        Conversation ask = VoiceRecord.AskShorter(line.Language, line.MaxLetters, line.Text);
-        List<(string Text, string Origin, Guid? Id, Guid? Wrote)> offered =
-            [.. people.Of(line.Text, MaxPeople).Select(one => (one.Text, "people", (Guid?)null, (Guid?)one.Feedback))];
+        List<(string Text, string Origin, Guid? Id, Guid? Wrote)> offered = [.. OfPeople(line, people)];
         string? note = null;
         if (who != Rules)
         {
@@ -80,12 +87,36 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
                     ?? throw new FlywheelException($"field 'shorten' is '{who}', expected {Rules}, {Model} or the name of an upstream");
             note = upstream is null ? CannotAsk(generator.Host.Current) : null;
             if (note is null)
-                offered.AddRange(
-                    (await AskAsync(ask, line, upstream, caller, cancellation)).Select(choice =>
-                        (choice.Text, "model", (Guid?)choice.Id, (Guid?)null)));
+                offered.AddRange((await AskAsync(line, upstream, caller, cancellation)).Select(choice =>
+                    (choice.Text, "model", (Guid?)choice.Id, (Guid?)null)));
         }
-        if (ShorterText.ByRule(line.Text, line.Language) is { } byRule) offered.Add((byRule, "rule", null, null));
-        var good = new List<ShorterSuggestion>();
+        (IReadOnlyList<ShorterOffer> good, IReadOnlyList<string> refused) = Ranked(line, [.. offered, .. ByRule(line)]);
+        var suggestions = new List<ShorterSuggestion>();
+        foreach (ShorterOffer one in good)
+            suggestions.Add(new ShorterSuggestion(await RecordAsync(line, one, caller), one.Text, one.Origin, one.Seconds, one.Fits));
+        return new ShorterAnswer(suggestions, note, refused);
+    }
+
+    /// <summary>What is there without asking a model, in the same order: nothing of it is recorded before it is taken.</summary>
+    /// <param name="line">The line.</param>
+    /// <param name="people">What people made of lines of its language.</param>
+    /// <param name="others">Further texts, each with where it is from.</param>
+    public static IReadOnlyList<ShorterOffer> Offer(LongLine line, PeoplesTexts people, IEnumerable<(string Text, string Origin)> others) =>
+        Ranked(line, [.. others.Select(one => (one.Text, one.Origin, (Guid?)null, (Guid?)null)), .. OfPeople(line, people),
+            .. ByRule(line)]).Offers;
+
+    private static IEnumerable<(string, string, Guid?, Guid?)> OfPeople(LongLine line, PeoplesTexts people) =>
+        people.Of(line.Text, MaxPeople).Select(one => (one.Text, "people", (Guid?)null, (Guid?)one.Feedback));
+
+    private static IEnumerable<(string, string, Guid?, Guid?)> ByRule(LongLine line)
+    {
+        if (ShorterText.ByRule(line.Text, line.Language) is { } text) yield return (text, "rule", null, null);
+    }
+
+    private static (IReadOnlyList<ShorterOffer> Offers, IReadOnlyList<string> Refused) Ranked(LongLine line,
+        IReadOnlyList<(string Text, string Origin, Guid? Id, Guid? Wrote)> offered)
+    {
+        var good = new List<ShorterOffer>();
         var refused = new List<string>();
         foreach ((string text, string origin, Guid? id, Guid? wrote) in offered.DistinctBy(each => each.Text))
         {
@@ -97,11 +128,10 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
             double? seconds = line.Predict?.Invoke(text);
             bool fits = seconds is { } predicted && line.Predict is not null
                 ? predicted <= line.Predict(line.Text) * line.MaxLetters / line.Text.Length : text.Length <= line.MaxLetters;
-            good.Add(new ShorterSuggestion(id ?? await RecordAsync(ask, text, wrote, caller), text, origin, seconds, fits));
+            good.Add(new ShorterOffer(text, origin, seconds, fits, id, wrote));
         }
-        double Length(ShorterSuggestion one) => one.Seconds ?? one.Text.Length;
-        return new ShorterAnswer([.. good.Where(one => one.Fits).OrderByDescending(Length),
-            .. good.Where(one => !one.Fits).OrderBy(Length)], note, refused);
+        double Length(ShorterOffer one) => one.Seconds ?? one.Text.Length;
+        return ([.. good.Where(one => one.Fits).OrderByDescending(Length), .. good.Where(one => !one.Fits).OrderBy(Length)], refused);
     }
 
     /// <summary>Models from elsewhere follow orders; what was trained here does what it was taught, and only what a turn taught of this
@@ -110,9 +140,10 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
         : model.Folder.Manifest.Run is not null
         ? $"the model {model.Name} was trained here and was not taught to shorten lines; an imported model or an upstream can be asked" : null;
 
-    private async Task<IReadOnlyList<Choice>> AskAsync(Conversation ask, LongLine line, Upstream? upstream, TranscriptCaller caller,
+    private async Task<IReadOnlyList<Choice>> AskAsync(LongLine line, Upstream? upstream, TranscriptCaller caller,
         CancellationToken cancellation)
     {
+        Conversation ask = Asked(line);
         int most = 24 + line.Text.Length; // tokens: no text is longer than one for each letter
         await using GenerationGroup group = generator.StartChat(model =>
         {
@@ -156,20 +187,23 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
             .Select(text => (asked[text.GenerationId].Split('\n', 2)[1].Trim(), text)));
     }
 
-    /// <param name="ask">What was asked.</param>
-    /// <param name="text">What is offered.</param>
-    /// <param name="wrote">The feedback by which somebody wrote it, so that it goes when they are forgotten.</param>
+    private static Conversation Asked(LongLine line) => VoiceRecord.AskShorter(line.Language, line.MaxLetters, line.Text);
+
+    /// <summary>Puts an offer into the record; what becomes of it is feedback about the id. A model's is there already.</summary>
+    /// <param name="line">What was asked.</param>
+    /// <param name="offer">What is offered.</param>
     /// <param name="caller">To whom.</param>
-    private async Task<Guid> RecordAsync(Conversation ask, string text, Guid? wrote, TranscriptCaller caller)
+    public async Task<Guid> RecordAsync(LongLine line, ShorterOffer offer, TranscriptCaller caller)
     {
+        if (offer.Id is { } known) return known;
         DateTimeOffset now = time.GetUtcNow();
         var id = Guid.CreateVersion7(now);
         await store.RecordAsync(new Generation
         {
             Id = id, Group = id, Time = now, App = VoiceRecord.App, User = caller.User, Owner = caller.Owner, Workspace = caller.Workspace,
             ModelHash = "", FinishReason = FinishReason.Stop,
-            PromptExamples = wrote is { } by ? [new PromptExample { GenerationId = id, Place = 0, FeedbackId = by }] : [],
-            Payload = new GenerationPayload { GenerationId = id, Conversation = ask, Text = text, PromptTokens = [], Tokens = [],
+            PromptExamples = offer.Wrote is { } by ? [new PromptExample { GenerationId = id, Place = 0, FeedbackId = by }] : [],
+            Payload = new GenerationPayload { GenerationId = id, Conversation = Asked(line), Text = offer.Text, PromptTokens = [], Tokens = [],
                 Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
         });
         return id;

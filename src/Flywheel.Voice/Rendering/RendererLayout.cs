@@ -9,6 +9,9 @@ public sealed partial class Renderer
     /// <summary>Characters a second of a voice of which nothing is known yet.</summary>
     private const double UsualRate = 14;
 
+    /// <summary>No line is spoken faster to fit its time.</summary>
+    public const double MaxSpeed = 1 + Fit.MaxThousandths / 1000.0;
+
     /// <summary>Where recorded takes lie; null: there are none.</summary>
     public Recordings? Recordings => recordings;
 

@@ -71,6 +71,7 @@ public sealed partial class VoiceProjectPage
         _chosen.Clear();
         (_document, _project, _problem, _fault, _typedLine, _missing, _first) = (null, null, null, null, null, false, 0);
         (_states, _waves) = ([], []);
+        _offers.Clear();
         await LoadAsync();
     }
 
@@ -106,6 +107,7 @@ public sealed partial class VoiceProjectPage
             if (asked != _asked) return; // it was changed meanwhile
             (_states, _waves) = (states, waves);
             _durations = DurationModel.OfProject(_project);
+            await OfferAsync(asked);
         }
         catch (OperationCanceledException)
         {
@@ -121,11 +123,13 @@ public sealed partial class VoiceProjectPage
     private double OverOf(int number)
     {
         VoiceLine line = _project!.Lines[number];
-        if (line.Start is not { } start
-            || (_waves.TryGetValue(line.Id, out Wave? wave) ? wave.Seconds : Predicted(line, line.Text)) is not { } seconds) return 0;
+        if (line.Start is not { } start || SecondsOf(line) is not { } seconds) return 0;
         TimeSpan? until = number + 1 < _project.Lines.Count ? _project.Lines[number + 1].Start : null;
         return until is { } next ? Math.Max(0, Math.Round(seconds - (next - start).TotalSeconds, 1)) : 0;
     }
+
+    /// <summary>Of a line's sound, or as is expected; null where nothing is known of it.</summary>
+    private double? SecondsOf(VoiceLine line) => _waves.TryGetValue(line.Id, out Wave? wave) ? wave.Seconds : Predicted(line, line.Text);
 
     /// <summary>Seconds that a text would take, by what its voice took for the lines so far; null where that is too little.</summary>
     private double? Predicted(VoiceLine line, string text)
@@ -209,6 +213,7 @@ public sealed partial class VoiceProjectPage
             return now.Original == known ? restored : restored with { Original = now.Original }; // one that was uploaded since
         }, remember: false);
         if (_problem is not null) _undo.Push(step);
+        else if (step.Suggestion is { } taken) await Record.TakenBackAsync(Visit.Person, taken);
     }
 
     private async Task<string?> SaveLineAsync(Guid id, string line, string text, string over)
@@ -406,5 +411,9 @@ public sealed partial class VoiceProjectPage
 
     /// <param name="Before">The project as it was.</param>
     /// <param name="Recorded">Hashes of takes that the act itself recorded.</param>
-    private sealed record UndoStep(string Before, IReadOnlyCollection<string> Recorded);
+    private sealed record UndoStep(string Before, IReadOnlyCollection<string> Recorded)
+    {
+        /// <summary>A suggested shorter text that the act took, in the record.</summary>
+        public Guid? Suggestion { get; init; }
+    }
 }

@@ -232,6 +232,17 @@ internal sealed class VoiceRecord(FlywheelStore store, TimeProvider time)
             new() { ["project"] = id.ToString(), ["line"] = line.Id, ["language"] = project.Language });
     }
 
+    /// <summary>A suggested shorter text was taken.</summary>
+    /// <param name="person">Who took it.</param>
+    /// <param name="suggestion">In the record.</param>
+    /// <param name="project">Of the line.</param>
+    /// <param name="line">Which it stands for.</param>
+    public Task TakenAsync(string person, Guid suggestion, Guid project, string line) =>
+        SayAsync(suggestion, person, Metrics.Keep, true, new() { ["project"] = project.ToString(), ["line"] = line });
+
+    /// <summary>The person undid it.</summary>
+    public Task TakenBackAsync(string person, Guid suggestion) => RetractAsync(suggestion, person);
+
     private TaskFolder? FindTask() => _tasks.List().FirstOrDefault(task => task.Name == Words);
 
     private static string Base(string language) => language.Split('-')[0];
