@@ -85,7 +85,8 @@ public sealed class TextMarkTests : IDisposable
             }
         }
 
-        static string? Of(IReadOnlyList<TextMark> marks, int at) => marks.FirstOrDefault(mark => mark.Start <= at && at < mark.End)?.Emphasis;
+        static string? Of(IReadOnlyList<TextMark> marks, int at) =>
+            marks.FirstOrDefault(mark => mark.Start <= at && at < mark.End)?.Emphasis;
     }
 
     [Fact]
@@ -154,6 +155,7 @@ public sealed class TextMarkTests : IDisposable
         Assert.Contains("line '1': say_as is 'ordinal', which is not for 'it'",
             (await _renderer.StatesAsync(Project(line), TestContext.Current.CancellationToken))[0].Fault, StringComparison.Ordinal);
         Assert.Contains("expected none beside markup",
-            Assert.Throws<FlywheelException>(() => Project(line with { IsMarkup = true }).Validate("film")).Message, StringComparison.Ordinal);
+            Assert.Throws<FlywheelException>(() => Project(line with { IsMarkup = true }).Validate("film")).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -203,8 +203,8 @@ internal sealed class Shortener(FlywheelStore store, Generator generator, TimePr
             Id = id, Group = id, Time = now, App = VoiceRecord.App, User = caller.User, Owner = caller.Owner, Workspace = caller.Workspace,
             ModelHash = "", FinishReason = FinishReason.Stop,
             PromptExamples = offer.Wrote is { } by ? [new PromptExample { GenerationId = id, Place = 0, FeedbackId = by }] : [],
-            Payload = new GenerationPayload { GenerationId = id, Conversation = Asked(line), Text = offer.Text, PromptTokens = [], Tokens = [],
-                Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
+            Payload = new GenerationPayload { GenerationId = id, Conversation = Asked(line), Text = offer.Text, PromptTokens = [],
+                Tokens = [], Logprobs = [], SamplerLogprobs = [], Sampler = new SamplerOptions() },
         });
         return id;
     }
