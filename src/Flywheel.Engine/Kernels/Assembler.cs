@@ -14,7 +14,7 @@ internal readonly record struct Address(Gpr Base, int Displacement, Gpr? Index =
 
 /// <summary>
 /// Writes x86-64 machine code for the few instructions that kernels need, where .NET has no intrinsic for them (AVX-512 VNNI)
-/// or its compiler needs markedly more instructions (AVX2). Encodings after Intel's Software Developer's
+/// or its compiler needs markedly more instructions (attention with AVX2). Encodings after Intel's Software Developer's
 /// Manual, volume 2: EVEX prefix for vectors of 64 bytes, VEX prefix for 32; ModRM, SIB.
 /// </summary>
 /// <param name="vectorBytes">64 or 32.</param>
@@ -37,8 +37,6 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
 
     public void LoadInts(int zmm, Address source) => Vector(Map0F, PF3, 0x6F, zmm, 0, source, vectorBytes);
 
-    public void Copy(int vector, int source) => Vector(Map0F, PF3, 0x6F, vector, 0, source);
-
     public void StoreFloats(Address target, int zmm) => Vector(Map0F, None, 0x11, zmm, 0, target, vectorBytes);
 
     public void BroadcastInt(int zmm, Address source) => Vector(Map0F38, P66, 0x58, zmm, 0, source, 4);
@@ -58,8 +56,6 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
 
     public void Multiply(int zmm, int a, int b) => Vector(Map0F, None, 0x59, zmm, a, b);
 
-    public void Multiply(int zmm, int factor, Address source) => Vector(Map0F, None, 0x59, zmm, factor, source, vectorBytes);
-
     public void AddFloats(int zmm, int term, Address source) => Vector(Map0F, None, 0x58, zmm, term, source, vectorBytes);
 
     public void ConvertToFloats(int zmm, int ints) => Vector(Map0F, None, 0x5B, zmm, 0, ints);
@@ -73,19 +69,12 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     /// <summary>zmm = ints - the int at an address.</summary>
     public void SubtractBroadcast(int zmm, int ints, Address term) => Vector(Map0F, P66, 0xFA, zmm, ints, term, 4, broadcast: true);
 
-    /// <summary>The same 32 bits in all lanes. Uses eax.</summary>
+    /// <summary>The same 32 bits in all lanes of 64 bytes. Uses eax.</summary>
     public void Fill(int zmm, uint value)
     {
         _code.Add(0xB8);
         Int32((int)value);
-        if (IsWide)
-        {
-            Vector(Map0F38, P66, 0x7C, zmm, 0, (int)Gpr.Rax);
-            return;
-        }
-        VexPrefix(Map0F, P66, zmm, 0, 0, 0, isWide: false); // vmovd
-        _code.AddRange([0x6E, (byte)(0xC0 | (zmm & 7) << 3)]);
-        Vector(Map0F38, P66, 0x58, zmm, 0, zmm);
+        Vector(Map0F38, P66, 0x7C, zmm, 0, (int)Gpr.Rax);
     }
 
     /// <summary>Unsigned or signed bytes to ints.</summary>
@@ -111,21 +100,10 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
         _code[prefix + 3] |= 1;
     }
 
-    /// <summary>Products of unsigned bytes with signed bytes, neighbours added to words.</summary>
-    public void MultiplyBytes(int vector, int unsigned, int signed) => Vector(Map0F38, P66, 0x04, vector, unsigned, signed);
-
     /// <summary>Products of words, neighbours added to ints.</summary>
     public void MultiplyWords(int vector, int a, int b) => Vector(Map0F, P66, 0xF5, vector, a, b);
 
     public void MultiplyWords(int vector, int a, Address source) => Vector(Map0F, P66, 0xF5, vector, a, source, vectorBytes);
-
-    public void AddWords(int vector, int a, int b) => Vector(Map0F, P66, 0xFD, vector, a, b);
-
-    public void SubtractInts(int vector, int a, int b) => Vector(Map0F, P66, 0xFA, vector, a, b);
-
-    public void Or(int vector, int a, int b) => Vector(Map0F, P66, 0xEB, vector, a, b);
-
-    public void Xor(int vector, int a, int b) => Vector(Map0F, P66, 0xEF, vector, a, b);
 
     public void Zero(int zmm) => Vector(Map0F, P66, 0xEF, zmm, zmm, zmm);
 
@@ -261,11 +239,11 @@ internal sealed unsafe partial class Assembler(int vectorBytes = 64)
     }
 
     /// <summary>The three-byte form, which can say everything.</summary>
-    private void VexPrefix(int map, int prefix, int register, int source, int x, int b, bool isWide = true) => _code.AddRange(
+    private void VexPrefix(int map, int prefix, int register, int source, int x, int b) => _code.AddRange(
     [
         0xC4,
         (byte)((~register >> 3 & 1) << 7 | (~x & 1) << 6 | (~b & 1) << 5 | map),
-        (byte)((~source & 15) << 3 | (isWide ? 4 : 0) | prefix),
+        (byte)((~source & 15) << 3 | 4 | prefix),
     ]);
 
     private void Wide(byte opcode, int register, Address address)

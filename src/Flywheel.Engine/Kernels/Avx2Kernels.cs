@@ -1,7 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
-using Flywheel.Model;
 
 namespace Flywheel.Engine.Kernels;
 
@@ -50,7 +49,5 @@ internal static unsafe class Avx2Kernels
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static Vector256<int> AddSizes(Vector256<int> sums, Vector256<byte> sizes, Vector256<sbyte> x) =>
             sums + Avx2.MultiplyAddAdjacent(Avx2.MultiplyAddAdjacent(sizes, x), Vector256<short>.One);
-
-        public static nint Code(TensorType type, int rows) => Avx2MachineProduct.Code(type, rows);
     }
 }

@@ -4,8 +4,8 @@ using static Flywheel.Engine.Kernels.Gpr;
 
 namespace Flywheel.Engine.Kernels;
 
-/// <summary>What machine code of products over stored panels has in common on every instruction set: where a job's parts are, and the walk
-/// over its blocks.</summary>
+/// <summary>What the kinds of machine code of products over stored panels have in common: where a job's parts are, and the walk over its
+/// blocks.</summary>
 internal static class PanelCode
 {
     public const Gpr Job = Rdi, W = Rsi, Scales = Rdx, Blocks = Rcx;

@@ -28,9 +28,6 @@ internal unsafe interface IDotInstruction
 
     /// <summary>sums += four products of every output's sizes with x, whose bits are flipped where a number is negative.</summary>
     static virtual I AddSizes(I sums, Vector256<byte> sizes, Vector256<sbyte> x) => throw new NotSupportedException();
-
-    /// <summary>Machine code for so many rows, of <see cref="Avx2MachineProduct"/>'s kinds; 0 where the compiler's is as good.</summary>
-    static virtual nint Code(TensorType type, int rows) => 0;
 }
 
 /// <summary>
@@ -73,9 +70,7 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         {
             rows = Math.Min(2, job->NumRows - row);
             ProductJob part = job->From(row);
-            if (TDot.Code(TFormat.Type, rows) is var code && code != 0)
-                ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, void>)code)(&part);
-            else if (rows == 2) Rows2<TFormat>(part);
+            if (rows == 2) Rows2<TFormat>(part);
             else Row1<TFormat>(part);
         }
     }
@@ -90,18 +85,11 @@ internal static unsafe class PanelProduct<TDot> where TDot : struct, IDotInstruc
         byte* unpacked = (byte*)(sums + rows);
         new Span<Floats>(sums, rows).Clear();
         var scales = new PanelScales<TFormat>(job.Scales);
-        nint code = TDot.Code(TFormat.Type, 4);
         for (long left = job.NumBlocks; left > 0; left -= MostBlocks)
         {
             job.NumBlocks = Math.Min(left, MostBlocks);
             Unpack(job.Weights, ref scales, unpacked, job.NumBlocks);
-            for (int row = 0; row < rows; row += 4)
-            {
-                ProductJob part = job.From(row);
-                if (code != 0)
-                    ((delegate* unmanaged[SuppressGCTransition]<ProductJob*, byte*, Floats*, void>)code)(&part, unpacked, sums + row);
-                else Rows4<TFormat>(part, unpacked, sums + row);
-            }
+            for (int row = 0; row < rows; row += 4) Rows4<TFormat>(job.From(row), unpacked, sums + row);
             job.Weights += MostBlocks * BlockBytes<TFormat>();
             job.X += MostBlocks * PanelLayout.Block;
             job.XBlocks += MostBlocks;
