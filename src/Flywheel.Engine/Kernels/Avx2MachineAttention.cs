@@ -6,8 +6,8 @@ namespace Flywheel.Engine.Kernels;
 
 /// <summary>
 /// Attention's products of integers with AVX2, assembled at start for every number of lines whose sums fit the registers, so
-/// that a tile is read once for all of them; the rest is <see cref="VectorAttention"/>'s. After 4,096 tokens a model of 135m takes 18.7 ms of
-/// a Zen 4's one core for a token, and 21.8 with the compiler's products (2026-12-01; bench/README.md).
+/// that a tile is read once for all of them; the rest is <see cref="VectorAttention"/>'s. After 4,096 tokens a model of 135m takes 18.7 ms
+/// of one core of a Zen 4 for a token, and 21.8 with the compiler's products (2026-12-01; bench/README.md).
 /// </summary>
 internal unsafe struct Avx2MachineAttention : ITileKernels
 {
