@@ -73,7 +73,8 @@ public class WordGrammarTests
             list = [.. list.Where(at => at < points.Length)];
             if (list.Length == 0) return;
             string text = string.Join('\n', list.Select((at, place) => place % 2 == 0 ? $"- Tea {at}" : $"- Cup {at}"));
-            bool allowed = list.Distinct().Count() == list.Length && Enumerable.Range(0, points.Length).All(at => !needed[at] || list.Contains(at));
+            bool allowed = list.Distinct().Count() == list.Length
+                && Enumerable.Range(0, points.Length).All(at => !needed[at] || list.Contains(at));
             Assert.Equal(allowed, GrammarReader.Accepts(Grammar.Parse(WordGrammar.Write(["it"], [], [], points)), text));
         }, iter: 300);
 

@@ -14,9 +14,10 @@ public sealed class PostgresWorkspaceTests() : WorkspaceTests(Provider.Postgres)
 /// <summary>What is done in a workspace is seen in it alone.</summary>
 public abstract class WorkspaceTests(Provider provider) : IAsyncLifetime
 {
-    /// <summary>What has a workspace and is seen from all of them: models and their making are the home's; keys and people are looked after
-    /// by owners.</summary>
-    private static readonly Type[] s_ofTheHome = [typeof(ModelRow), typeof(RunRow), typeof(DatasetRow), typeof(KeyRow), typeof(MemberRow)];
+    /// <summary>What has a workspace and is seen from all of them: models and their making are the home's, and a turn keeps others from
+    /// beginning; keys and people are looked after by owners.</summary>
+    private static readonly Type[] s_ofTheHome =
+        [typeof(ModelRow), typeof(RunRow), typeof(DatasetRow), typeof(TurnRow), typeof(KeyRow), typeof(MemberRow)];
 
     private readonly TestRecord _record = new(provider);
     private FlywheelStore _store = null!;

@@ -48,8 +48,8 @@ public class ToolCallFormTests
         Assert.False(Form(ToolTemplates.IdFirst).IsNamedById);
     }
 
-    /// <summary>The ids of a client say nothing to such a model: each holds its call's name and number, and results keep to them, also where
-    /// a client uses an id again.</summary>
+    /// <summary>The ids of a client say nothing to such a model: each holds its call's name and number, and results keep to them, also
+    /// where a client uses an id again.</summary>
     [Fact]
     public void Render_TemplateOfIdsAndNoNames_GetsTheNamesInTheIds()
     {

@@ -15,8 +15,8 @@ internal static class BenchCommand
     public static Command Create()
     {
         return new Command("bench", "Measure this machine.\nExample: ./flywheel bench engine --shape 600m") { Engine(), Context(), Serve(),
-            Sessions(), Quality(), RecordBenchCommand.Record(), RecordBenchCommand.Lineage(), TrainBenchCommand.Train(), TrainBenchCommand.Optimizers(),
-            VoiceBenchCommand.Segments(), VoiceBenchCommand.Dub() };
+            Sessions(), Quality(), RecordBenchCommand.Record(), RecordBenchCommand.Lineage(), TrainBenchCommand.Train(),
+            TrainBenchCommand.Optimizers(), VoiceBenchCommand.Segments(), VoiceBenchCommand.Dub() };
     }
 
     private static Command Context()

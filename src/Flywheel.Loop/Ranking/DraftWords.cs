@@ -70,8 +70,8 @@ public static partial class DraftWords
             IsWhole(brief.Name) ? [brief.Name] : [], own.Length > 0 ? null : Points(brief));
     }
 
-    /// <summary>A point is a fact or says for whom. Notes have no other place, so none is left out; nor is any fact where a list is what was
-    /// asked for. Of people whose texts were learnt from, nobody knows what points they write.</summary>
+    /// <summary>A point is a fact or says for whom. Notes have no other place, so none is left out; nor is any fact where a list is what
+    /// was asked for. Of people whose texts were learnt from, nobody knows what points they write.</summary>
     private static IReadOnlyList<WordPoint> Points(Brief brief) =>
         [.. brief.Facts.Select(Plain).Select(fact => new WordPoint(
                 [.. (FactFrames.IsNote(fact) ? [FactFrames.Bare(fact)]
@@ -148,14 +148,16 @@ public static partial class DraftWords
             foreach (string of in new[] { "a brand of", "a box of", "a pair of", "a set of" })
                 yield return $"{of} {Inner(category).Last()}";
         // "a brand of bedding"
-        if (EnglishNouns.NumberOf(category) == EnglishNouns.Number.Mass && !IsActivity(category)) yield return $"a brand of {Inner(category).Last()}";
+        if (EnglishNouns.NumberOf(category) == EnglishNouns.Number.Mass && !IsActivity(category))
+            yield return $"a brand of {Inner(category).Last()}";
         // "a dog walking service", "a care service" of "Home care"
         if (EnglishNouns.NumberOf(category) != EnglishNouns.Number.Plural)
             foreach (string part in new[] { category, category.Split(' ')[^1] }.Where(IsActivity)
                 .Select(part => Inner(part).Last()).Distinct()) yield return $"{EnglishNouns.Article(part)} {part} service";
     }
 
-    private static bool IsActivity(string category) => Activity().IsMatch(category) && EnglishNouns.NumberOf(category) != EnglishNouns.Number.Count;
+    private static bool IsActivity(string category) =>
+        Activity().IsMatch(category) && EnglishNouns.NumberOf(category) != EnglishNouns.Number.Count;
 
     /// <summary>The first is "a" or "an", which stands before nothing that is not counted.</summary>
     private static IEnumerable<string> WithArticles(string thing) =>

@@ -122,7 +122,8 @@ public static partial class FactForms
         if (bare.Length == 0) return FactWay.Typed;
         if (own?.Of(fact) is { } corrected) return corrected;
         if (FactFrames.MarkOf(fact) is not null) return FactWay.Typed;
-        if (Loose().IsMatch(bare) || Size().IsMatch(bare) || Pointing().IsMatch(bare) || Material().IsMatch(bare) || Dated().IsMatch(bare) || Unfit().IsMatch(bare)) return FactWay.Note;
+        if (Loose().IsMatch(bare) || Size().IsMatch(bare) || Pointing().IsMatch(bare) || Material().IsMatch(bare) || Dated().IsMatch(bare)
+            || Unfit().IsMatch(bare)) return FactWay.Note;
         if (Price().IsMatch(bare)) return FactWay.Costs;
         if (Past().IsMatch(bare)) return FactWay.Was;
         if (Free().IsMatch(bare)) return FactWay.Typed;

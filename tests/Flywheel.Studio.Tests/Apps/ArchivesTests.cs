@@ -194,7 +194,8 @@ public sealed partial class ArchivesTests : IAsyncLifetime
         await Assert.ThrowsAsync<FlywheelException>(() => ImportAsync(_to, good, new ArchiveTarget(Ann, "nowhere")));
     }
 
-    /// <summary>What is other, missing or more than the manifest lists is noticed. That somebody changed the list as well cannot be.</summary>
+    /// <summary>What is other, missing or more than the manifest lists is noticed. That somebody changed the list as well cannot
+    /// be.</summary>
     [Fact]
     public async Task Import_OfAForgedArchive_IsRefusedUnlessItsListWasForgedToo()
     {
