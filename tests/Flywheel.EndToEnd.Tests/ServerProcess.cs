@@ -1,23 +1,18 @@
 using System.Diagnostics;
 using System.Text;
-using System.Text.Json.Nodes;
 using Flywheel.Model;
 using Flywheel.Testing;
 
 namespace Flywheel.EndToEnd.Tests;
 
 /// <summary>The program as people run it, <c>flywheel up</c>, in a process of its own.</summary>
-internal sealed class ServerProcess : IAsyncDisposable
+internal sealed class ServerProcess : TestedServer
 {
     private readonly Process _process;
 
     private readonly StringBuilder _output;
 
     private ServerProcess(Process process, StringBuilder output) => (_process, _output) = (process, output);
-
-    public required string Url { get; init; }
-
-    public required HttpClient Http { get; init; }
 
     public int Pid => _process.Id;
 
@@ -90,18 +85,9 @@ internal sealed class ServerProcess : IAsyncDisposable
         return _process.ExitCode;
     }
 
-    public async Task<JsonObject> PostAsync(string path, JsonObject body)
+    public override async ValueTask DisposeAsync()
     {
-        using HttpResponseMessage response = await Http.PostAsync(path,
-            new StringContent(body.ToJsonString(), Encoding.UTF8, "application/json"));
-        string text = await response.Content.ReadAsStringAsync();
-        Assert.True(response.IsSuccessStatusCode, $"{path} {body.ToJsonString()}: {(int)response.StatusCode} {text}");
-        return JsonNode.Parse(text)!.AsObject();
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        Http.Dispose();
+        await base.DisposeAsync();
         if (!_process.HasExited) await KillAsync();
         _process.Dispose();
     }

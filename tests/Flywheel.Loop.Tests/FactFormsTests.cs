@@ -96,6 +96,7 @@ public sealed class FactFormsTests
     [InlineData("volunteers run it", "note: volunteers run it")]
     [InlineData("machine washable at 40", "it is machine washable at 40")]
     [InlineData("next day delivery", "note: next day delivery")]
+    [InlineData("ceramic non-stick coating", "has a ceramic non-stick coating")]
     [InlineData("first lesson free", "the first lesson is free")]
     [InlineData("own beef and lamb", "has its own beef and lamb")]
     [InlineData("contracts and patents", "has contracts and patents")]
@@ -123,6 +124,8 @@ public sealed class FactFormsTests
     /// <summary>One note would hang behind a label, two are points.</summary>
     [Theory]
     [InlineData("Furniture maker", FactWay.Note)]
+    [InlineData("Old Quay Smokehouse", FactWay.Note)]
+    [InlineData("Saltmarsh Wool Co", FactWay.Note)]
     [InlineData("Chair", FactWay.Is)]
     public void WaysOf_HowThingsAreMade_IsSaidOfThingsAlone(string category, FactWay way) =>
         Assert.Equal(way, FactForms.WaysOf(["made from windfall apples", "opens at seven", "soy wax", "cash only"], [category])[0]);

@@ -48,6 +48,8 @@ public sealed record RankedDraft(int Index, double Score, IReadOnlyDictionary<st
 /// <item>reason: -1.5 where a drawback is praised ("Best of all, it is closed on Mondays.")</item>
 /// <item>praise: -1 for each amount, lack, place or price that is praised ("You will love over 40 seats", "Best of all, it is in Leeds"), at
 /// most -2</item>
+/// <item>frame: -0.7 for each phrase that readers stumble over whatever stands in it ("a florist for you", "Looking for a podcast that is
+/// hosted by Ann?", fun for people who do not play), at most -2.1</item>
 /// <item>empty: -20 for no text</item>
 /// <item>unlikely: -0.5 for each nat by which the model itself found a token of a sentence less likely than one in twenty, at most
 /// -4.5</item>
@@ -136,6 +138,8 @@ public static partial class DraftRanker
         parts["echo"] = brief.Kind is Brief.Ad or Brief.Email && IsEchoed(draft.Text) ? -1 : 0;
         parts["reason"] = Drawback().IsMatch(draft.Text) ? -1.5 : 0;
         parts["praise"] = -Math.Min(2, Overdone().Count(draft.Text));
+        parts["frame"] = -0.7 * Math.Min(3, Stilted().Count(draft.Text)
+            + (Playing().IsMatch(draft.Text) && !Young().IsMatch(brief.Audience) ? 1 : 0));
         parts["run-on"] = -3 * Math.Min(2, FactFrames.RunOns(brief, draft.Text));
         parts["connectives"] =
             -0.4 * Math.Min(3, Connective().Matches(draft.Text).GroupBy(said => said.Value).Sum(same => same.Count() - 1));
@@ -295,8 +299,18 @@ public static partial class DraftRanker
     private static partial Regex Drawback();
 
     /// <summary>"You will love over 20,000 books", "Imagine no adverts. That is Nightjar."</summary>
-    [GeneratedRegex(@"\b(love|count on|imagine|comes with|say hello to) (over|up to|more than|from|no) |\b(Imagine|love|mention) (an? )?[\d£$€]|\blove an? |\beven has [\d£$€]|\b(best of all|better still|plus|on top of that|what is more|even more|the best part\?),?:? it (costs|is (in|near|from|at|on|\d))\b", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"\b(love|count on|imagine|comes with|say hello to) (over|up to|more than|from|no) |\b(Imagine|love|mention) (an? )?[\d£$€]|\blove an? |\bguess who costs |\beven has [\d£$€]|\b(best of all|better still|plus|on top of that|what is more|even more|the best part\?),?:? it (costs|is (in|near|from|at|on|\d))\b", RegexOptions.IgnoreCase)]
     private static partial Regex Overdone();
+
+    /// <summary>Fits hardly any fact.</summary>
+    [GeneratedRegex(@"\bMeet [^.!?]*, an? [^.!?,]* for you\b|\byou will love\b|\bLooking for an? [^.!?]* (that|which) [^.!?]*\?|\bIf you want an? |\bwhere it is\b|\bAt [^.!?,]+, it \w+s\b|\bHere, it \w+s\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Stilted();
+
+    [GeneratedRegex(@"\bfun for\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Playing();
+
+    [GeneratedRegex(@"\b(child|children|kids?|famil(y|ies)|toddlers?|teenagers?|girls|boys|players|gamers|everyone|all ages)\b", RegexOptions.IgnoreCase)]
+    private static partial Regex Young();
 
     [GeneratedRegex(@"\b[Aa]n? (?!Christmas)[\w-]{2,}(?<![sui])s\b(?!')|\b[Aa] [aeio](?!ne\b|nce\b|ur)\w|\b[Aa]n [b-dfgj-np-tv-z]\w*[aeiou]")]
     private static partial Regex WrongArticle();
@@ -315,7 +329,7 @@ public static partial class DraftRanker
 
     /// <summary>A question without its mark, one for a thing that has a sentence in its place ("Looking for dogs are welcome?"), and a mark
     /// behind what asks nothing ("Say hello to Old Kiln, a bakery?").</summary>
-    [GeneratedRegex(@"\b(Say hello to|Meet|Discover|Here is|Here comes|Welcome to|Hello from|This is|Imagine)\b[^.!?:]*\?|\b(Looking for|Ready for|Fancy|Hungry for|In need of)\b(?![^?]*\b(that|which|who|where)\b)[^?.!]* (is|are|can|has|have) [^?.!]*\?|(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
+    [GeneratedRegex(@"\b(Say hello to|Meet|Discover|Here is|Here comes|Welcome to|Hello from|This is|Imagine|Good news for)\b[^.!?:]*\?|\b(Looking for|Ready for|Fancy|Hungry for|In need of)\b(?![^?]*\b(that|which|who|where)\b)[^?.!]* (is|are|can|has|have) [^?.!]*\?|(?:^|(?<=[.!?]\s))(Why|What makes|Looking for|Ready for|Fancy|Hungry|Guess who|Did we mention)\b[^?!:]*\.(\s|$)", RegexOptions.Multiline)]
     private static partial Regex Unasked();
 
     /// <summary>What a place has, and a packet of coffee does not.</summary>

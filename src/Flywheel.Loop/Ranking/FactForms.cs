@@ -78,14 +78,15 @@ public static partial class FactForms
             [.. brief.Categories.Select(category =>
                 string.Join(' ',
                     category.Split(' ').Select((word, at) => at == 0 ? Category(word) : IsCapitalised(word) ? Inner(word) : word)))];
-        string[] facts = [.. brief.Facts.Zip(WaysOf(brief.Facts, brief.Categories, own), FactWays.Say).Where(fact => fact.Length > 0)];
+        string[] facts = [.. brief.Facts.Zip(WaysOf(brief.Facts, [.. brief.Categories, brief.Name], own), FactWays.Say)
+            .Where(fact => fact.Length > 0)];
         return brief with { Facts = facts, Categories = categories };
     }
 
     /// <summary>How each of a brief's facts is said. Two notes are points, one alone would hang behind a label: so the fact whose form is
     /// least sure of the others joins it.</summary>
     /// <param name="facts">As they were typed.</param>
-    /// <param name="categories">Of whom or what: a maker is not made.</param>
+    /// <param name="categories">Of whom or what, and what it is called: a maker is not made, nor is what is called as one.</param>
     /// <param name="own">What somebody corrected.</param>
     /// <param name="chosen">What was chosen for this brief, which counts before.</param>
     public static IReadOnlyList<FactWay> WaysOf(
@@ -402,7 +403,7 @@ public static partial class FactForms
     private static partial Regex Priced();
 
     /// <summary>Who makes or does things, and is no thing that is made.</summary>
-    [GeneratedRegex(@"(maker|baker|brewer|roaster|carpenter|joiner|tailor|cobbler|potter|weaver|printer|publisher|(smoke|brew|bake|roast)house|jeweller|butcher|grower|distiller|binder|framer|builder|producer|manufacturer|smith|installer|fitter|roofer|plumber|glazier|thatcher|repairs?|ist|services?|(?<!(cutl|station|jewell|machin|crock|embroid|confection))ery|shop|store|company|studio|workshop|school|course|class|club|farm|mill|firm|agency|business)$", RegexOptions.IgnoreCase)]
+    [GeneratedRegex(@"(maker|baker|brewer|roaster|carpenter|joiner|tailor|cobbler|potter|weaver|printer|publisher|(smoke|brew|bake|roast)house|jeweller|butcher|grower|distiller|binder|framer|builder|producer|manufacturer|smith|kitchen|vineyard|brothers|\bpress|\bco\.?|\bsons|installer|fitter|roofer|plumber|glazier|thatcher|repairs?|ist|services?|(?<!(cutl|station|jewell|machin|crock|embroid|confection))ery|shop|store|company|studio|workshop|school|course|class|club|farm|mill|firm|agency|business)$", RegexOptions.IgnoreCase)]
     private static partial Regex Maker();
 
     /// <summary>"turned by hand from bog oak".</summary>

@@ -261,7 +261,7 @@ internal static partial class FactFrames
     private static partial Regex Apart();
 
     /// <summary>A sentence that begins small, or ends before it says anything ("Plus, it is.").</summary>
-    [GeneratedRegex(@"[.!?]\s+\p{Ll}|\b(it|that|you|we) (is|are|has|have|also|can|even)[.!?:]")]
+    [GeneratedRegex(@"[.!?]\s+\p{Ll}|\bBecause no (?![^.!?]* (is|are|has|have|can) )|\b(it|that|you|we) (is|are|has|have|also|can|even)[.!?:]")]
     private static partial Regex BrokenSentence();
 
     [GeneratedRegex("^(an?|the|and) ", RegexOptions.IgnoreCase)]

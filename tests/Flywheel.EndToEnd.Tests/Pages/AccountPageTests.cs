@@ -14,7 +14,7 @@ public sealed partial class AccountPageTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _studio = await StudioBrowser.StartAsync("--host", "studio.example.com");
+        _studio = await StudioBrowser.StartProcessAsync("--host", "studio.example.com");
         _studio.Expected = complaint => complaint.Contains("401", StringComparison.Ordinal)
             || complaint.Contains("WebSocket", StringComparison.OrdinalIgnoreCase);
     }
@@ -27,12 +27,12 @@ public sealed partial class AccountPageTests : IAsyncLifetime
     [Fact]
     public async Task Team_FromTheFirstLinkToADisabledAccount_WorksInTwoBrowsers()
     {
-        for (int attempt = 0; !Link().IsMatch(_studio.Server.Output); attempt++)
+        for (int attempt = 0; !Link().IsMatch(_studio.Process.Output); attempt++)
         {
-            Assert.True(attempt < 600, $"no link was printed: {_studio.Server.Output}");
+            Assert.True(attempt < 600, $"no link was printed: {_studio.Process.Output}");
             await Task.Delay(50);
         }
-        IPage ann = await VisitAsync(Link().Match(_studio.Server.Output).Value);
+        IPage ann = await VisitAsync(Link().Match(_studio.Process.Output).Value);
         await JoinAsync(ann, "ann", "Ann Lee <img src=x onerror=alert(1)>");
         await ann.GotoAsync($"{_studio.Server.Url}/console/people");
         await StudioBrowser.LiveAsync(ann);

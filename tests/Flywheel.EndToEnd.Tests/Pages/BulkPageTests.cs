@@ -86,6 +86,7 @@ public sealed class BulkPageTests : IAsyncLifetime
     [Fact]
     public async Task Table_ServerKilled_GoesOnAndWritesNoRowTwice()
     {
+        await _studio.MoveToProcessAsync();
         const int NumRows = 30;
         _studio.Expected = _ => true; // a killed server's page complains
         IPage page = await _studio.OpenAsync("/write/bulk");

@@ -81,7 +81,7 @@ public sealed class ChatPageTests : IAsyncLifetime
     {
         using var models = new TempFolder(); // a quick model that ends by itself would be done before anybody can stop it
         string endless = TinyModel.Create(models.Path, context: 32_768, endless: true).Path;
-        await using StudioBrowser studio = await StudioBrowser.StartAsync("--model", endless);
+        await using StudioBrowser studio = await StudioBrowser.StartAsync(endless);
         IPage page = await studio.OpenAsync("/chat");
         await page.GetByRole(AriaRole.Button, new() { Name = "Settings of the answers" }).ClickAsync();
         await page.GetByLabel("Longest answer").FillAsync("32768");

@@ -38,7 +38,7 @@ public sealed class ForeignPageTests
     public async Task Page_OfAnotherOrigin_ReachesNothing(string host)
     {
         await using Elsewhere elsewhere = await Elsewhere.StartAsync();
-        await using StudioBrowser studio = await StudioBrowser.StartAsync("--cors", $"http://app.example:{elsewhere.Port}");
+        await using StudioBrowser studio = await StudioBrowser.StartProcessAsync("--cors", $"http://app.example:{elsewhere.Port}");
         IPage page = await OpenAsync(studio, $"http://{host}:{elsewhere.Port}");
 
         string[] results = await page.EvaluateAsync<string[]>(Tries, studio.Server.Url);
@@ -58,7 +58,7 @@ public sealed class ForeignPageTests
     {
         await using Elsewhere elsewhere = await Elsewhere.StartAsync();
         string listed = $"http://app.example:{elsewhere.Port}";
-        await using StudioBrowser studio = await StudioBrowser.StartAsync("--cors", listed);
+        await using StudioBrowser studio = await StudioBrowser.StartProcessAsync("--cors", listed);
         IPage page = await OpenAsync(studio, listed);
 
         string[] results = await page.EvaluateAsync<string[]>(Tries, studio.Server.Url);

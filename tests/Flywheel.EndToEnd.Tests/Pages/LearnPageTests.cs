@@ -59,6 +59,7 @@ public sealed class LearnPageTests : IAsyncLifetime
     [Fact]
     public async Task Learn_ServerKilledInTheMiddle_GoesOnAndWhatItMadeCanBeThrownAway()
     {
+        await _studio.MoveToProcessAsync();
         _studio.Expected = _ => true; // a killed server's page complains
         IPage page = await _studio.OpenAsync("/loop/learn");
         await OpenAsync(page, File("mill.zip", Archive(200)));

@@ -62,6 +62,7 @@ public sealed class LoopPageTests : IAsyncLifetime
     [Fact]
     public async Task Teach_ReloadedAndKilled_IsOneTurnThatEndsWithAQuestion()
     {
+        await _studio.MoveToProcessAsync();
         _studio.Expected = _ => true; // a killed server's page complains
         for (int i = 0; i < 30; i++)
         {

@@ -15,7 +15,7 @@ public sealed class RankedDraftsTests : IAsyncLifetime
     private StudioBrowser? _studio;
 
     public async ValueTask InitializeAsync() =>
-        _studio = await StudioBrowser.StartAsync("--model", Path.Combine(TestFiles.Root, "models", "first"));
+        _studio = await StudioBrowser.StartAsync(Path.Combine(TestFiles.Root, "models", "first"));
 
     public async ValueTask DisposeAsync()
     {

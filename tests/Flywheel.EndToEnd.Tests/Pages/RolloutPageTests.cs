@@ -23,6 +23,7 @@ public sealed class RolloutPageTests : IAsyncLifetime
     [Fact]
     public async Task Rollout_KilledAndOpenedAgain_GoesOnWithTheSamePeopleAndIsEndedByHand()
     {
+        await _studio.MoveToProcessAsync();
         await using (FlywheelStore store = await FlywheelStore.OpenAsync(new FlywheelHome(_studio.Home)))
         await using (FlywheelDb db = store.Tables())
         {
@@ -64,7 +65,7 @@ public sealed class RolloutPageTests : IAsyncLifetime
         await Assertions.Expect(card.GetByRole(AriaRole.Heading)).ToHaveTextAsync("Trying a candidate");
         await card.GetByRole(AriaRole.Button, new() { Name = "Promote" }).ClickAsync();
         await card.GetByRole(AriaRole.Button, new() { Name = "Yes, serve it to everybody" }).ClickAsync();
-        await Assertions.Expect(card.GetByRole(AriaRole.Heading)).ToContainTextAsync("The candidate was promoted");
+        await Assertions.Expect(card.GetByRole(AriaRole.Heading, new() { Name = "The candidate was promoted" })).ToBeVisibleAsync();
         await Assertions.Expect(page.Locator("main .head")).ToContainTextAsync(candidate.Hash[..12]);
     }
 

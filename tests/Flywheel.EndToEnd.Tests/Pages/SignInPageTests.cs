@@ -12,7 +12,7 @@ public sealed class SignInPageTests : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        _studio = await StudioBrowser.StartAsync("--host", "studio.example.com");
+        _studio = await StudioBrowser.StartProcessAsync("--host", "studio.example.com");
         _studio.Expected = complaint => complaint.Contains("401", StringComparison.Ordinal)
             || complaint.Contains("WebSocket", StringComparison.OrdinalIgnoreCase);
     }

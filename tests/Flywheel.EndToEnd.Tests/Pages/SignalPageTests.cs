@@ -18,7 +18,7 @@ public sealed class SignalPageTests
         Tokenizer tokenizer = Tokenizer.Train(["Secondary structure: What is it? a shirt"], 300,
             [.. new[] { "protein", "structure", "spare", "image" }.SelectMany(group => ReservedTokens.Groups[group])]);
         ModelFolder model = TinyModel.Create(models["models"], context: 512, tokenizer: tokenizer, codec: models["codec"]);
-        await using StudioBrowser studio = await StudioBrowser.StartAsync("--model", model.Path);
+        await using StudioBrowser studio = await StudioBrowser.StartAsync(model.Path);
 
         IPage page = await studio.OpenAsync("/tasks/protein-structure");
         await page.GetByRole(AriaRole.Button, new() { Name = "MTPAVTTYKLVINGKTLKGETTTKAVDAETAEKAF" }).ClickAsync();

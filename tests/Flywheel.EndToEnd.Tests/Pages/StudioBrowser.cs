@@ -34,7 +34,10 @@ internal sealed class StudioBrowser : IAsyncDisposable
 
     private StudioBrowser() { }
 
-    public ServerProcess Server { get; private set; } = null!;
+    public TestedServer Server { get; private set; } = null!;
+
+    /// <summary>The server, where it runs in a process of its own.</summary>
+    public ServerProcess Process => (ServerProcess)Server;
 
     public string Home => _folder["home"];
 
@@ -43,15 +46,32 @@ internal sealed class StudioBrowser : IAsyncDisposable
     /// <summary>Of what a browser complained about, what a test expects.</summary>
     public Func<string, bool> Expected { get; set; } = _ => false;
 
-    public static async Task<StudioBrowser> StartAsync(params string[] arguments)
+    /// <summary>With the server in the tests' process.</summary>
+    /// <param name="model">A tiny one when not given.</param>
+    public static Task<StudioBrowser> StartAsync(string? model = null) =>
+        StartAsync(async studio => await ServerInside.StartAsync(studio.Home, model ?? studio.Tiny()));
+
+    /// <summary>With the server in a process of its own, a tiny model and these arguments of <c>up</c>.</summary>
+    public static Task<StudioBrowser> StartProcessAsync(params string[] arguments) =>
+        StartAsync(async studio => await ServerProcess.StartAsync(studio.Home, ["--model", studio.Tiny(), .. arguments]));
+
+    private static async Task<StudioBrowser> StartAsync(Func<StudioBrowser, Task<TestedServer>> serve)
     {
         if (!File.Exists(Chromium)) Assert.Skip($"{Chromium} is not installed (Debian: apt-get install chromium)");
         Assertions.SetDefaultExpectTimeout(60_000); // on a busy machine everything comes, only later
         var studio = new StudioBrowser();
-        if (!arguments.Contains("--model")) arguments = ["--model", TinyModel.Create(studio.Models, context: 1024).Path, .. arguments];
-        studio.Server = await ServerProcess.StartAsync(studio.Home, arguments);
+        studio.Server = await serve(studio);
         studio._browser = Free.TryTake(out IBrowser? free) && free.IsConnected ? free : await LaunchAsync();
         return studio;
+    }
+
+    private string Tiny() => TinyModel.Create(Models, context: 1024).Path;
+
+    /// <summary>Serves the same home from a process of its own, which can be killed; before any page is opened.</summary>
+    public async Task MoveToProcessAsync()
+    {
+        await Server.DisposeAsync();
+        Server = await ServerProcess.StartAsync(Home);
     }
 
     /// <summary>With a model of a game, which one game of self-play has taught.</summary>
@@ -64,7 +84,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
         (int code, string output) = await ServerProcess.RunAsync(folder["made"], "play", "--task", task, "--games", "1", "--threads", "1",
             "--recipe", folder["mini.yaml"]);
         Assert.True(code == 0, output);
-        return await StartAsync("--model", Directory.GetDirectories(Path.Combine(folder["made"], "models")).Single());
+        return await StartAsync(Directory.GetDirectories(Path.Combine(folder["made"], "models")).Single());
     }
 
     private static async Task<IBrowser> LaunchAsync() => await (await Driver.Value).Chromium.LaunchAsync(new()
@@ -151,7 +171,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
     public async Task CrashAndRestartAsync()
     {
         int port = new Uri(Server.Url).Port;
-        await Server.KillAsync();
+        await Process.KillAsync();
         await Server.DisposeAsync();
         Server = await ServerProcess.StartAsync(Home, "--port", $"{port}");
     }

@@ -37,7 +37,7 @@ public sealed class TaskPageTests : IAsyncLifetime
         Tokenizer tokenizer = Tokenizer.Train(["Say cat 2 times, plain strong", "Say dog 3 times"], 320,
             [.. ReservedTokens.Groups["phone"]]);
         _model = TinyModel.Create(models["models"], context: 512, tokenizer: tokenizer);
-        _studio = await StudioBrowser.StartAsync("--model", _model.Path);
+        _studio = await StudioBrowser.StartAsync(_model.Path);
         string folder = Directory.CreateDirectory(Path.Combine(_studio.Home, "tasks", "say")).FullName;
         await File.WriteAllTextAsync(Path.Combine(folder, "task.yaml"), Say);
     }

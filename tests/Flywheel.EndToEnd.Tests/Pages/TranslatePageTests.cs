@@ -142,6 +142,7 @@ public sealed class TranslatePageTests : IAsyncLifetime
     [Fact]
     public async Task Segment_ReloadThenCrashInTheMiddleOfAWord_KeepsEveryLetter()
     {
+        await _studio.MoveToProcessAsync();
         _studio.Expected = complaint => complaint.StartsWith("console:", StringComparison.Ordinal); // the page misses its server
         IBrowserContext person = await _studio.NewPersonAsync();
         IPage page = await _studio.OpenAsync(person, "/translate/new");
@@ -161,7 +162,7 @@ public sealed class TranslatePageTests : IAsyncLifetime
 
         await page.Locator(".say").Nth(1).ClickAsync();
         await Assertions.Expect(page.GetByLabel("Translation of segment 2")).ToBeFocusedAsync();
-        await _studio.Server.KillAsync();
+        await _studio.Process.KillAsync();
         await page.GetByLabel("Translation of segment 2").PressSequentiallyAsync("se.", new() { Delay = 1 });
         await _studio.CrashAndRestartAsync();
         await Assertions.Expect(page.Locator(".segment.edited")).ToContainTextAsync("Segunda frase.", new() { Timeout = 60_000 });

@@ -26,6 +26,7 @@ public sealed class VoicePageTests : IAsyncLifetime
     [Fact]
     public async Task Script_FromFirstLettersToExport_SoundsAndLosesNothing()
     {
+        await _studio.MoveToProcessAsync();
         IPage page = await _studio.OpenAsync("/voice");
         await page.Locator("#script-text").FillAsync(Script);
         await page.Locator("#script-text").BlurAsync();

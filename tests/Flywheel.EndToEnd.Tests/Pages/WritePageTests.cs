@@ -68,6 +68,7 @@ public sealed class WritePageTests : IAsyncLifetime
     [Fact]
     public async Task Brief_ReloadThenCrashInTheMiddleOfAWord_KeepsEveryLetter()
     {
+        await _studio.MoveToProcessAsync();
         _studio.Expected = complaint => complaint.StartsWith("console:", StringComparison.Ordinal); // the page misses its server
         IPage page = await OpenAsync();
         await page.GetByLabel("Name", new() { Exact = true }).FillAsync("Quill");
@@ -78,7 +79,7 @@ public sealed class WritePageTests : IAsyncLifetime
         await Assertions.Expect(page.GetByLabel("Name", new() { Exact = true })).ToHaveValueAsync("Quill");
 
         await page.GetByLabel("Facts").FillAsync("writes novels\nchecks spelling"); // perhaps saved before the end, perhaps not
-        await _studio.Server.KillAsync();
+        await _studio.Process.KillAsync();
         await page.GetByLabel("Facts").PressSequentiallyAsync("\ntyped while the server was down", new() { Delay = 1 });
         await Assertions.Expect(page.GetByText("Not saved yet")).ToBeVisibleAsync();
         await Assertions.Expect(page.GetByText("Everything is saved")).ToBeHiddenAsync();
@@ -413,10 +414,11 @@ public sealed class WritePageTests : IAsyncLifetime
     [Fact]
     public async Task Interrupt_PagesOpen_DoNotHoldUpTheServer()
     {
+        await _studio.MoveToProcessAsync();
         _studio.Expected = complaint => complaint.StartsWith("console:", StringComparison.Ordinal); // the pages miss their server
         for (int i = 0; i < 3; i++) await OpenAsync();
         var watch = System.Diagnostics.Stopwatch.StartNew();
-        Assert.Equal(0, await _studio.Server.InterruptAsync());
+        Assert.Equal(0, await _studio.Process.InterruptAsync());
         Assert.True(watch.Elapsed < TimeSpan.FromSeconds(15), $"took {watch.Elapsed}; the time for running answers is 20 s, and none ran");
     }
 

@@ -122,14 +122,14 @@ public sealed partial record BriefFields
         Brief brief = AsTyped();
         if (Order.Trim().Length > 0 || !FactForms.AreSaid(brief)) return [];
         string[] facts = [.. FactList.Distinct()];
-        return [.. facts.Zip(FactForms.WaysOf(facts, brief.Categories, own, Chosen()))];
+        return [.. facts.Zip(FactForms.WaysOf(facts, [.. brief.Categories, brief.Name], own, Chosen()))];
     }
 
     /// <summary>The brief with a person's corrections written into it: what it is asked with stays, whatever is corrected later.</summary>
     /// <param name="own">Of the person.</param>
     public BriefFields SaidBy(FactCorrections own) =>
         this with {
-            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()], AsTyped().Categories))
+            Forms = FactChoices.Write(Said(own).Zip(FactForms.WaysOf([.. FactList.Distinct()], [.. AsTyped().Categories, AsTyped().Name]))
                 .Where(said => said.First.Way != said.Second)
                 .Select(said => new FactCorrection(said.First.Fact, said.First.Way))) };
 
