@@ -9,7 +9,8 @@ namespace Flywheel.EndToEnd.Tests.Pages;
 /// <summary>The real server on a tiny model, and real Chromium that looks at it. What the browser complains about fails the test.</summary>
 internal sealed class StudioBrowser : IAsyncDisposable
 {
-    private const string Chromium = "/usr/bin/chromium";
+    /// <summary>Without the windows of a desktop, each of which starts two processes more.</summary>
+    private const string Chromium = "/usr/bin/chromium-headless-shell";
 
     private readonly TempFolder _folder = new();
     private readonly ConcurrentBag<string> _complaints = [];
@@ -57,7 +58,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
 
     private static async Task<StudioBrowser> StartAsync(Func<StudioBrowser, Task<TestedServer>> serve)
     {
-        if (!File.Exists(Chromium)) Assert.Skip($"{Chromium} is not installed (Debian: apt-get install chromium)");
+        if (!File.Exists(Chromium)) Assert.Skip($"{Chromium} is not installed (Debian: apt-get install chromium-headless-shell)");
         Assertions.SetDefaultExpectTimeout(60_000); // on a busy machine everything comes, only later
         var studio = new StudioBrowser();
         studio.Server = await serve(studio);
