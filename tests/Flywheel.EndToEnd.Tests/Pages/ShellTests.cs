@@ -83,11 +83,12 @@ public sealed class ShellTests : IAsyncLifetime
             "/translate/library", "/translate/memory",
             "/translate/glossary", "/loop", "/console", "/console/usage", "/console/feedback", "/console/runs", "/console/jobs",
         ];
-        foreach ((string language, bool dark, int width) in new[] { ("en", false, 1440), ("zh-CN", true, 1440), ("zh-CN", false, 390),
-            ("en", true, 390) })
+        // Each page in both languages, colours and widths; in which of them together, in turn.
+        (string, bool, int)[] views = [("en", false, 1440), ("zh-CN", false, 1440), ("zh-CN", true, 390), ("en", true, 390)];
+        foreach ((int turn, (string language, bool dark, int width)) in views.Index())
         {
             IBrowserContext person = await _studio.NewPersonAsync(width, language, dark);
-            foreach (string address in addresses)
+            foreach (string address in addresses.Where((_, at) => at % 2 == turn % 2))
             {
                 IPage page = await _studio.OpenAsync(person, address);
                 await StudioBrowser.CheckAsync(page, $"{address} {language} {(dark ? "dark" : "light")} {width}");
