@@ -92,7 +92,7 @@ internal sealed class StudioBrowser : IAsyncDisposable
     {
         ExecutablePath = Chromium,
         Args = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--no-first-run",
-            "--use-fake-device-for-media-stream", "--host-resolver-rules=MAP *.example 127.0.0.1"],
+            "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream", "--host-resolver-rules=MAP *.example 127.0.0.1"],
     });
 
     /// <summary>A browser of another person: own cookies, own storage.</summary>
