@@ -24,7 +24,7 @@ internal static class RecordBenchCommand
             "What durable recording costs: milliseconds until a generation is on disk, against the bare sync of a file.\nExample: ./flywheel bench record --rate 500 --database \"Host=/var/run/postgresql;Database=flywheel\"") { database, rate, seconds, rounds, serve };
         command.SetAction(async (parse, cancellation) =>
         {
-            string?[] measured = parse.GetValue(database) is { } server ? [null, server] : [null];
+            string?[] measured = Databases(parse.GetValue(database));
             if (parse.GetValue(serve) is { } home) await RecordServer.ServeAsync(new FlywheelHome(home), cancellation);
             else if (parse.GetResult(rate) is null) await CallersAsync(measured);
             else
@@ -72,6 +72,9 @@ internal static class RecordBenchCommand
         static string Text(Percentiles p) => $"{p.P50:F2} / {p.P95:F2} / {p.P99:F2}";
     }
 
+    /// <summary>SQLite, of which null says so, and the server that is given.</summary>
+    private static string?[] Databases(string? server) => server is null ? [null] : [null, server];
+
     private static string NameOf(string? database) => database is null ? "SQLite" : "PostgreSQL";
 
     public static Command Lineage()
@@ -83,13 +86,12 @@ internal static class RecordBenchCommand
             "How long it takes to find the models that learnt from a feedback, in a record of many rows.\nExample: ./flywheel bench lineage --rows 1000000") { rows, database };
         command.SetAction(async (parse, _) =>
         {
-            string? server = parse.GetValue(database);
             Table table = new Table().Title($"{parse.GetValue(rows):N0} generations, feedbacks and examples")
                 .AddColumns("database", "first ms", "p50 ms", "p99 ms", "rows made in s");
-            foreach (string? measured in server is null ? (string?[])[null] : [null, server])
+            foreach (string? measured in Databases(parse.GetValue(database)))
             {
                 LineageFigures found = await LineageBenchmark.RunAsync(new FlywheelHome().Cache, parse.GetValue(rows), measured);
-                table.AddRow(measured is null ? "SQLite" : "PostgreSQL", $"{found.FirstMs:F1}", $"{found.P50Ms:F1}", $"{found.P99Ms:F1}",
+                table.AddRow(NameOf(measured), $"{found.FirstMs:F1}", $"{found.P50Ms:F1}", $"{found.P99Ms:F1}",
                     $"{found.FillSeconds:F0}");
             }
             AnsiConsole.Write(table);
