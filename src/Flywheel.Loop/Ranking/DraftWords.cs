@@ -72,15 +72,18 @@ public static partial class DraftWords
 
     /// <summary>A point is a fact or says for whom. Notes have no other place, so none is left out; nor is any fact where a list is what
     /// was asked for. Of people whose texts were learnt from, nobody knows what points they write.</summary>
-    private static IReadOnlyList<WordPoint> Points(Brief brief) =>
-        [.. brief.Facts.Select(Plain).Select(fact => new WordPoint(
+    private static IReadOnlyList<WordPoint> Points(Brief brief)
+    {
+        string audience = Plain(brief.Audience);
+        return [.. brief.Facts.Select(Plain).Select(fact => new WordPoint(
                 [.. (FactFrames.IsNote(fact) ? [FactFrames.Bare(fact)]
                     : FactPhrases(fact)
                         .Where(phrase => FactFrames.Bare(fact) == fact || !phrase.Equals(fact, StringComparison.OrdinalIgnoreCase)))
                     .Where(IsWhole)],
                 FactFrames.IsNote(fact) || brief.Kind == Brief.Features))
-            .Append(new WordPoint([.. new[] { $"for {Plain(brief.Audience)}" }.Where(_ => Plain(brief.Audience).Length > 0).Where(IsWhole)], false))
+            .Append(new WordPoint(IsWhole(audience) ? [$"for {audience}"] : [], false))
             .Where(point => point.Forms.Count > 0).DistinctBy(point => point.Forms[0])];
+    }
 
     /// <summary>
     /// Words of the answers to briefs in a conversation that neither those briefs nor the list have: how somebody writes. Only small

@@ -89,7 +89,7 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
     public async Task<ReviewList> ListAsync(ReviewFilter filter, CancellationToken cancellation = default)
     {
         await using FlywheelDb db = store.Tables();
-        List<Guid> promoted = await PromotedAsync(db, cancellation);
+        List<Guid> promoted = await FeedbackReader.PromotedAsync(db, cancellation);
         // Referees are never wrong, and nobody has to look at what a program played.
         List<Guid> groups = await db.Feedback
             .Where(row => s_acts.Contains(row.Metric) && row.Source != FeedbackSource.Referee
@@ -118,11 +118,6 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
             cut);
     }
 
-    /// <summary>Turns that settled what they learnt from. A workspace's own settle nothing: each learns from all that is there.</summary>
-    private static Task<List<Guid>> PromotedAsync(FlywheelDb db, CancellationToken cancellation) =>
-        db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Workspace == WorkspaceRow.Default).Select(turn => turn.Id)
-            .ToListAsync(cancellation);
-
     /// <summary>Whether it is clear what becomes of an item.</summary>
     public static bool IsSettled(ReviewItem item) => item.State.Outcome is not (ReviewOutcome.Open or ReviewOutcome.Disputed);
 
@@ -144,7 +139,7 @@ public sealed class ReviewQueue(FlywheelStore store, TimeProvider? time = null)
         Feedback row = await db.Feedback.AsNoTracking().SingleOrDefaultAsync(found => found.Id == id, cancellation)
             ?? throw new FlywheelException($"field 'item' is '{id}', which is no item of the queue");
         if (!s_acts.Contains(row.Metric)) throw new ReviewGoneException($"field 'item' is '{id}', a {row.Metric}, which is not reviewed");
-        List<Guid> promoted = await PromotedAsync(db, cancellation);
+        List<Guid> promoted = await FeedbackReader.PromotedAsync(db, cancellation);
         TurnRow? learnt = await db.Turns.AsNoTracking()
             .Where(turn => promoted.Contains(turn.Id) && db.Examples.Any(example => example.TurnId == turn.Id
                 && example.DropReason != DropReasons.NotShared

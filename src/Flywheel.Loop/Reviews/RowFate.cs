@@ -87,12 +87,8 @@ public static class RowFate
                     ? $"left out, {DropReasons.CodeOf(drop)}{(DropReasons.CodeOf(drop) == drop ? "" : $" ({drop})")}"
                 : $"{kind} example {example.Id}, {(example.Split == Split.Train ? "learnt from" : "only tested on")}"));
         }
-        bool settled = false;
-        foreach (ExampleRow example in examples)
-            settled |= example.DropReason != DropReasons.NotShared
-                && await db.Turns.AnyAsync(turn => turn.Id == example.TurnId && turn.State == TurnState.Promoted
-                    && turn.Workspace == WorkspaceRow.Default, cancellation);
-        if (settled) return;
+        List<Guid> promoted = await FeedbackReader.PromotedAsync(db, cancellation);
+        if (examples.Any(example => example.DropReason != DropReasons.NotShared && promoted.Contains(example.TurnId))) return;
         try
         {
             ReviewItem item = await new ReviewQueue(store).FindAsync(row.Id, cancellation);

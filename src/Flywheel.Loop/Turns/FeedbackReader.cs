@@ -40,8 +40,7 @@ internal static class FeedbackReader
         long last = await db.Turns.Where(turn => turn.Workspace == workspace)
             .MaxAsync(turn => (long?)turn.FeedbackThrough, cancellation) ?? 0;
         // The few turns first, so that each feedback costs two indexed look-ups.
-        List<Guid> promoted = await db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Workspace == WorkspaceRow.Default)
-            .Select(turn => turn.Id).ToListAsync(cancellation);
+        List<Guid> promoted = await PromotedAsync(db, cancellation);
         IQueryable<Feedback> rows = db.Feedback.AsNoTracking();
         rows = workspace == WorkspaceRow.Default
             ? rows.Where(row => !db.ExampleFeedback.Any(source => source.FeedbackId == row.Id
@@ -153,6 +152,11 @@ internal static class FeedbackReader
     private static async Task<HashSet<string>> UsedAsync(FlywheelDb db, List<Guid> promoted, CancellationToken cancellation) =>
         [.. await db.Examples.Where(row => row.DropReason == null && promoted.Contains(row.TurnId)).Select(row => row.Hash!).Distinct()
             .ToListAsync(cancellation)];
+
+    /// <summary>Turns that settled what they learnt from. A workspace's own settle nothing: each learns from all that is there.</summary>
+    internal static Task<List<Guid>> PromotedAsync(FlywheelDb db, CancellationToken cancellation) =>
+        db.Turns.Where(turn => turn.State == TurnState.Promoted && turn.Workspace == WorkspaceRow.Default).Select(turn => turn.Id)
+            .ToListAsync(cancellation);
 
     /// <summary>Workspaces whose answers the model that all share learns from; null in a turn of a workspace's own, which reads no
     /// others.</summary>
